@@ -1,0 +1,39 @@
+//! Reasons for which the kernel side could not record something: the index into a probe's `LOST` map.
+
+/// Task storage or the in-flight table refused a task: its latency or its state is unknown.
+pub const IN_FLIGHT_FULL: u32 = 0;
+/// No free entry, so detail went to the container's own `~other` entry; totals per container stay exact.
+pub const DETAIL_FULL: u32 = 1;
+/// No free entry for the owner at all: its counts are in the shared overflow entry.
+pub const OWNERS_FULL: u32 = 2;
+/// The errno table was full: the error is counted for its system call, its errno is not.
+pub const ERRNO_FULL: u32 = 3;
+/// The table of victim and preemptor pairs was full.
+pub const PAIRS_FULL: u32 = 4;
+/// The ring had no room for a record.
+pub const RING_FULL: u32 = 5;
+/// A kernel field could not be read.
+pub const READ_FAILED: u32 = 6;
+/// The clock of one CPU was behind that of another: a duration below zero was counted as zero.
+pub const CLOCK_BACKWARDS: u32 = 7;
+/// A map answered as if it had been created differently. A bug; counted so that it shows.
+pub const MAP_MISSING: u32 = 8;
+/// A path did not fit into its record and was cut.
+pub const PATH_CUT: u32 = 9;
+
+/// Number of reasons.
+pub const REASONS: usize = 10;
+
+/// What a reason is called in metrics and messages.
+pub const NAMES: [&str; REASONS] = [
+    "in_flight_full",
+    "detail_full",
+    "owners_full",
+    "errno_full",
+    "pairs_full",
+    "ring_full",
+    "read_failed",
+    "clock_backwards",
+    "map_missing",
+    "path_cut",
+];

@@ -1,0 +1,2 @@
+//! Shared parts of the kernel programs.
+#![no_std]

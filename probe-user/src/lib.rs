@@ -1,0 +1,19 @@
+//! User side of nodeprobe: everything but the thin binary.
+//!
+//! A module uses only what stands below it: cli, agent, http, then probes, sinks and records, then loader, maps and
+//! identity, then kernel and privileges, then metrics and config, then model and limits.
+
+pub mod agent;
+pub mod cli;
+pub mod config;
+pub mod http;
+pub mod identity;
+pub mod kernel;
+pub mod limits;
+pub mod loader;
+pub mod maps;
+pub mod metrics;
+pub mod model;
+pub mod privileges;
+pub mod probes;
+pub mod render;

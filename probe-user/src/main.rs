@@ -1,0 +1,2 @@
+//! nodeprobe: eBPF host observability probe.
+fn main() {}

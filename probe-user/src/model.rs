@@ -1,0 +1,13 @@
+//! Decoded facts that modules hand to one another. No I/O.
+
+mod container;
+mod health;
+mod measurement;
+mod syscall;
+
+pub use container::{Container, Naming, Runtime};
+pub use health::{FeatureState, LostCount, MapFill, ProbeHealth, ProgramStats};
+pub use measurement::{
+    ErrnoRow, Measurements, OwnerId, OwnerKind, PreemptionRow, ProcessInfo, RunningRow, SchedRow, SyscallRow,
+};
+pub use syscall::{Syscall, errno_name};

@@ -1,0 +1,122 @@
+//! What the measuring probes read from their maps: raw ids, counters since attach.
+
+use std::{collections::HashMap, time::Duration};
+
+use probe_common::hist::Histogram;
+
+use super::{LostCount, Syscall};
+
+/// Whom the counters belong to: a cgroup id or a thread group id, see [`OwnerKind`]. 0 is the shared overflow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct OwnerId(pub u64);
+
+impl OwnerId {
+    /// What found no room in the kernel's tables.
+    pub const OVERFLOW: Self = Self(0);
+}
+
+/// What the owner ids of a measurement are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OwnerKind {
+    /// Cgroup ids.
+    Cgroup,
+    /// Thread group ids, for tools that measure by process.
+    Process,
+}
+
+/// A process as it was when it was first seen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProcessInfo {
+    /// Its cgroup id.
+    pub cgroup: u64,
+    /// Its thread's name.
+    pub comm: String,
+}
+
+/// One system call of one owner.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SyscallRow {
+    /// Whose calls these are.
+    pub owner: OwnerId,
+    /// Which call.
+    pub syscall: Syscall,
+    /// Calls that returned, timed or not.
+    pub calls: u64,
+    /// Calls that returned an error.
+    pub errors: u64,
+    /// Durations of the timed calls; fewer than `calls` when latency is sampled or off.
+    pub latency: Histogram,
+}
+
+/// One errno of one system call of one owner.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ErrnoRow {
+    /// Whose calls these are.
+    pub owner: OwnerId,
+    /// Which call.
+    pub syscall: Syscall,
+    /// The positive errno; 0 stands for errnos that found no room in the kernel's table.
+    pub errno: u16,
+    /// Calls that returned it.
+    pub count: u64,
+}
+
+/// Scheduling of one owner.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SchedRow {
+    /// Whose tasks these are.
+    pub owner: OwnerId,
+    /// Waits between becoming runnable and running.
+    pub runqueue: Histogram,
+    /// Times off the CPU after voluntary switches.
+    pub offcpu_voluntary: Histogram,
+    /// Times off the CPU after involuntary switches.
+    pub offcpu_involuntary: Histogram,
+    /// Part of `offcpu_voluntary` in uninterruptible sleep.
+    pub uninterruptible: Duration,
+    /// Completed time on a CPU; add [`RunningRow`] for what runs at the moment.
+    pub oncpu: Duration,
+    /// Voluntary context switches.
+    pub voluntary: u64,
+    /// Involuntary context switches.
+    pub involuntary: u64,
+}
+
+/// What runs on one CPU at the time of the reading.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RunningRow {
+    /// Owner of the running task.
+    pub owner: OwnerId,
+    /// For how long it has been running.
+    pub elapsed: Duration,
+}
+
+/// How often an owner took the CPU from another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PreemptionRow {
+    /// Who was preempted.
+    pub victim: OwnerId,
+    /// Who ran next.
+    pub by: OwnerId,
+    /// Number of times.
+    pub count: u64,
+}
+
+/// Everything that was read in one collection.
+#[derive(Clone, Debug, Default)]
+pub struct Measurements {
+    /// Calls by owner and system call.
+    pub syscalls: Vec<SyscallRow>,
+    /// Errors by owner, system call and errno.
+    pub errnos: Vec<ErrnoRow>,
+    /// Scheduling by owner.
+    pub sched: Vec<SchedRow>,
+    /// What runs right now.
+    pub running: Vec<RunningRow>,
+    /// Preemptions by victim and preemptor.
+    pub preemptions: Vec<PreemptionRow>,
+    /// Processes by thread group id, where the owners are processes.
+    pub processes: HashMap<u64, ProcessInfo>,
+    /// What the kernel side could not record, since attach.
+    pub lost: Vec<LostCount>,
+}
