@@ -6,8 +6,6 @@ pub const CGROUP_MKDIR: u32 = 1;
 pub const CGROUP_RMDIR: u32 = 2;
 /// A task was moved into a cgroup.
 pub const CGROUP_ATTACH_TASK: u32 = 3;
-/// Written on request of user space, to prove that the way from the hook to the reader is alive.
-pub const HEARTBEAT: u32 = 4;
 
 /// Longest path that a record carries, with its terminating zero.
 pub const PATH_LEN: usize = 512;

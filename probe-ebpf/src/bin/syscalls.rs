@@ -1,0 +1,30 @@
+//! Programs of the `syscalls` probe.
+#![no_std]
+#![no_main]
+
+#[path = "../body/syscalls.rs"]
+mod body;
+
+use aya_ebpf::{
+    macros::{btf_map, btf_tracepoint},
+    programs::BtfTracePointContext,
+};
+use probe_ebpf::{offsets::Trusted, task::TaskStorage};
+
+/// State of tasks between their calls.
+#[btf_map]
+static TASKS: TaskStorage<body::Task> = TaskStorage::new();
+
+/// `TP_PROTO(struct pt_regs *regs, long id)`.
+#[btf_tracepoint(function = "sys_enter")]
+fn sys_enter(_ctx: BtfTracePointContext) -> i32 {
+    body::enter::<Trusted>(&TASKS);
+    0
+}
+
+/// `TP_PROTO(struct pt_regs *regs, long ret)`.
+#[btf_tracepoint(function = "sys_exit")]
+fn sys_exit(ctx: BtfTracePointContext) -> i32 {
+    body::exit::<Trusted>(&ctx, &TASKS, ctx.arg(0), ctx.arg(1));
+    0
+}
