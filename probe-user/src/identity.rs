@@ -1,1 +1,3 @@
-//! (module `identity`)
+//! From a cgroup's id to a named container.
+
+pub mod paths;

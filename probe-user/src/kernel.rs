@@ -1,1 +1,3 @@
 //! (module `kernel`)
+
+pub mod cgroupfs;
