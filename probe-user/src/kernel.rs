@@ -3,3 +3,6 @@
 //! Asks the kernel and never its version. Loads no probe and decides nothing.
 
 pub mod btf;
+pub mod cgroupfs;
+pub mod clock;
+pub mod fdinfo;
