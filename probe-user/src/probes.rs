@@ -182,7 +182,7 @@ impl Attached {
     }
 
     /// What the programs could not record, by reason.
-    fn lost(&self) -> Vec<LostCount> {
+    pub fn lost(&self) -> Vec<LostCount> {
         let Some(lost) = &self.lost else {
             return Vec::new();
         };
