@@ -1,12 +1,13 @@
 //! Everything that nodeprobe shows: tables, histograms, the live table, JSON.
 //!
-//! Owns the look of plain data (see [`view`]). Reads nothing: no kernel, no files, no environment; whoever calls says
-//! how wide the terminal is and whether it takes colours.
+//! Owns the look of plain data (see [`view`]). Reads nothing: no kernel, no files, no environment;
+//! whoever calls says how wide the terminal is and whether it takes colours.
 
 mod columns;
 pub mod format;
 pub mod histogram;
 pub mod json;
+pub mod live;
 mod sheet;
 pub mod table;
 pub mod text;

@@ -28,17 +28,19 @@ pub(crate) fn fit(wants: &[Want], available: usize, gap: usize) -> Vec<Option<us
     widths
 }
 
-/// Hands spare width to the columns that lack some, the narrowest first, so that they end about equal.
+/// Hands spare width to the columns that lack some: those of rank 0 grow twice as wide as the
+/// others.
 fn grow(widths: &mut [Option<usize>], wants: &[Want], mut spare: usize) {
     while spare > 0 {
-        let hungry = widths
-            .iter_mut()
-            .zip(wants)
-            .filter_map(|(width, want)| width.as_mut().filter(|width| **width < want.natural));
-        let Some(narrowest) = hungry.min_by_key(|width| **width) else {
+        let share =
+            |(width, want): &(&mut usize, &Want)| **width * if want.rank == 0 { 1 } else { 2 };
+        let columns = widths.iter_mut().zip(wants);
+        let shown = columns.filter_map(|(width, want)| width.as_mut().map(|width| (width, want)));
+        let hungry = shown.filter(|(width, want)| **width < want.natural);
+        let Some((smallest, _)) = hungry.min_by_key(share) else {
             return;
         };
-        *narrowest += 1;
+        *smallest += 1;
         spare -= 1;
     }
 }
@@ -84,9 +86,11 @@ mod tests {
             asked in proptest::collection::vec((0usize..80, 0usize..30, 0u8..5), 0..10),
             available in 0usize..200,
         ) {
-            let wants: Vec<Want> = asked.iter().map(|(a, b, rank)| want(a + b, *b, *rank)).collect();
+            let wants = asked.iter().map(|(a, b, rank)| want(a + b, *b, *rank));
+            let wants: Vec<Want> = wants.collect();
             let widths = fit(&wants, available, 2);
-            let only_rank_0 = widths.iter().zip(&wants).all(|(w, want)| w.is_none() || want.rank == 0);
+            let shown = wants.iter().zip(&widths).filter(|(_, width)| width.is_some());
+            let only_rank_0 = shown.into_iter().all(|(want, _)| want.rank == 0);
             prop_assert!(total(&widths, 2) <= available || only_rank_0);
         }
     }

@@ -1,5 +1,7 @@
 //! Reports and pictures that several tests show.
 
+mod live;
+
 use std::{
     collections::BTreeMap,
     fs,
@@ -8,6 +10,8 @@ use std::{
 };
 
 use probe_common::hist::Histogram;
+
+pub(super) use live::live;
 
 use super::view::{
     By, ContainerRef, HistogramView, PreemptedBy, ProcessRef, Report, SchedView, Summary,
@@ -188,7 +192,8 @@ pub(super) fn sched() -> Report<SchedView> {
     }
 }
 
-/// Compares a text with a file below `tests/fixtures/render`, or writes that file when `UPDATE_GOLDEN` is set.
+/// Compares a text with a file below `tests/fixtures/render`, or writes that file when
+/// `UPDATE_GOLDEN` is set.
 pub(super) fn assert_golden(name: &str, text: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../tests/fixtures/render")

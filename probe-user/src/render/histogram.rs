@@ -36,7 +36,7 @@ fn line(out: &mut impl Write, text: &str, look: &Look) -> io::Result<()> {
     writeln!(out, "{}", prefix(text, look.width).trim_end())
 }
 
-/// `12,345 waits, mean 9.31 µs, p50 4.20 µs, p90 15.1 µs, p99 120 µs, all <= 977 µs`.
+/// `12,345 waits, mean 9.31 µs, p50 4.20 µs, p90 15.1 µs, p99 120 µs, max <= 977 µs`.
 fn summary(view: &HistogramView, what: &str, look: &Look) -> String {
     let time = |seconds| duration(seconds, look.charset);
     let mut text = format!("{} {what}", count(view.count));
@@ -52,7 +52,7 @@ fn summary(view: &HistogramView, what: &str, look: &Look) -> String {
         }
     }
     if let Some(max) = view.max_bound_seconds {
-        text.push_str(&format!(", all <= {}", bound(max, look.charset)));
+        text.push_str(&format!(", max <= {}", bound(max, look.charset)));
     }
     text
 }

@@ -1,7 +1,8 @@
 //! Reports for programs.
 //!
-//! JSON escapes only what its grammar demands, which lets through characters that steer some terminals. They are
-//! escaped as well: the text means the same to a parser and is harmless when printed.
+//! JSON escapes only what its grammar demands, which lets through characters that steer some
+//! terminals. They are escaped as well: the text means the same to a parser and is harmless when
+//! printed.
 
 use std::io::{self, Write};
 

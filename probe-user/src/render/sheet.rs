@@ -210,9 +210,9 @@ b                       7
     #[test]
     fn a_narrow_terminal_shortens_and_then_leaves_out() {
         let expected = "\
-NAME            N  WHAT
-a-ra…-name  1,234  one, …
-b               7
+NAME               N  WHAT
+a-rath…g-name  1,234  one…
+b                  7
 ";
         assert_eq!(
             written(&Look { width: 28, ..PLAIN }),

@@ -17,7 +17,8 @@ mod footer;
 
 pub(crate) use footer::{footer, left_out_note};
 
-/// Writes the calls of each row of the report, and below it what the figures do not say by themselves.
+/// Writes the calls of each row of the report, and below it what the figures do not say by
+/// themselves.
 ///
 /// # Errors
 ///
@@ -81,7 +82,7 @@ fn columns(by: By, order: SyscallOrder) -> Vec<Column> {
         Column::number("CALLS", 0),
         Column::number("CALLS/S", 8),
         Column::number("ERRORS", 2),
-        Column::list("ERRNOS", 10, 4),
+        Column::list("ERRNOS", 12, 4),
         Column::number("P50", 6),
         Column::number("P99", 3),
         Column::number("TIME", time_rank),

@@ -1,7 +1,8 @@
 //! Text that is safe to put on a terminal, measured in columns.
 //!
-//! Container names, cgroup paths and thread names are chosen by whoever runs the workload. They may hold escape
-//! sequences that would move the cursor, change the title or fake a line, so none reaches a terminal as it is.
+//! Container names, cgroup paths and thread names are chosen by whoever runs the workload. They may
+//! hold escape sequences that would move the cursor, change the title or fake a line, so none
+//! reaches a terminal as it is.
 
 use unicode_width::UnicodeWidthChar as _;
 
@@ -60,9 +61,9 @@ pub fn shorten_end(text: &str, max: usize, charset: Charset) -> String {
 
 /// Shortens a safe, comma-separated list after an item where at least one fits.
 pub fn shorten_list(text: &str, max: usize, charset: Charset) -> String {
-    let mark = format!(", {}", charset.ellipsis());
+    let mark = charset.ellipsis();
     if width(text) > max {
-        let fits = |(at, _): &(usize, _)| width(&text[..*at]) + width(&mark) <= max;
+        let fits = |(at, _): &(usize, &str)| width(&text[..*at]) + width(mark) <= max;
         if let Some((end, _)) = text.rmatch_indices(", ").find(fits) {
             return format!("{}{mark}", &text[..end]);
         }
@@ -70,26 +71,45 @@ pub fn shorten_list(text: &str, max: usize, charset: Charset) -> String {
     shorten_end(text, max, charset)
 }
 
-/// Breaks a safe text between words. Further lines are indented by two columns more than the first; a word that is
-/// wider than that makes its line too wide.
+/// Breaks a safe text into lines, after punctuation where there is some in the second half of the
+/// line, else between words. Further lines are indented by two columns more than the first; a word
+/// may be wider than its line.
 pub fn wrap(text: &str, max: usize) -> Vec<String> {
-    let indent = &text[..text.len() - text.trim_start_matches(' ').len()];
+    let mut rest = text.trim_start_matches(' ');
+    let mut indent = " ".repeat(text.len() - rest.len());
     let mut lines = Vec::new();
-    let mut line = indent.to_owned();
-    let mut at_start = true;
-    for word in text[indent.len()..].split(' ') {
-        if !at_start && width(&line) + 1 + width(word) > max {
-            lines.push(std::mem::replace(&mut line, format!("{indent}  ")));
-            at_start = true;
+    loop {
+        let room = max.saturating_sub(indent.len());
+        let end = if width(rest) <= room {
+            rest.len()
+        } else {
+            line_end(rest, room)
+        };
+        lines.push(format!("{indent}{}", &rest[..end]));
+        rest = rest[end..].trim_start_matches(' ');
+        if rest.is_empty() {
+            return lines;
         }
-        if !at_start {
-            line.push(' ');
+        if lines.len() == 1 {
+            indent.push_str("  ");
         }
-        line.push_str(word);
-        at_start = false;
     }
-    lines.push(line);
-    lines
+}
+
+/// Where to break a text that is wider than `room`: at a space, or at its end. Never 0.
+fn line_end(text: &str, room: usize) -> usize {
+    // One more column, because the space itself need not fit.
+    let fits = prefix(text, room + 1);
+    let after_punctuation = |(at, _): &(usize, &str)| text[..*at].ends_with([',', ';', ':']);
+    let good = fits
+        .rmatch_indices(' ')
+        .find(after_punctuation)
+        .filter(|(at, _)| *at > room / 2);
+    good.map(|(at, _)| at)
+        .or_else(|| fits.rfind(' '))
+        .filter(|at| *at > 0)
+        .or_else(|| text.find(' '))
+        .unwrap_or(text.len())
 }
 
 /// The longest beginning that fits.
@@ -171,7 +191,7 @@ mod tests {
     fn lists_are_cut_between_items() {
         assert_eq!(
             shorten_list("ENOENT 99%, EACCES 1%", 14, Charset::Unicode),
-            "ENOENT 99%, …"
+            "ENOENT 99%…"
         );
         assert_eq!(
             shorten_list("ENOENT 99%, EACCES 1%", 8, Charset::Unicode),
@@ -190,6 +210,10 @@ mod tests {
             ["one two", "  three", "  four"]
         );
         assert_eq!(wrap("  one two three", 9), ["  one two", "    three"]);
+        assert_eq!(
+            wrap("p99 122 µs, max 977 µs", 20),
+            ["p99 122 µs,", "  max 977 µs"]
+        );
         assert_eq!(wrap("", 1), [""]);
     }
 
@@ -216,7 +240,9 @@ mod tests {
                 prop_assert!(width(&shorten_middle(&text, max, charset)) <= max);
                 prop_assert!(width(&shorten_end(&text, max, charset)) <= max);
                 prop_assert!(width(&shorten_list(&text, max, charset)) <= max);
-                prop_assert!(wrap(&text, max).iter().all(|line| width(line) <= max || line.trim().split(' ').count() == 1));
+                for line in wrap(&text, max) {
+                    prop_assert!(width(&line) <= max || !line.trim().contains(' '), "{}", line);
+                }
             }
         }
     }

@@ -73,8 +73,8 @@ pub fn rfc3339(time: SystemTime) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{milli:03}Z")
 }
 
-/// Year, month and day of a day since 1970, by Howard Hinnant's `civil_from_days`: years that begin in March put the
-/// leap day last, and 400 of them are always 146,097 days.
+/// Year, month and day of a day since 1970, by Howard Hinnant's `civil_from_days`: years that begin
+/// in March put the leap day last, and 400 of them are always 146,097 days.
 fn civil(days: u64) -> (u64, u64, u64) {
     let shifted = days + 719_468;
     let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);

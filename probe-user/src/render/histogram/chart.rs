@@ -14,9 +14,9 @@ const SHARE_WIDTH: usize = 5;
 const MAX_BAR: usize = 48;
 const MIN_BAR: usize = 4;
 
-/// Lines with bounds, and count, bar and share for each histogram. Bars are relative to the fullest bucket of their
-/// own histogram. All histograms show the same buckets, so that a line compares like with like; more than one have
-/// their names above them.
+/// Lines with bounds, and count, bar and share for each histogram. Bars are relative to the fullest
+/// bucket of their own histogram. All histograms show the same buckets, so that a line compares
+/// like with like; more than one have their names above them.
 pub(super) fn chart(series: &[(&str, &HistogramView)], look: &Look) -> Vec<String> {
     let counts: Vec<usize> = series
         .iter()

@@ -60,7 +60,7 @@ pub(crate) fn syscall_notes(
         wrapped(out, "latency: not measured", look)?;
     } else if timed < calls {
         let note = format!(
-            "latency: {} of {} calls were timed ({}); P50, P99 and TIME are theirs alone",
+            "latency: {} of {} calls were timed ({}); quantiles and TIME are theirs alone",
             count(timed),
             count(calls),
             share(timed, calls),

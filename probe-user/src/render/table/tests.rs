@@ -90,7 +90,8 @@ fn rows_are_in_the_order_that_was_asked_for() {
 #[test]
 fn sampled_latency_is_said_to_be_sampled() {
     let text = table(&fixtures::syscalls(), &ALL, &look(200));
-    let note = "latency: 1,572,700 of 1,572,942 calls were timed (>99%); P50, P99 and TIME are theirs alone";
+    let note = "latency: 1,572,700 of 1,572,942 calls were timed (>99%); \
+                quantiles and TIME are theirs alone";
     assert!(text.contains(note), "{text}");
 }
 
@@ -142,7 +143,8 @@ proptest! {
             (row.calls, row.errors) = (calls, errors);
         }
         let charset = if ascii { Charset::Ascii } else { Charset::Unicode };
-        let text = table(&report, &Selection { top: Some(3), ..ALL }, &Look { width, colour: false, charset });
+        let look = Look { width, colour: false, charset };
+        let text = table(&report, &Selection { top: Some(3), ..ALL }, &look);
         for line in text.lines() {
             prop_assert!(text::width(line) <= width, "{}", line);
             prop_assert!(line.chars().all(text::is_harmless), "{:?}", line);

@@ -29,7 +29,8 @@ pub struct HistogramView {
 /// One bucket.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct BucketView {
-    /// Upper bound in seconds, inclusive; infinite in the last bucket, which JSON shows as `"+Inf"`.
+    /// Upper bound in seconds, inclusive; infinite in the last bucket, which JSON shows as
+    /// `"+Inf"`.
     #[serde(serialize_with = "bound")]
     pub le: f64,
     /// Durations in this bucket alone.
