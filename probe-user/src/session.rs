@@ -84,7 +84,11 @@ impl Session {
             maps: Vec::new(),
             last_collect: None,
         });
-        attached.iter().map(Attached::health).chain(absent).collect()
+        attached
+            .iter()
+            .map(Attached::health)
+            .chain(absent)
+            .collect()
     }
 
     /// State of every probe, attached or not; cheap.
@@ -113,7 +117,11 @@ impl Session {
         if let Some(watch) = &self.watch {
             let mut leaving = lock(&self.leaving);
             for cgroup in watch.removed() {
-                gone.extend(self.identities.lookup(cgroup).filter(|container| container.cgroup == cgroup));
+                gone.extend(
+                    self.identities
+                        .lookup(cgroup)
+                        .filter(|container| container.cgroup == cgroup),
+                );
                 leaving.insert(cgroup, now);
             }
         }
@@ -151,10 +159,14 @@ impl Session {
         let started = Instant::now();
         let scan = cgroupfs::scan(&self.kernel.cgroups, self.owners);
         if scan.truncated {
-            tracing::warn!(limit = self.owners, "more cgroups than can be tracked; raise limits.owners");
+            tracing::warn!(
+                limit = self.owners,
+                "more cgroups than can be tracked; raise limits.owners"
+            );
             return;
         }
-        self.identities.rescanned(&scan.found, started, Instant::now());
+        self.identities
+            .rescanned(&scan.found, started, Instant::now());
     }
 }
 

@@ -16,7 +16,7 @@ use crate::{
     kernel::{
         Roots,
         btf::Btf,
-        cgroupfs::{self, Cgroups, CgroupfsError},
+        cgroupfs::{self, CgroupfsError, Cgroups},
         cpus::{self, CpusError},
     },
     loader::{Kernel, LoadError, Sizes},
@@ -60,7 +60,9 @@ pub struct Plan {
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The kernel's BTF is missing or cannot be used.
-    #[error("cannot use the kernel's type information {path}; the kernel must be built with CONFIG_DEBUG_INFO_BTF=y")]
+    #[error(
+        "cannot use the kernel's type information {path}; the kernel must be built with CONFIG_DEBUG_INFO_BTF=y"
+    )]
     Btf {
         /// Where it should be.
         path: PathBuf,
@@ -138,7 +140,12 @@ impl Session {
         };
         let mut first_error = None;
         for spec in REGISTRY {
-            match plan.probes.get(spec.name).copied().unwrap_or(Enabled::Never) {
+            match plan
+                .probes
+                .get(spec.name)
+                .copied()
+                .unwrap_or(Enabled::Never)
+            {
                 Enabled::Never => session.absent.push((spec.name, FeatureState::Off)),
                 wanted => {
                     if let Some(error) = session.attach(spec, &options, wanted)? {
@@ -151,7 +158,10 @@ impl Session {
                 session.rescan();
             }
         }
-        let measuring = session.attached().iter().any(|probe| probe.name != "lifecycle");
+        let measuring = session
+            .attached()
+            .iter()
+            .any(|probe| probe.name != "lifecycle");
         match first_error {
             Some(source) if !measuring => Err(StartError::Nothing { source }),
             _ => Ok(session),
@@ -168,11 +178,18 @@ impl Session {
         match (spec.attach)(&self.kernel, options) {
             Ok(mut probe) => {
                 self.follow(&mut probe)?;
-                tracing::info!(probe = spec.name, state = probe.state.name(), "probe attached");
+                tracing::info!(
+                    probe = spec.name,
+                    state = probe.state.name(),
+                    "probe attached"
+                );
                 self.attached().push(probe);
                 Ok(None)
             }
-            Err(source) if wanted == Enabled::Always => Err(StartError::Probe { probe: spec.name, source }),
+            Err(source) if wanted == Enabled::Always => Err(StartError::Probe {
+                probe: spec.name,
+                source,
+            }),
             Err(error) => {
                 let reason = chain(&error);
                 tracing::warn!(probe = spec.name, error = reason, "probe is off");
@@ -191,7 +208,8 @@ impl Session {
     /// Starts the thread that follows cgroups, if this probe reports them.
     fn follow(&mut self, probe: &mut Attached) -> Result<(), StartError> {
         if let Some(reader) = probe.records.take() {
-            let watch = Watch::start(reader, self.identities.clone()).map_err(StartError::Thread)?;
+            let watch =
+                Watch::start(reader, self.identities.clone()).map_err(StartError::Thread)?;
             self.watch = Some(watch);
         }
         Ok(())
@@ -201,13 +219,21 @@ impl Session {
 /// Reads what loading needs to know of the running kernel.
 fn examine(roots: &Roots) -> Result<Kernel, StartError> {
     let path = roots.sys.join("kernel/btf/vmlinux");
-    let types = Btf::from_file(&path).map_err(|source| StartError::Btf { path: path.clone(), source })?;
+    let types = Btf::from_file(&path).map_err(|source| StartError::Btf {
+        path: path.clone(),
+        source,
+    })?;
     let aya_types = AyaBtf::parse_file(&path, aya::Endianness::default())
         .map_err(|source| StartError::AyaBtf { path, source })?;
     let cgroups = Cgroups::find(&roots.proc)?;
     tracing::debug!(cgroups = cgroups.describe(), "cgroups found");
     let possible_cpus = u32::try_from(cpus::possible(roots)?).unwrap_or(u32::MAX);
-    Ok(Kernel { types, aya_types, cgroups, possible_cpus })
+    Ok(Kernel {
+        types,
+        aya_types,
+        cgroups,
+        possible_cpus,
+    })
 }
 
 #[cfg(test)]
@@ -217,9 +243,15 @@ mod tests {
     #[test]
     fn a_host_without_type_information_is_told_what_to_do() {
         let empty = tempfile::tempdir().unwrap();
-        let roots = Roots { proc: empty.path().into(), sys: empty.path().into() };
+        let roots = Roots {
+            proc: empty.path().into(),
+            sys: empty.path().into(),
+        };
         let error = examine(&roots).err().unwrap();
         assert!(error.is_unsupported());
-        assert!(error.to_string().contains("CONFIG_DEBUG_INFO_BTF"), "{error}");
+        assert!(
+            error.to_string().contains("CONFIG_DEBUG_INFO_BTF"),
+            "{error}"
+        );
     }
 }

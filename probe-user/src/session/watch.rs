@@ -43,18 +43,27 @@ struct Shared {
 
 impl Watch {
     /// Starts the thread.
-    pub(super) fn start(mut reader: LifecycleReader, identities: Arc<Identities>) -> std::io::Result<Self> {
+    pub(super) fn start(
+        mut reader: LifecycleReader,
+        identities: Arc<Identities>,
+    ) -> std::io::Result<Self> {
         let shared = Arc::new(Shared::default());
         let state = shared.clone();
-        let thread = std::thread::Builder::new().name("lifecycle".into()).spawn(move || {
-            while !state.stop.load(Ordering::Relaxed) {
-                if reader.wait(PATIENCE) {
-                    drain(&mut reader, &identities, &state);
+        let thread = std::thread::Builder::new()
+            .name("lifecycle".into())
+            .spawn(move || {
+                while !state.stop.load(Ordering::Relaxed) {
+                    if reader.wait(PATIENCE) {
+                        drain(&mut reader, &identities, &state);
+                    }
                 }
-            }
-            drain(&mut reader, &identities, &state);
-        })?;
-        Ok(Self { shared, thread: Some(thread), healed: AtomicU64::new(0) })
+                drain(&mut reader, &identities, &state);
+            })?;
+        Ok(Self {
+            shared,
+            thread: Some(thread),
+            healed: AtomicU64::new(0),
+        })
     }
 
     /// Cgroups that were removed since the last call.
@@ -121,5 +130,7 @@ fn drain(reader: &mut LifecycleReader, identities: &Identities, shared: &Shared)
             }
         }
     }
-    shared.undecoded.store(reader.undecoded(), Ordering::Relaxed);
+    shared
+        .undecoded
+        .store(reader.undecoded(), Ordering::Relaxed);
 }
