@@ -2,4 +2,12 @@
 //!
 //! Asks the kernel and never its version. Loads no probe and decides nothing.
 
+mod bpf;
 pub mod btf;
+pub mod cpus;
+pub mod features;
+pub mod host;
+pub mod memlock;
+mod roots;
+
+pub use roots::Roots;
