@@ -2,7 +2,15 @@
 //!
 //! Asks the kernel and never its version. Loads no probe and decides nothing.
 
+mod bpf;
 pub mod btf;
 pub mod cgroupfs;
 pub mod clock;
+pub mod cpus;
 pub mod fdinfo;
+pub mod features;
+pub mod host;
+pub mod memlock;
+mod roots;
+
+pub use roots::Roots;

@@ -29,6 +29,10 @@ pub struct Kernel {
     pub cgroups: Cgroups,
     /// CPUs that the kernel could ever have.
     pub possible_cpus: u32,
+    /// Whether programs can keep state with a task that the kernel frees.
+    pub task_storage: bool,
+    /// Whether a program at a system call can be preempted by another task's, so that a plain add would lose counts.
+    pub preemptible: bool,
 }
 
 /// An object could not be loaded or attached.

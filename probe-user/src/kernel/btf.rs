@@ -162,20 +162,28 @@ impl Btf {
 
     /// Whether the kernel has a tracepoint that BTF programs can attach to.
     pub fn has_tracepoint(&self, name: &str) -> bool {
-        self.tracepoint_typedef(name).is_some()
+        self.tracepoint_id(name).is_some()
     }
 
     /// Number of arguments of a tracepoint, as its programs see them.
     pub fn tracepoint_args(&self, name: &str) -> Option<usize> {
-        let pointer = self.type_at(self.tracepoint_typedef(name)?.size_or_type)?;
+        let pointer = self.type_at(self.type_at(self.tracepoint_id(name)?)?.size_or_type)?;
         let proto = (pointer.kind == kind::PTR).then(|| self.type_at(pointer.size_or_type))??;
         // The first parameter is the `void *` that the tracepoint's registration carries.
         (proto.kind == kind::FUNC_PROTO).then(|| proto.len.saturating_sub(1))
     }
 
-    fn tracepoint_typedef(&self, name: &str) -> Option<Type> {
-        self.named(&format!("btf_trace_{name}"))
-            .find(|ty| ty.kind == kind::TYPEDEF)
+    /// Id of the type that a program names to attach to a tracepoint.
+    pub fn tracepoint_id(&self, name: &str) -> Option<u32> {
+        let name = format!("btf_trace_{name}");
+        self.ids(&name)
+            .find(|(_, ty)| ty.kind == kind::TYPEDEF)
+            .map(|(id, _)| id)
+    }
+
+    /// Number of types.
+    pub fn type_count(&self) -> usize {
+        self.types.len()
     }
 
     fn records(&self, name: &str) -> impl Iterator<Item = Type> {
@@ -185,13 +193,18 @@ impl Btf {
     }
 
     fn named(&self, name: &str) -> impl Iterator<Item = Type> {
+        self.ids(name).map(|(_, ty)| ty)
+    }
+
+    /// All structs, unions, enums and typedefs of this name.
+    fn ids(&self, name: &str) -> impl Iterator<Item = (u32, Type)> {
         let wanted = hash(name.as_bytes());
         let start = self.names.partition_point(|(hash, _)| *hash < wanted);
         self.names[start..]
             .iter()
             .take_while(move |(hash, _)| *hash == wanted)
-            .filter_map(|(_, id)| self.type_at(*id))
-            .filter(move |ty| self.string(ty.name) == Some(name.as_bytes()))
+            .filter_map(|(_, id)| Some((*id, self.type_at(*id)?)))
+            .filter(move |(_, ty)| self.string(ty.name) == Some(name.as_bytes()))
     }
 
     /// Follows typedefs and qualifiers.

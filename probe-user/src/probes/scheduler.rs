@@ -15,7 +15,7 @@ use super::{
     table::Table,
 };
 use crate::{
-    kernel::{clock, features},
+    kernel::clock,
     loader::{self, Globals, Kernel, LoadError, Sizes},
     maps::{self, Banks, MapError},
     model::{
@@ -36,7 +36,7 @@ const ARGS_WITH_STATE: usize = 4;
 fn attach(kernel: &Kernel, options: &Options) -> Result<Attached, LoadError> {
     // Before Linux 6.4 creating task storage allocates memory with the general allocator. Under the run-queue lock,
     // which these hooks hold, that may try to wake a kernel thread and wait for that same lock.
-    let storage = features::task_storage()
+    let storage = kernel.task_storage
         && kernel
             .types
             .field_offset("bpf_local_storage_map", "bpf_ma")

@@ -16,7 +16,6 @@ use super::{
     table::Table,
 };
 use crate::{
-    kernel::features,
     loader::{self, Globals, Kernel, LoadError, Sizes},
     maps::MapError,
     model::{
@@ -45,7 +44,7 @@ pub enum Latency {
 pub const MAX_SAMPLE: u32 = 1 << 20;
 
 fn attach(kernel: &Kernel, options: &Options) -> Result<Attached, LoadError> {
-    let storage = features::task_storage();
+    let storage = kernel.task_storage;
     let object: &[u8] = if storage {
         aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/syscalls"))
     } else {
@@ -104,7 +103,7 @@ fn globals(kernel: &Kernel, options: &Options) -> Result<Globals, LoadError> {
         .set_owner(kernel, kind)?
         .set("BANK_ENTRIES", options.sizes.calls.entries)
         .set("BANK_MASK", options.sizes.calls.banks - 1)
-        .set("EXCLUSIVE_BANKS", u32::from(options.sizes.calls.exclusive))
+        .set("EXCLUSIVE_BANKS", u32::from(options.sizes.calls.exclusive && !kernel.preemptible))
         .set(
             "SAMPLE_EVERY",
             match options.latency {

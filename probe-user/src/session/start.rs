@@ -16,8 +16,9 @@ use crate::{
     kernel::{
         Roots,
         btf::Btf,
-        cgroupfs::{self, CgroupfsError, Cgroups},
+        cgroupfs::{Cgroups, CgroupfsError},
         cpus::{self, CpusError},
+        features::Feature,
     },
     loader::{Kernel, LoadError, Sizes},
     model::{FeatureState, OwnerKind},
@@ -218,7 +219,7 @@ impl Session {
 
 /// Reads what loading needs to know of the running kernel.
 fn examine(roots: &Roots) -> Result<Kernel, StartError> {
-    let path = roots.sys.join("kernel/btf/vmlinux");
+    let path = roots.btf();
     let types = Btf::from_file(&path).map_err(|source| StartError::Btf {
         path: path.clone(),
         source,
@@ -227,12 +228,15 @@ fn examine(roots: &Roots) -> Result<Kernel, StartError> {
         .map_err(|source| StartError::AyaBtf { path, source })?;
     let cgroups = Cgroups::find(&roots.proc)?;
     tracing::debug!(cgroups = cgroups.describe(), "cgroups found");
-    let possible_cpus = u32::try_from(cpus::possible(roots)?).unwrap_or(u32::MAX);
+    let cpus = cpus::possible(roots)?;
     Ok(Kernel {
+        task_storage: Feature::TaskStorage.probe(Some(&types), cpus).is_yes(),
+        // Only a kernel with PREEMPT_RT has this file. All others run these programs with preemption off.
+        preemptible: roots.sys.join("kernel/realtime").exists(),
+        possible_cpus: u32::try_from(cpus).unwrap_or(u32::MAX),
         types,
         aya_types,
         cgroups,
-        possible_cpus,
     })
 }
 

@@ -160,6 +160,10 @@ fn a_tracepoint_counts_its_arguments_without_the_leading_pointer() {
     assert!(btf.has_tracepoint("cgroup_rmdir") && !btf.has_tracepoint("sched_switch"));
     assert_eq!(btf.tracepoint_args("cgroup_rmdir"), Some(2));
     assert_eq!(btf.tracepoint_args("sched_switch"), None);
+    assert_eq!(
+        btf.tracepoint_id("cgroup_rmdir"),
+        Some(btf.type_count() as u32)
+    );
 }
 
 #[test]
