@@ -6,7 +6,7 @@
 mod cache;
 pub mod paths;
 mod pattern;
-//RES pub mod resolver;
+pub mod resolver;
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
