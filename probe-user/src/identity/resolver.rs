@@ -1,6 +1,7 @@
 //! Asks the runtimes for the names of containers.
 //!
-//! Every call has a time limit and every runtime its own limits, so that one broken socket delays nobody else.
+//! Every call has a time limit and every runtime its own limits, so that one broken socket delays
+//! nobody else.
 
 mod containerd;
 mod cri;
@@ -26,8 +27,8 @@ use super::{Answer, Identities, Ticket, paths::Question};
 pub use sockets::{RuntimeSocket, SocketState, probe_sockets};
 use source::{Source, SourceError};
 
-/// Questions that are under way at the same time. Each runtime has a lower bound of its own, so this many are reached
-/// only where one hangs.
+/// Questions that are under way at the same time. Each runtime has a lower bound of its own, so
+/// this many are reached only where one hangs.
 const MAX_IN_FLIGHT: usize = 256;
 
 /// How long the resolver sleeps when there is nothing to do.
@@ -73,7 +74,8 @@ impl Default for Config {
     }
 }
 
-/// Answers the questions of `identities` until `shutdown` completes. Must run inside a tokio runtime.
+/// Answers the questions of `identities` until `shutdown` completes. Must run inside a tokio
+/// runtime.
 pub async fn run(identities: Arc<Identities>, config: Config, shutdown: impl Future<Output = ()>) {
     let sources: Arc<[Arc<Source>]> = source::all(&config).into();
     let mut watchers = JoinSet::new();
@@ -112,7 +114,8 @@ pub async fn run(identities: Arc<Identities>, config: Config, shutdown: impl Fut
     }
 }
 
-/// Waits until every question is answered, while [`run`] runs elsewhere. Says whether that was so before the deadline.
+/// Waits until every question is answered, while [`run`] runs elsewhere. Says whether that was so
+/// before the deadline.
 pub async fn resolve_now(identities: &Identities, deadline: Instant) -> bool {
     loop {
         let settled = identities.settled();

@@ -35,7 +35,8 @@ impl Containerd {
         }
     }
 
-    /// Names of a container. That there is one is an answer in itself: the path alone does not tell.
+    /// Names of a container. That there is one is an answer in itself: the path alone does not
+    /// tell.
     pub(super) async fn names(&self, namespace: &str, id: &str) -> Result<Names, SourceError> {
         let mut request = Request::new(GetContainerRequest { id: id.to_owned() });
         let namespace = MetadataValue::try_from(namespace).map_err(|_| SourceError::NotFound)?;

@@ -1,8 +1,9 @@
 //! dockerd's API, which podman's service speaks too.
 //!
-//! A container that lives for 50 ms is gone before it can be asked for, so the stream of events is followed: `create`
-//! carries the name and comes before the cgroup.
+//! A container that lives for 50 ms is gone before it can be asked for, so the stream of events is
+//! followed: `create` carries the name and comes before the cgroup.
 
+mod json;
 mod known;
 
 use std::{
@@ -13,7 +14,6 @@ use std::{
 };
 
 use http_body_util::BodyExt;
-use serde::Deserialize;
 
 use super::{
     gate::{self, Gate},
@@ -21,6 +21,7 @@ use super::{
     source::SourceError,
 };
 use crate::{identity::Names, model::Runtime};
+use json::{Actor, Event, Inspect, Listed, parse};
 use known::Known;
 
 /// Longest answer about one container.
@@ -43,44 +44,6 @@ pub(super) struct Docker {
     gate: Gate,
     timeout: Duration,
     known: Mutex<Known>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Inspect {
-    name: String,
-    #[serde(default)]
-    config: InspectConfig,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct InspectConfig {
-    labels: Option<HashMap<String, String>>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Listed {
-    id: String,
-    #[serde(default)]
-    names: Vec<String>,
-    labels: Option<HashMap<String, String>>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Event {
-    actor: Actor,
-}
-
-#[derive(Deserialize)]
-struct Actor {
-    #[serde(rename = "ID")]
-    id: String,
-    /// The labels, and the name beside them.
-    #[serde(rename = "Attributes", default)]
-    attributes: HashMap<String, String>,
 }
 
 impl Docker {
@@ -209,8 +172,8 @@ impl Docker {
     }
 }
 
-/// The version of the interface, to see whether the service answers. It is in the head of every answer, while asking
-/// for the version of everything takes podman's service seconds.
+/// The version of the interface, to see whether the service answers. It is in the head of every
+/// answer, while asking for the version of everything takes podman's service seconds.
 pub(super) async fn version(socket: &Path) -> Result<String, SourceError> {
     let response = http::get(socket, "/_ping").await?;
     http::check(&response)?;
@@ -222,10 +185,6 @@ pub(super) async fn version(socket: &Path) -> Result<String, SourceError> {
         || "unknown version".to_owned(),
         |version| format!("API {version}"),
     ))
-}
-
-fn parse<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Result<T, SourceError> {
-    serde_json::from_slice(json).map_err(|error| SourceError::Protocol(error.to_string()))
 }
 
 #[cfg(test)]

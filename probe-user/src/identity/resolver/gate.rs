@@ -14,8 +14,8 @@ use super::source::SourceError;
 const MAX_CALLS: usize = 16;
 /// Pause after the first failure; it doubles.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
-/// The longest pause. Well below the time that a container waits for its name, so that a runtime that comes back is
-/// asked in time.
+/// The longest pause. Well below the time that a container waits for its name, so that a runtime
+/// that comes back is asked in time.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// The way to one runtime.

@@ -12,7 +12,8 @@ use super::source::SourceError;
 
 /// Sends a GET on a connection of its own and returns the response once its head is there.
 ///
-/// Connecting to a unix socket takes microseconds, so no connection is kept and none can turn stale.
+/// Connecting to a unix socket takes microseconds, so no connection is kept and none can turn
+/// stale.
 pub(super) async fn get(
     socket: &Path,
     uri: &str,
@@ -30,7 +31,8 @@ pub(super) async fn get(
     sender.send_request(request).await.map_err(protocol)
 }
 
-/// Reads a response of at most `limit` bytes. Only 200 is a success, and 404 says that the thing is not there.
+/// Reads a response of at most `limit` bytes. Only 200 is a success, and 404 says that the thing is
+/// not there.
 pub(super) async fn read(
     response: hyper::Response<Incoming>,
     limit: usize,

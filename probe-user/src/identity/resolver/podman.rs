@@ -16,8 +16,8 @@ use crate::{identity::Names, model::Runtime};
 /// Longest list that is read.
 const MAX_FILE: u64 = 64 << 20;
 
-/// Where the lists are below a storage directory: one directory for each storage driver, and one list more for
-/// containers that are not kept (`--rm`).
+/// Where the lists are below a storage directory: one directory for each storage driver, and one
+/// list more for containers that are not kept (`--rm`).
 const LISTS: [&str; 6] = [
     "overlay-containers/containers.json",
     "overlay-containers/volatile-containers.json",

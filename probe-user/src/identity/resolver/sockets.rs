@@ -48,7 +48,8 @@ impl fmt::Display for SocketState {
     }
 }
 
-/// Tries every place of a configuration, each within its time limit. Must run inside a tokio runtime.
+/// Tries every place of a configuration, each within its time limit. Must run inside a tokio
+/// runtime.
 pub async fn probe_sockets(config: &Config) -> Vec<RuntimeSocket> {
     let timeout = config.timeout;
     let mut found = Vec::new();

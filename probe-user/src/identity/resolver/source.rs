@@ -48,7 +48,8 @@ impl SourceError {
         )
     }
 
-    /// The answer when these are all the failures: the one that says most about the container is kept.
+    /// The answer when these are all the failures: the one that says most about the container is
+    /// kept.
     pub(super) fn refusal(failures: &[Self], question: &Question) -> Answer {
         let (_, reason, again) = failures
             .iter()
@@ -58,7 +59,8 @@ impl SourceError {
         Answer::No { reason, again }
     }
 
-    /// How much this says about the container, the reason for the operator, and whether to ask again.
+    /// How much this says about the container, the reason for the operator, and whether to ask
+    /// again.
     fn weight(&self, question: &Question) -> (u8, &'static str, bool) {
         match self {
             Self::Absent | Self::Unimplemented => {

@@ -1,5 +1,5 @@
-//! The part of `runtime.v1` that is used. Field numbers are those of the interface; fields that are not read are left
-//! out, since a decoder skips what it does not know.
+//! The part of `runtime.v1` that is used. Field numbers are those of the interface; fields that are
+//! not read are left out, since a decoder skips what it does not know.
 
 use std::collections::HashMap;
 

@@ -96,8 +96,9 @@ async fn answer(
     }
 }
 
-/// A gRPC server with one pod (`shop/cart-0`) of the container `web` (labels as the kubelet sets them are missing) and,
-/// in containerd's namespace `default`, the containers `web` and one of nerdctl.
+/// A gRPC server with one pod (`shop/cart-0`) of the container `web` (labels as the kubelet sets
+/// them are missing) and, in containerd's namespace `default`, the containers `web` and one of
+/// nerdctl.
 pub(super) fn cri_and_containerd(directory: &TempDir, version: &'static str) -> PathBuf {
     let path = directory.path().join("grpc.sock");
     let listener = UnixListener::bind(&path).unwrap();
