@@ -1,12 +1,12 @@
 //! From a cgroup's id to a named container.
 //!
-//! Owns what is known of each cgroup, alive or removed not long ago. Cgroups are reported by whoever sees them appear
-//! and vanish; names come from [`resolver`]. Does no metrics.
+//! Owns what is known of each cgroup, alive or removed not long ago. Cgroups are reported by
+//! whoever sees them appear and vanish; names come from [`resolver`]. Does no metrics.
 
 mod cache;
 pub mod paths;
 mod pattern;
-//RES pub mod resolver;
+pub mod resolver;
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -76,7 +76,8 @@ pub struct Names {
 }
 
 impl Names {
-    /// Name of the container that holds a pod's namespaces. The `~` keeps it apart from every real name.
+    /// Name of the container that holds a pod's namespaces. The `~` keeps it apart from every real
+    /// name.
     pub const PAUSE: &'static str = "~pause";
 
     /// Names of a container outside Kubernetes.
@@ -113,7 +114,8 @@ pub struct Stats {
     pub evicted: u64,
 }
 
-/// All identities. Can be called from any thread; nothing blocks for longer than a look into a table.
+/// All identities. Can be called from any thread; nothing blocks for longer than a look into a
+/// table.
 #[derive(Debug)]
 pub struct Identities {
     cache: Mutex<Cache>,
@@ -131,7 +133,8 @@ impl Identities {
         }
     }
 
-    /// A cgroup exists; `path` is its path below the root of its hierarchy. Reporting it again is harmless.
+    /// A cgroup exists; `path` is its path below the root of its hierarchy. Reporting it again is
+    /// harmless.
     pub fn appeared(&self, id: CgroupId, path: &str, now: Instant) {
         if self.cache().appeared(id, path, now) {
             self.asked.notify_one();
@@ -143,8 +146,9 @@ impl Identities {
         self.cache().removed(id, now);
     }
 
-    /// Brings the set in line with a complete walk of the hierarchy that began at `started`. Cgroups that appeared
-    /// since then are left alone: the walk may have passed their place before.
+    /// Brings the set in line with a complete walk of the hierarchy that began at `started`.
+    /// Cgroups that appeared since then are left alone: the walk may have passed their place
+    /// before.
     pub fn rescanned(&self, found: &[(CgroupId, String)], started: Instant, now: Instant) {
         let mut cache = self.cache();
         let mut ask = false;
@@ -163,7 +167,8 @@ impl Identities {
         self.cache().lookup(id)
     }
 
-    /// Questions that are to be asked at this time, at most `max`. Each is handed out once until it is answered.
+    /// Questions that are to be asked at this time, at most `max`. Each is handed out once until it
+    /// is answered.
     pub fn pending(&self, now: Instant, max: usize) -> Vec<(Ticket, Question)> {
         self.cache().pending(now, max)
     }
@@ -213,7 +218,8 @@ impl Identities {
         self.settled.notified()
     }
 
-    /// A panic of another thread leaves at worst one cgroup half entered, which is no reason to stop naming.
+    /// A panic of another thread leaves at worst one cgroup half entered, which is no reason to
+    /// stop naming.
     fn cache(&self) -> MutexGuard<'_, Cache> {
         self.cache.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,8 +1,9 @@
 //! What the path of a cgroup says about who made it. Pure: no I/O, no state.
 //!
-//! The path is read from the root down, and the innermost container wins: on a node that is itself a container
-//! (kind, docker in docker) work belongs to the inner pod, and whatever is below no inner container to the outer one.
-//! Everything below a container's own cgroup is part of the container: the leaf that crun adds, a systemd inside.
+//! The path is read from the root down, and the innermost container wins: on a node that is itself
+//! a container (kind, docker in docker) work belongs to the inner pod, and whatever is below no
+//! inner container to the outer one. Everything below a container's own cgroup is part of the
+//! container: the leaf that crun adds, a systemd inside.
 
 mod component;
 mod units;
@@ -175,7 +176,8 @@ fn join(parts: &[&str]) -> String {
     parts.iter().flat_map(|part| ["/", part]).collect()
 }
 
-/// Directory names may hold anything, and names end up on terminals: control characters are written out.
+/// Directory names may hold anything, and names end up on terminals: control characters are written
+/// out.
 fn printable(name: String) -> String {
     if name.chars().any(char::is_control) {
         name.escape_debug().to_string()
@@ -184,5 +186,7 @@ fn printable(name: String) -> String {
     }
 }
 
+#[cfg(test)]
+mod properties;
 #[cfg(test)]
 mod tests;

@@ -5,8 +5,8 @@ use crate::model::Container;
 /// Fewest digits that are taken for the beginning of an id.
 const MIN_ID_PREFIX: usize = 4;
 
-/// A container as written on the command line: its name, `namespace/pod/name`, the beginning of its id (at least four
-/// digits), or any of the names with `*` for any characters.
+/// A container as written on the command line: its name, `namespace/pod/name`, the beginning of its
+/// id (at least four digits), or any of the names with `*` for any characters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pattern(String);
 
@@ -33,7 +33,7 @@ impl Pattern {
     }
 }
 
-/// Matches text against a pattern in which `*` stands for any characters. Linear but for the last star.
+/// Matches text against a pattern in which `*` stands for any characters.
 fn glob(pattern: &str, text: &str) -> bool {
     let Some((head, rest)) = pattern.split_once('*') else {
         return pattern == text;

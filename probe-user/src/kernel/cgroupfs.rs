@@ -1,7 +1,7 @@
 //! Where the host's cgroups are mounted, and which cgroups there are.
 //!
-//! Owns the choice of the one hierarchy whose directory inodes are the cgroup ids of everything else. Decides
-//! nothing about what a cgroup is.
+//! Owns the choice of the one hierarchy whose directory inodes are the cgroup ids of everything
+//! else. Decides nothing about what a cgroup is.
 
 mod mountinfo;
 mod scan;
@@ -14,7 +14,8 @@ use std::{
 use mountinfo::{Mount, mounts};
 pub use scan::{Scan, scan};
 
-/// Controllers of a v1 host in the order in which their hierarchy is preferred: those that every runtime joins.
+/// Controllers of a v1 host in the order in which their hierarchy is preferred: those that every
+/// runtime joins.
 const V1_CONTROLLERS: [&str; 8] = [
     "memory", "cpu", "pids", "devices", "freezer", "cpuacct", "blkio", "cpuset",
 ];
@@ -140,7 +141,8 @@ impl fmt::Display for Cgroups {
     }
 }
 
-/// The version 2 mount to use. Runtimes make bind mounts of parts of it, so one that shows everything is preferred.
+/// The version 2 mount to use. Runtimes make bind mounts of parts of it, so one that shows
+/// everything is preferred.
 fn v2_mount(mounts: &[Mount]) -> Option<&Mount> {
     let v2 = || mounts.iter().filter(|mount| mount.fs_type == "cgroup2");
     v2().find(|mount| mount.shows_all()).or_else(|| v2().next())
@@ -148,8 +150,8 @@ fn v2_mount(mounts: &[Mount]) -> Option<&Mount> {
 
 /// What the mount is a part of.
 ///
-/// In a private cgroup namespace the kernel writes `/` for the namespace's own root. The inode tells: only the root of
-/// a whole hierarchy has number 1.
+/// In a private cgroup namespace the kernel writes `/` for the namespace's own root. The inode
+/// tells: only the root of a whole hierarchy has number 1.
 fn subtree(mount: &Mount) -> Option<String> {
     if !mount.shows_all() {
         return Some(mount.root.clone());
@@ -158,7 +160,8 @@ fn subtree(mount: &Mount) -> Option<String> {
     (inode != ROOT_INODE).then(|| "the cgroup namespace's root".to_owned())
 }
 
-/// The number of a v1 hierarchy, from the table of controllers or, where that is hidden, from this process's cgroups.
+/// The number of a v1 hierarchy, from the table of controllers or, where that is hidden, from this
+/// process's cgroups.
 fn hierarchy_id(proc: &Path, controller: &str) -> Option<u32> {
     let table = fs::read_to_string(proc.join("cgroups")).unwrap_or_default();
     let from_table = table.lines().find_map(|line| {

@@ -47,7 +47,8 @@ impl Cache {
                 reason,
                 again: false,
             } => {
-                // A guess that was wrong leaves the path, and that is the right name of such a cgroup.
+                // A guess that was wrong leaves the path, and that is the right name of such a
+                // cgroup.
                 let naming = if guess {
                     Naming::Named
                 } else {

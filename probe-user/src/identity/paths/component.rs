@@ -80,7 +80,8 @@ pub(super) fn container(part: &str, place: &Place<'_>) -> Option<Found> {
     Some(prefixed(prefix, id, place.in_pod))
 }
 
-/// UID of the pod whose own directory this is. `above` are the directories between it and the next container.
+/// UID of the pod whose own directory this is. `above` are the directories between it and the next
+/// container.
 pub(super) fn pod_uid(part: &str, above: &[&str]) -> Option<String> {
     if let Some(slice) = part.strip_suffix(".slice") {
         return slice_pod_uid(slice);
@@ -89,7 +90,8 @@ pub(super) fn pod_uid(part: &str, above: &[&str]) -> Option<String> {
     above.contains(&"kubepods").then(|| uid.to_owned())
 }
 
-/// `kubepods-burstable-pod1234_5678`: systemd takes a dash for the border of a slice, so the kubelet writes `_`.
+/// `kubepods-burstable-pod1234_5678`: systemd takes a dash for the border of a slice, so the
+/// kubelet writes `_`.
 fn slice_pod_uid(slice: &str) -> Option<String> {
     let (_, below) = slice.split_once("kubepods-")?;
     let (_, after) = below
@@ -161,7 +163,8 @@ fn prefixed(prefix: &str, id: &str, in_pod: bool) -> Found {
     }
 }
 
-/// `slice:prefix:id`, meant for systemd, and taken for a plain name where the runtime was not told to use systemd.
+/// `slice:prefix:id`, meant for systemd, and taken for a plain name where the runtime was not told
+/// to use systemd.
 fn colons(part: &str) -> Option<Found> {
     let mut fields = part.split(':');
     let (slice, prefix, id) = (fields.next()?, fields.next()?, fields.next()?);

@@ -5,8 +5,8 @@ const SUFFIXES: [&str; 6] = [".service", ".scope", ".slice", ".socket", ".mount"
 
 /// The innermost unit of a path: how many directories its own cgroup is deep, and its name.
 ///
-/// Slices above are left out, since units are unique without them: `ssh.service`. Units of a user's manager carry the
-/// manager: `user@1000.service/firefox.service`.
+/// Slices above are left out, since units are unique without them: `ssh.service`. Units of a user's
+/// manager carry the manager: `user@1000.service/firefox.service`.
 pub(super) fn unit(parts: &[&str]) -> Option<(usize, String)> {
     let innermost = parts.iter().rposition(|part| is_unit(part))?;
     let name = parts[..=innermost]
@@ -25,8 +25,8 @@ fn is_unit(part: &str) -> bool {
         .any(|suffix| part.len() > suffix.len() && part.ends_with(suffix))
 }
 
-/// Decodes the `\xNN` that systemd writes for bytes that a unit's name cannot hold. A name that would not be text
-/// stays as it is.
+/// Decodes the `\xNN` that systemd writes for bytes that a unit's name cannot hold. A name that
+/// would not be text stays as it is.
 pub(super) fn unescape(name: &str) -> String {
     let mut bytes = Vec::with_capacity(name.len());
     let mut rest = name.as_bytes();

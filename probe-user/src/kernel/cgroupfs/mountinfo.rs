@@ -21,8 +21,9 @@ impl Mount {
         self.fs_type == "cgroup" && self.options.split(',').any(|option| option == controller)
     }
 
-    /// Whether the top of the mount may be the top of the hierarchy. `/../..` is above this process's cgroup namespace:
-    /// that is how a mount of the host's root looks from inside a container.
+    /// Whether the top of the mount may be the top of the hierarchy. `/../..` is above this
+    /// process's cgroup namespace: that is how a mount of the host's root looks from inside a
+    /// container.
     pub(super) fn shows_all(&self) -> bool {
         self.root
             .split('/')
@@ -30,8 +31,8 @@ impl Mount {
     }
 }
 
-/// All cgroup mounts in the order of the file; one that hides an earlier one at the same place replaces it.
-/// Lines that do not follow the format are left out.
+/// All cgroup mounts in the order of the file; one that hides an earlier one at the same place
+/// replaces it. Lines that do not follow the format are left out.
 pub(super) fn mounts(text: &str) -> Vec<Mount> {
     let mut found: Vec<Mount> = Vec::new();
     for mount in text.lines().filter_map(parse) {
@@ -41,7 +42,8 @@ pub(super) fn mounts(text: &str) -> Vec<Mount> {
     found
 }
 
-/// `36 35 98:0 /root /point rw,noatime optional:1 - type source options`, see proc_pid_mountinfo(5).
+/// `36 35 98:0 /root /point rw,noatime optional:1 - type source options`, see
+/// proc_pid_mountinfo(5).
 fn parse(line: &str) -> Option<Mount> {
     let (left, right) = line.split_once(" - ")?;
     let mut left = left.split(' ').skip(3);
