@@ -7,7 +7,9 @@ pub mod btf;
 pub mod cpus;
 pub mod features;
 pub mod host;
+mod map_reads;
 pub mod memlock;
 mod roots;
 
+pub use map_reads::capabilities_for_map_reads;
 pub use roots::Roots;
