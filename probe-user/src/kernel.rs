@@ -10,7 +10,9 @@ pub mod cpus;
 pub mod fdinfo;
 pub mod features;
 pub mod host;
+mod map_reads;
 pub mod memlock;
 mod roots;
 
+pub use map_reads::capabilities_for_map_reads;
 pub use roots::Roots;
