@@ -1,9 +1,14 @@
 //! The command line: what can be asked for, and where each command begins.
 
+mod agent;
 pub mod args;
 pub mod doctor;
 mod error;
+mod metrics;
 mod output;
+mod sched;
+mod syscalls;
+mod tool;
 
 use clap::{Parser, Subcommand};
 
@@ -66,11 +71,11 @@ pub fn run(cli: Cli) -> Result<Kind, CliError> {
             Ok(Kind::Fine)
         }
         Command::Doctor(args) => doctor::run(&args),
-        Command::Agent(_)
-        | Command::Syscalls(_)
-        | Command::Runqlat(_)
-        | Command::Offcpu(_)
-        | Command::Metrics(_) => Err(CliError::failure("this command is not part of this build")),
+        Command::Agent(args) => agent::run(&args),
+        Command::Syscalls(args) => syscalls::run(&args),
+        Command::Runqlat(args) => sched::runqlat(&args),
+        Command::Offcpu(args) => sched::offcpu(&args),
+        Command::Metrics(args) => metrics::run(&args),
     }
 }
 

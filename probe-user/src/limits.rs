@@ -54,3 +54,6 @@ pub const LOG_REPEATS: u32 = 10;
 pub const LOG_EVENTS: usize = 1024;
 /// Lines that are kept while a full-screen table is shown.
 pub const LOG_KEPT_LINES: usize = 200;
+
+/// Processes that the one-shot tools tell apart.
+pub const PROCESSES: u32 = 16_384;

@@ -2,12 +2,7 @@
 
 use std::io::{self, IsTerminal as _};
 
-use super::{
-    CliError, Kind,
-    args::AgentArgs,
-    output,
-    tool::charset,
-};
+use super::{CliError, Kind, args::AgentArgs, output, tool::charset};
 use crate::{
     agent::{self, Hooks, RunError},
     logs,
@@ -20,14 +15,18 @@ use crate::{
 /// # Errors
 ///
 /// If the configuration is wrong, privileges are missing, the address is taken, or no probe works.
-pub fn run(args: &AgentArgs) -> Result<Kind, CliError> {
+pub(super) fn run(args: &AgentArgs) -> Result<Kind, CliError> {
     let config = args.load()?;
     // A table for a person at a terminal, logs for everybody else.
     let live = io::stdout().is_terminal() && io::stdin().is_terminal() && !args.no_table;
     let logs = logs::init(&config.log, live)?;
     privileges::check(&[Task::Probes])?;
     let theme = || {
-        let theme = if output::style_wanted(&io::stdout()) { Theme::colour } else { Theme::plain };
+        let theme = if output::style_wanted(&io::stdout()) {
+            Theme::colour
+        } else {
+            Theme::plain
+        };
         theme(charset())
     };
     let again = args.clone();

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     agent::Agent,
-    config::Config,
+    config::{self, Sources},
     http::Backend as _,
     metrics::Format,
     privileges::{self, Task},
@@ -32,7 +32,7 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(15);
 /// # Errors
 ///
 /// If the agent does not answer, or the probes cannot be attached.
-pub fn run(args: &MetricsArgs) -> Result<Kind, CliError> {
+pub(super) fn run(args: &MetricsArgs) -> Result<Kind, CliError> {
     let format = match args.output {
         MetricsFormat::Openmetrics => Format::OpenMetrics,
         MetricsFormat::Prometheus => Format::Text,
@@ -49,7 +49,7 @@ pub fn run(args: &MetricsArgs) -> Result<Kind, CliError> {
 /// Attaches all probes for a while.
 fn measure(duration: Duration, format: Format) -> Result<Bytes, CliError> {
     privileges::check(&[Task::Probes])?;
-    let config = Config { node: crate::config::host_name(), ..Config::default() };
+    let config = config::load(&Sources::default())?;
     let mut session = Session::start(&Plan::from(&config))?;
     session.follow()?;
     let agent = Agent::new(session, &config);
@@ -61,11 +61,15 @@ fn measure(duration: Duration, format: Format) -> Result<Bytes, CliError> {
 /// Scrapes a running agent.
 fn ask(address: &str, format: Format) -> Result<Bytes, CliError> {
     let unreachable = |error: Box<dyn std::error::Error + Send + Sync>| {
-        CliError::failure(error).with_remedy(format!("is an agent listening on {address}? start one with `nodeprobe agent`"))
+        CliError::failure(error).with_remedy(format!(
+            "is an agent listening on {address}? start one with `nodeprobe agent`"
+        ))
     };
     let socket = address
         .to_socket_addrs()
-        .map_err(|error| CliError::usage(error).with_remedy("an address is HOST:PORT, such as 127.0.0.1:9435"))?
+        .map_err(|error| {
+            CliError::usage(error).with_remedy("an address is HOST:PORT, such as 127.0.0.1:9435")
+        })?
         .next()
         .ok_or_else(|| CliError::usage(format!("{address} has no address")))?;
     let runtime = Builder::new_current_thread().enable_all().build()?;
@@ -81,7 +85,11 @@ fn ask(address: &str, format: Format) -> Result<Bytes, CliError> {
         let status = answer.status();
         let body = answer.into_body().collect().await?.to_bytes();
         if status != StatusCode::OK {
-            return Err(format!("the agent answered {status}: {}", String::from_utf8_lossy(&body)).into());
+            return Err(format!(
+                "the agent answered {status}: {}",
+                String::from_utf8_lossy(&body)
+            )
+            .into());
         }
         Ok(body)
     };

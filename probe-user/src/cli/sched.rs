@@ -25,8 +25,9 @@ type Write = fn(&mut Vec<u8>, &Report<SchedView>, &Selection<SchedOrder>, &Look)
 /// # Errors
 ///
 /// If the probes cannot be attached or nothing can be written.
-pub fn runqlat(args: &RunqlatArgs) -> Result<Kind, CliError> {
-    let write: Write = |out, report, selection, look| histogram::write_runqlat(out, report, selection, look);
+pub(super) fn runqlat(args: &RunqlatArgs) -> Result<Kind, CliError> {
+    let write: Write =
+        |out, report, selection, look| histogram::write_runqlat(out, report, selection, look);
     run("runqlat", &args.common, args.by, SchedOrder::Wait, write)
 }
 
@@ -35,8 +36,9 @@ pub fn runqlat(args: &RunqlatArgs) -> Result<Kind, CliError> {
 /// # Errors
 ///
 /// As for [`runqlat`].
-pub fn offcpu(args: &OffcpuArgs) -> Result<Kind, CliError> {
-    let write: Write = |out, report, selection, look| histogram::write_offcpu(out, report, selection, look);
+pub(super) fn offcpu(args: &OffcpuArgs) -> Result<Kind, CliError> {
+    let write: Write =
+        |out, report, selection, look| histogram::write_offcpu(out, report, selection, look);
     run("offcpu", &args.common, args.by, SchedOrder::Offcpu, write)
 }
 
@@ -49,15 +51,23 @@ fn run(
 ) -> Result<Kind, CliError> {
     // A process id asks for processes.
     let process = by == args::By::Process || args.pid.is_some();
-    let (by, owners) =
-        if process { (By::Process, OwnerKind::Process) } else { (By::Container, OwnerKind::Cgroup) };
+    let (by, owners) = if process {
+        (By::Process, OwnerKind::Process)
+    } else {
+        (By::Container, OwnerKind::Cgroup)
+    };
     let filter = filter(args);
-    let selection = Selection { order, top: args.top.map(|top| top as usize) };
+    let selection = Selection {
+        order,
+        top: args.top.map(|top| top as usize),
+    };
     Tool::start(name, "scheduler", owners, Latency::Off)?.run(args, by, |period| {
         let mut rows = sched_rows(period.measurements, period.identities, by, &filter);
         rows.sort_by(|a, b| selection.order.compare(a, b));
         let report = period.report(rows);
-        print(args, &report, |out, look| write(out, &report, &selection, look))
+        print(args, &report, |out, look| {
+            write(out, &report, &selection, look)
+        })
     })?;
     Ok(Kind::Fine)
 }

@@ -8,10 +8,7 @@ use super::{
 use crate::{
     model::OwnerKind,
     probes::Latency,
-    render::{
-        Selection, table,
-        view::By,
-    },
+    render::{Selection, table, view::By},
     report::syscall_rows,
 };
 
@@ -20,18 +17,31 @@ use crate::{
 /// # Errors
 ///
 /// If the probes cannot be attached or nothing can be written.
-pub fn run(args: &SyscallsArgs) -> Result<Kind, CliError> {
+pub(super) fn run(args: &SyscallsArgs) -> Result<Kind, CliError> {
     let by = rows_by(args)?;
-    let owners = if by.has_process() { OwnerKind::Process } else { OwnerKind::Cgroup };
+    let owners = if by.has_process() {
+        OwnerKind::Process
+    } else {
+        OwnerKind::Cgroup
+    };
     let filter = filter(&args.common);
-    let selection = Selection { order: args.sort, top: args.common.top.map(|top| top as usize) };
-    Tool::start("syscalls", "syscalls", owners, Latency::Exact)?.run(&args.common, by, |period| {
-        let mut rows = syscall_rows(period.measurements, period.identities, by, &filter, true);
-        rows.retain(|row| row.errors > 0 || !args.errors);
-        rows.sort_by(|a, b| selection.order.compare(a, b));
-        let report = period.report(rows);
-        print(&args.common, &report, |out, look| table::write_syscalls(out, &report, &selection, look))
-    })?;
+    let selection = Selection {
+        order: args.sort,
+        top: args.common.top.map(|top| top as usize),
+    };
+    Tool::start("syscalls", "syscalls", owners, Latency::Exact)?.run(
+        &args.common,
+        by,
+        |period| {
+            let mut rows = syscall_rows(period.measurements, period.identities, by, &filter, true);
+            rows.retain(|row| row.errors > 0 || !args.errors);
+            rows.sort_by(|a, b| selection.order.compare(a, b));
+            let report = period.report(rows);
+            print(&args.common, &report, |out, look| {
+                table::write_syscalls(out, &report, &selection, look)
+            })
+        },
+    )?;
     Ok(Kind::Fine)
 }
 

@@ -57,7 +57,10 @@ pub(super) struct Period<'a> {
 impl Period<'_> {
     /// The findings with these rows.
     pub(super) fn report<R>(self, rows: Vec<R>) -> Report<R> {
-        Report { summary: self.summary, rows }
+        Report {
+            summary: self.summary,
+            rows,
+        }
     }
 }
 
@@ -89,7 +92,11 @@ impl Tool {
             tracing::debug!(error = chain(&error), "privileges are kept");
         }
         session.follow()?;
-        Ok(Self { name, session, runtime })
+        Ok(Self {
+            name,
+            session,
+            runtime,
+        })
     }
 
     /// Measures as the arguments say and shows each period.
@@ -99,11 +106,19 @@ impl Tool {
         by: By,
         mut show: impl FnMut(Period<'_>) -> Result<(), CliError>,
     ) -> Result<(), CliError> {
-        let Self { name, session, runtime } = self;
+        let Self {
+            name,
+            session,
+            runtime,
+        } = self;
         runtime.block_on(async {
             let identities = session.identities().clone();
             let runtimes = resolver::Config::from(&config::Config::default().runtimes);
-            tokio::spawn(resolver::run(identities.clone(), runtimes, future::pending()));
+            tokio::spawn(resolver::run(
+                identities.clone(),
+                runtimes,
+                future::pending(),
+            ));
             let mut interrupt = signal(SignalKind::interrupt())?;
             let mut terminate = signal(SignalKind::terminate())?;
             announce(name, args.duration);
@@ -146,7 +161,11 @@ impl Tool {
                     lost: lost_map(&added.lost),
                     notes: Vec::new(),
                 };
-                show(Period { measurements: &added, identities: &identities, summary })?;
+                show(Period {
+                    measurements: &added,
+                    identities: &identities,
+                    summary,
+                })?;
                 earlier = measurements;
                 period_start = (Instant::now(), SystemTime::now());
             }
@@ -159,7 +178,12 @@ impl Tool {
 fn announce(name: &str, duration: Option<Duration>) {
     let until = duration.map_or_else(
         || "until Ctrl-C".into(),
-        |duration| format!("for {}, Ctrl-C ends early", humantime::format_duration(duration)),
+        |duration| {
+            format!(
+                "for {}, Ctrl-C ends early",
+                humantime::format_duration(duration)
+            )
+        },
     );
     // Nobody is left to be told that this failed.
     writeln!(io::stderr(), "{name}: attached, measuring {until}").ok();
@@ -168,7 +192,11 @@ fn announce(name: &str, duration: Option<Duration>) {
 /// Conditions from the arguments.
 pub(super) fn filter(args: &CommonArgs) -> Filter {
     Filter {
-        containers: args.container.iter().map(|text| Pattern::new(text)).collect(),
+        containers: args
+            .container
+            .iter()
+            .map(|text| Pattern::new(text))
+            .collect(),
         cgroups: args.cgroup.iter().cloned().collect(),
         pids: args.pid.iter().copied().collect(),
     }
@@ -202,22 +230,36 @@ pub(super) fn look() -> Look {
     } else {
         usize::MAX
     };
-    Look { width, colour: output::style_wanted(&io::stdout()), charset: charset() }
+    Look {
+        width,
+        colour: output::style_wanted(&io::stdout()),
+        charset: charset(),
+    }
 }
 
 /// UTF-8 where the locale says so, and where it says nothing.
 pub(super) fn charset() -> Charset {
     let set = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
-    let locale = set("LC_ALL").or_else(|| set("LC_CTYPE")).or_else(|| set("LANG"));
+    let locale = set("LC_ALL")
+        .or_else(|| set("LC_CTYPE"))
+        .or_else(|| set("LANG"));
     match locale.as_deref() {
         Some("C" | "POSIX") => Charset::Ascii,
-        Some(locale) if !locale.to_ascii_lowercase().replace('-', "").contains("utf8") => Charset::Ascii,
+        Some(locale)
+            if !locale
+                .to_ascii_lowercase()
+                .replace('-', "")
+                .contains("utf8") =>
+        {
+            Charset::Ascii
+        }
         _ => Charset::Unicode,
     }
 }
 
 impl From<StartError> for CliError {
     fn from(error: StartError) -> Self {
-        Self::unsupported(error).with_remedy("`nodeprobe doctor` says what works on this host and what to do")
+        Self::unsupported(error)
+            .with_remedy("`nodeprobe doctor` says what works on this host and what to do")
     }
 }

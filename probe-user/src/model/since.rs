@@ -36,7 +36,9 @@ impl Measurements {
                 row.involuntary = row.involuntary.saturating_sub(before.involuntary);
             }
         }
-        added.sched.retain(|row| row.voluntary + row.involuntary + row.runqueue.count() > 0);
+        added
+            .sched
+            .retain(|row| row.voluntary + row.involuntary + row.runqueue.count() > 0);
         let before = index(&earlier.preemptions, |row| (row.victim, row.by));
         for row in &mut added.preemptions {
             let before = before.get(&(row.victim, row.by));
@@ -68,8 +70,17 @@ mod tests {
         let mut latency = Histogram::EMPTY;
         durations_ns.iter().for_each(|ns| latency.observe(*ns));
         let syscall = Syscall { nr: 0, abi: 0 };
-        let row = SyscallRow { owner: OwnerId(7), syscall, calls, errors: 0, latency };
-        Measurements { syscalls: vec![row], ..Measurements::default() }
+        let row = SyscallRow {
+            owner: OwnerId(7),
+            syscall,
+            calls,
+            errors: 0,
+            latency,
+        };
+        Measurements {
+            syscalls: vec![row],
+            ..Measurements::default()
+        }
     }
 
     #[test]
@@ -83,6 +94,9 @@ mod tests {
     #[test]
     fn rows_without_an_addition_are_gone() {
         assert!(calls(5, &[]).since(&calls(5, &[])).syscalls.is_empty());
-        assert_eq!(calls(5, &[]).since(&Measurements::default()).syscalls.len(), 1);
+        assert_eq!(
+            calls(5, &[]).since(&Measurements::default()).syscalls.len(),
+            1
+        );
     }
 }

@@ -42,6 +42,10 @@ pub struct AgentArgs {
     #[arg(long, value_name = "FORMAT")]
     pub log_format: Option<String>,
 
+    /// Write logs to a terminal too, instead of showing the live table there
+    #[arg(long)]
+    pub no_table: bool,
+
     /// Log messages from the programs in the kernel
     #[arg(long)]
     pub debug: bool,

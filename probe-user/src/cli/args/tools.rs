@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
+use crate::render::view::SyscallOrder;
+
 /// What all of these tools take.
 #[derive(Args, Clone, Debug)]
 pub struct CommonArgs {
@@ -52,7 +54,11 @@ pub struct SyscallsArgs {
     #[arg(long, value_enum, value_delimiter = ',', default_value = "container")]
     pub by: Vec<By>,
 
-    /// Only calls that failed
+    /// What comes first
+    #[arg(long, value_enum, default_value_t = SyscallOrder::Calls)]
+    pub sort: SyscallOrder,
+
+    /// Only rows with calls that failed
     #[arg(long)]
     pub errors: bool,
 }
