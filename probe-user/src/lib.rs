@@ -11,6 +11,7 @@ pub mod identity;
 pub mod kernel;
 pub mod limits;
 pub mod loader;
+pub mod logs;
 pub mod maps;
 pub mod metrics;
 pub mod model;
