@@ -2,21 +2,21 @@
 
 use std::time::Duration;
 
-/// Kernel memory of all maps, in bytes. Fits some 1000 containers with 100 busy system calls each.
+/// Kernel memory of all maps, in bytes, at any number of CPUs.
 pub const KERNEL_MEMORY: u64 = 64 << 20;
-/// Least kernel memory that is accepted: below it not even the tables of a small host fit.
+/// Least kernel memory that is accepted.
 pub const KERNEL_MEMORY_MIN: u64 = 4 << 20;
 /// Most kernel memory that is accepted, so that a slip of a unit does not take the host's memory.
 pub const KERNEL_MEMORY_MAX: u64 = 16 << 30;
 
-/// Containers and host parts that are counted apart. Four times what Kubernetes allows on a large node.
+/// Containers and host parts that are counted apart. A node of Kubernetes has some hundred pods.
 pub const OWNERS: u32 = 4096;
-/// Most owners: the kernel's index of an owner is 16 bits wide.
+/// Most owners, so that a slip of a digit is caught.
 pub const OWNERS_MAX: u32 = 65_535;
 
-/// Series on `/metrics` in all. What Prometheus takes from one target without anyone noticing.
+/// Series on `/metrics` in all.
 pub const SERIES: u32 = 20_000;
-/// Most series: above, one scrape takes longer than the usual interval.
+/// Most series, so that a slip of a digit is caught.
 pub const SERIES_MAX: u32 = 5_000_000;
 
 /// For how long the series of a removed container stay: long enough for two scrapes a minute apart and one
@@ -25,15 +25,14 @@ pub const RETAIN: Duration = Duration::from_secs(10 * 60);
 /// Longest retention.
 pub const RETAIN_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// For how long a container may stay without its name before a short id is used: runtimes answer within
-/// milliseconds unless they are overloaded.
+/// For how long a container may stay without its name before a short id is used.
 pub const NAMING_DEADLINE: Duration = Duration::from_secs(3);
 /// Longest wait for a name.
 pub const NAMING_DEADLINE_MAX: Duration = Duration::from_secs(60);
 
 /// Time between two collections. Counters are exact at any interval; this bounds the age of what is shown.
 pub const COLLECT_INTERVAL: Duration = Duration::from_secs(10);
-/// Shortest interval: below, reading the maps costs more than measuring.
+/// Shortest interval.
 pub const COLLECT_INTERVAL_MIN: Duration = Duration::from_millis(100);
 /// Longest interval.
 pub const COLLECT_INTERVAL_MAX: Duration = Duration::from_secs(60 * 60);

@@ -191,8 +191,12 @@ fn time(duration: &Duration) -> String {
     quoted(&duration_text(*duration))
 }
 
-fn list(paths: &Vec<PathBuf>) -> String {
-    let paths: Vec<_> = paths.iter().map(|path| quoted(&path.display())).collect();
+fn list(paths: &impl AsRef<[PathBuf]>) -> String {
+    let paths: Vec<_> = paths
+        .as_ref()
+        .iter()
+        .map(|path| quoted(&path.display()))
+        .collect();
     format!("[{}]", paths.join(", "))
 }
 

@@ -7,7 +7,7 @@ pub(super) mod insn;
 
 use std::{
     io,
-    os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd},
+    os::fd::{BorrowedFd, FromRawFd as _, OwnedFd},
 };
 
 use attr::Attr;
@@ -164,6 +164,8 @@ unsafe fn bpf(command: u32, attr: &Attr) -> io::Result<i32> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::fd::{AsFd as _, AsRawFd as _};
+
     use super::*;
 
     #[test]

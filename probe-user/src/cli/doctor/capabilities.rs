@@ -39,7 +39,7 @@ fn row(facts: &Facts, need: &Need) -> Check {
         );
     }
     if !is_needed(facts, need.task) {
-        let detail = format!("not needed here ({})", need.why);
+        let detail = format!("not needed ({})", need.why);
         return Check::new(AREA, need.what, State::Ok, detail);
     }
     let state = if need.required {

@@ -38,10 +38,7 @@ fn row(facts: &Facts, feature: Feature, answer: &Support) -> Check {
             let missing = needed(feature).missing_from(facts.held);
             let check = |detail| Check::new(AREA, name, State::Unknown, detail);
             if !missing.is_empty() {
-                return check(format!(
-                    "cannot be asked without {}",
-                    privileges::names(missing)
-                ));
+                return check(format!("needs {} to find out", privileges::names(missing)));
             }
             check(error.to_string()).with_remedy(
                 "a user namespace, seccomp or a security module is in the way; run on the host itself",

@@ -22,12 +22,12 @@ pub(super) fn checks(facts: &Facts) -> Vec<Check> {
         mount(
             "BPF file system",
             host.bpffs.as_deref(),
-            "not mounted; only programs that pin maps need it, nodeprobe does not",
+            "not mounted, and not needed",
         ),
         mount(
             "tracing file system",
             host.tracefs.as_deref(),
-            "not mounted; only asked where the kernel has no BTF",
+            "not mounted; only needed without BTF",
         ),
     ]
 }
@@ -83,14 +83,8 @@ fn lockdown(host: &Host) -> Check {
 fn unprivileged(host: &Host) -> Check {
     let name = "unprivileged BPF";
     match host.unprivileged_bpf_disabled {
-        Some(0) => ok(
-            name,
-            "allowed to everyone (kernel.unprivileged_bpf_disabled = 0)",
-        ),
-        Some(value) => ok(
-            name,
-            format!("off, as it should be (kernel.unprivileged_bpf_disabled = {value})"),
-        ),
+        Some(0) => ok(name, "open to everyone (sysctl is 0)"),
+        Some(value) => ok(name, format!("off, as it should be (sysctl is {value})")),
         None => ok(name, "no switch on this kernel"),
     }
 }

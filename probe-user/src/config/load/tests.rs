@@ -208,7 +208,7 @@ fn a_file_that_cannot_be_read_is_named_with_a_way_out() {
     assert!(load_path(&large).contains("larger than 1 MiB"));
     let secret = dir.path().join("secret");
     fs::write(&secret, "").unwrap();
-    fs::set_permissions(&secret, fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(&secret, fs::Permissions::from_mode(0o0)).unwrap();
     if fs::File::open(&secret).is_err() {
         assert!(load_path(&secret).contains("cannot read"));
     }

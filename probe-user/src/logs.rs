@@ -1,0 +1,168 @@
+//! Logs of the program: text or one JSON object a line, on standard error or kept in memory.
+//!
+//! Takes events of `tracing` and, through it, of the `log` crate, which aya uses.
+
+mod format;
+mod limit;
+mod output;
+mod sink;
+
+use std::{env, sync::Arc, time::Instant};
+
+use tracing::level_filters::LevelFilter;
+use tracing_log::{AsLog as _, log};
+use tracing_subscriber::{
+    EnvFilter, Registry,
+    filter::ParseError,
+    layer::SubscriberExt as _,
+    reload,
+    util::{SubscriberInitExt as _, TryInitError},
+};
+
+use self::{limit::Limiter, output::Output, sink::Sink};
+use crate::config::{Log, LogLevel};
+
+/// Libraries whose own messages matter only when they are warnings.
+const LIBRARIES: [&str; 7] = ["aya", "h2", "hyper", "hyper_util", "mio", "tonic", "tower"];
+
+/// Why there are no logs.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    /// `RUST_LOG` is not a list of directives.
+    #[error("RUST_LOG is not a filter; write a level such as `debug`, or `probe_user=debug`")]
+    Filter(#[source] ParseError),
+    /// Logs were started twice.
+    #[error("logs are already running")]
+    Running(#[source] TryInitError),
+}
+
+/// The running logs.
+pub struct Logs {
+    filter: reload::Handle<EnvFilter, Registry>,
+    /// Whether `RUST_LOG` decides, and the configured level does not.
+    fixed: bool,
+    sink: Arc<Sink>,
+    limiter: Arc<Limiter>,
+}
+
+/// Starts the logs of the whole process. `RUST_LOG`, where set, stands above the configured level.
+///
+/// # Errors
+///
+/// If `RUST_LOG` is no filter, or if this was called before.
+pub fn init(config: &Log, colour: bool) -> Result<Logs, LogError> {
+    let asked = env::var("RUST_LOG")
+        .ok()
+        .filter(|directives| !directives.is_empty());
+    let filter = match &asked {
+        Some(directives) => EnvFilter::try_new(directives).map_err(LogError::Filter)?,
+        None => filter(config.level),
+    };
+    let (filter, handle) = reload::Layer::new(filter);
+    let sink = Arc::new(Sink::stderr());
+    let limiter = Arc::new(Limiter::new(Instant::now));
+    let output = Output::new(
+        config.format,
+        colour,
+        Arc::clone(&sink),
+        Arc::clone(&limiter),
+    );
+    let subscriber = tracing_subscriber::registry().with(filter).with(output);
+    subscriber.try_init().map_err(LogError::Running)?;
+    Ok(Logs {
+        filter: handle,
+        fixed: asked.is_some(),
+        sink,
+        limiter,
+    })
+}
+
+impl Logs {
+    /// Changes the level. Answers whether it did: not where `RUST_LOG` decides.
+    pub fn set_level(&self, level: LogLevel) -> bool {
+        if self.fixed || self.filter.reload(filter(level)).is_err() {
+            return false;
+        }
+        log::set_max_level(LevelFilter::current().as_log());
+        true
+    }
+
+    /// Keeps the last lines in memory and writes none, while a full-screen table has the terminal.
+    pub fn keep_lines(&self) {
+        self.sink.keep();
+    }
+
+    /// The lines kept, oldest first.
+    pub fn kept_lines(&self) -> Vec<String> {
+        self.sink.kept()
+    }
+
+    /// Writes what was kept and every later line to standard error again.
+    pub fn release_lines(&self) {
+        self.sink.release();
+    }
+
+    /// Lines that were not written because their event repeated too often, or kept lines that were pushed out.
+    pub fn suppressed(&self) -> u64 {
+        self.limiter
+            .suppressed()
+            .saturating_add(self.sink.pushed_out())
+    }
+}
+
+fn filter(level: LogLevel) -> EnvFilter {
+    EnvFilter::new(directives(level))
+}
+
+fn directives(level: LogLevel) -> String {
+    let quiet = if level == LogLevel::Error {
+        level
+    } else {
+        LogLevel::Warn
+    };
+    LIBRARIES.iter().fold(level.to_string(), |all, library| {
+        format!("{all},{library}={quiet}")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn libraries_are_quieter_than_we_are_and_never_louder() {
+        assert!(directives(LogLevel::Debug).starts_with("debug,aya=warn,"));
+        assert!(directives(LogLevel::Error).starts_with("error,aya=error,"));
+        for (_, level) in LogLevel::WORDS {
+            assert!(EnvFilter::try_new(directives(*level)).is_ok());
+        }
+    }
+
+    /// The only test that may start the logs of this process.
+    #[test]
+    fn the_level_can_be_changed_and_records_of_the_log_crate_arrive() {
+        let config = Log {
+            level: LogLevel::Warn,
+            format: crate::config::LogFormat::Json,
+        };
+        let logs = init(&config, false).unwrap();
+        logs.keep_lines();
+        log::warn!(target: "from_kernel", "first");
+        log::info!(target: "from_kernel", "too quiet");
+        let changed = logs.set_level(LogLevel::Info);
+        log::info!(target: "from_kernel", "second");
+        tracing::info!(target: "own", count = 2, "third");
+        let kept = logs.kept_lines().join("\n");
+        assert!(
+            kept.contains(r#""target":"from_kernel","msg":"first"}"#),
+            "{kept}"
+        );
+        assert!(matches!(init(&config, false), Err(LogError::Running(_))));
+        // Where RUST_LOG is set, it decides.
+        if changed {
+            assert!(!kept.contains("too quiet"), "{kept}");
+            assert!(kept.contains(r#""level":"info","target":"from_kernel","msg":"second"}"#));
+            assert!(kept.contains(r#""msg":"third","count":2}"#), "{kept}");
+        }
+    }
+}
