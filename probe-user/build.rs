@@ -26,6 +26,7 @@ fn main() -> Result<()> {
         println!("cargo:rerun-if-env-changed=AYA_BUILD_SKIP");
         return Ok(());
     }
+    prepare_environment();
     let toolchain = toolchain();
     let package = Package {
         name: "probe-ebpf",
@@ -42,6 +43,22 @@ fn main() -> Result<()> {
 
 fn skipped() -> bool {
     env::var("AYA_BUILD_SKIP").is_ok_and(|v| v == "1" || v.eq_ignore_ascii_case("true"))
+}
+
+/// Sets what aya-build's cargo inherits. The environment of the whole build is not the place for it: there, other crates
+/// would take the compiler for a nightly.
+#[expect(clippy::disallowed_methods, reason = "aya-build reads and hands on the environment of this process")]
+fn prepare_environment() {
+    let variables = [
+        // `core` is built from source, which a stable compiler, such as Debian's, must be allowed to do.
+        ("RUSTC_BOOTSTRAP", "1"),
+        // aya-build turns each line into a warning, which cargo repeats in every later build.
+        ("CARGO_TERM_QUIET", "true"),
+    ];
+    for (name, value) in variables {
+        // SAFETY: a build script has one thread until it starts others, and this one has not.
+        unsafe { env::set_var(name, value) };
+    }
 }
 
 /// The toolchain for the BPF target: asked for, or a nightly that has the library's source, or the linked one.
@@ -71,16 +88,21 @@ fn has_library_source(toolchain: &str) -> bool {
 
 /// Hands the git revision to the program, for `nodeprobe --version` and `nodeprobe_build_info`.
 fn revision() {
-    println!("cargo:rerun-if-changed=../.git/HEAD");
-    println!("cargo:rerun-if-changed=../.git/refs/heads");
-    let revision = Command::new("git")
-        .args(["rev-parse", "--short=12", "HEAD"])
-        .output()
-        .ok()
-        .filter(|output| output.status.success())
-        .map_or_else(
-            || "unknown".into(),
-            |o| String::from_utf8_lossy(&o.stdout).trim().to_owned(),
-        );
+    // Asked for, because a worktree keeps them elsewhere: a path that is not there would start this script every time.
+    for path in ["HEAD", "refs/heads"]
+        .iter()
+        .filter_map(|path| git(&["rev-parse", "--git-path", path]))
+    {
+        println!("cargo:rerun-if-changed={path}");
+    }
+    let revision = git(&["rev-parse", "--short=12", "HEAD"]).unwrap_or_else(|| "unknown".into());
     println!("cargo:rustc-env=NODEPROBE_REVISION={revision}");
+}
+
+fn git(args: &[&str]) -> Option<String> {
+    let output = Command::new("git").args(args).output().ok()?;
+    output
+        .status
+        .success()
+        .then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }

@@ -1,1 +1,72 @@
-fn main() {}
+//! The commands of this repository: `cargo xtask run`, `test`, `build`, `lint`, `check`, `vm` and
+//! `bench`.
+//!
+//! Depends on none of our crates, so that it runs when they do not compile. A file per command; the
+//! others hold what the commands share.
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+mod bench;
+mod build;
+mod check;
+mod debian;
+mod lint;
+mod process;
+mod progress;
+mod requirements;
+mod run;
+mod tally;
+mod test;
+mod toolchain;
+mod vm;
+mod workspace;
+
+#[derive(Parser)]
+#[command(
+    name = "cargo xtask",
+    about = "Builds, runs and tests nodeprobe",
+    disable_help_subcommand = true
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Build, then start the agent with its live table; with ARGS, run `nodeprobe ARGS`
+    Run(run::Args),
+    /// Install what the tests lack and run all of them
+    Test(test::Args),
+    /// Install what the build lacks and build the release binary
+    Build(build::Args),
+    /// Formatting, clippy on both sides, layers, licences and spelling
+    Lint(lint::Args),
+    /// The rules that no compiler checks: who may import whom, file sizes, SAFETY lines (part of
+    /// lint)
+    Check,
+    /// Run the integration tests on Debian's kernels in virtual machines
+    Vm(vm::Args),
+    /// Measure what the probes cost, beside other tools
+    Bench(bench::Args),
+}
+
+fn main() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        Command::Run(args) => run::run(&args),
+        Command::Test(args) => test::run(&args),
+        Command::Build(args) => build::run(&args),
+        Command::Lint(args) => lint::run(&args),
+        Command::Check => check::run(),
+        Command::Vm(args) => vm::run(&args),
+        Command::Bench(args) => bench::run(&args),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

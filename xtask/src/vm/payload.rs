@@ -1,0 +1,121 @@
+//! What runs inside: the test program, `nodeprobe`, and the libraries that both ask for.
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context as _, Result, ensure};
+use serde::Deserialize;
+
+use crate::{build, process::Cmd};
+
+/// Programs for the guest and the libraries they load.
+pub(crate) struct Payload {
+    /// Name in the guest's `/t`, and where it is here.
+    pub(crate) programs: Vec<(String, PathBuf)>,
+    /// At the same path there and here.
+    pub(crate) libraries: BTreeSet<PathBuf>,
+}
+
+impl Payload {
+    pub(crate) fn build() -> Result<Self> {
+        let build = build::with_tests()?.arg("--message-format=json-render-diagnostics");
+        let programs = executables(&json_of(build)?);
+        for needed in ["integration", "nodeprobe"] {
+            ensure!(
+                programs.iter().any(|(name, _)| name == needed),
+                "cargo built no `{needed}`"
+            );
+        }
+        let mut libraries = BTreeSet::new();
+        for (_, path) in &programs {
+            libraries.extend(libraries_of(path)?);
+        }
+        Ok(Self {
+            programs,
+            libraries,
+        })
+    }
+}
+
+/// What cargo says on its output, while its progress goes where ours goes.
+fn json_of(command: Cmd) -> Result<String> {
+    let name = command.to_string();
+    let output = command
+        .into_inner()
+        .stderr(std::process::Stdio::inherit())
+        .output()?;
+    ensure!(
+        output.status.success(),
+        "`{name}` ended with {}",
+        output.status
+    );
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// The programs among cargo's messages.
+fn executables(messages: &str) -> Vec<(String, PathBuf)> {
+    #[derive(Deserialize)]
+    struct Message {
+        target: Target,
+        executable: Option<PathBuf>,
+    }
+    #[derive(Deserialize)]
+    struct Target {
+        name: String,
+    }
+    messages
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Message>(line).ok())
+        .filter_map(|message| Some((message.target.name, message.executable?)))
+        .collect()
+}
+
+fn libraries_of(program: &Path) -> Result<Vec<PathBuf>> {
+    let list = Cmd::new("ldd")
+        .arg(program)
+        .read()
+        .with_context(|| format!("libraries of {}", program.display()))?;
+    Ok(library_paths(&list))
+}
+
+/// From lines `NAME => PATH (ADDRESS)` and, for the loader, `PATH (ADDRESS)`.
+fn library_paths(list: &str) -> Vec<PathBuf> {
+    list.lines()
+        .filter_map(|line| line.rsplit_once(" (").map(|(library, _)| library))
+        .filter_map(|library| library.split(" => ").last())
+        .map(str::trim)
+        .filter(|path| path.starts_with('/'))
+        .map(PathBuf::from)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn libraries_and_the_loader_are_read_from_ldd() {
+        let list = "\tlinux-vdso.so.1 (0x7f)\n\tlibc.so.6 => /lib/libc.so.6 \
+                    (0x7f)\n\t/lib64/ld-linux.so.2 (0x7f)\n";
+        assert_eq!(
+            library_paths(list),
+            [
+                Path::new("/lib/libc.so.6"),
+                Path::new("/lib64/ld-linux.so.2")
+            ]
+        );
+        assert!(library_paths("\tstatically linked\n").is_empty());
+    }
+
+    #[test]
+    fn programs_are_found_among_cargos_messages() {
+        let messages = r#"{"reason":"compiler-artifact","target":{"name":"aya"},"executable":null}
+{"reason":"compiler-artifact","target":{"name":"integration"},"executable":"/x/integration-1"}
+{"reason":"build-finished","success":true}"#;
+        assert_eq!(
+            executables(messages),
+            [("integration".to_owned(), PathBuf::from("/x/integration-1"))]
+        );
+    }
+}
