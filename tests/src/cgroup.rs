@@ -1,6 +1,7 @@
 //! Cgroups with tasks in them, without any runtime.
 
 use std::{
+    ffi::{CString, NulError},
     fs, io,
     os::unix::{ffi::OsStrExt as _, fs::MetadataExt as _, process::CommandExt as _},
     path::{Path, PathBuf},
@@ -16,6 +17,10 @@ use rustix::{
 };
 
 use crate::{skip::Unavailable, wait::poll};
+
+mod everywhere;
+
+pub use everywhere::Everywhere;
 
 /// A cgroup v2 of this test. Dropping it kills what is left in it and removes it with everything below.
 #[derive(Debug)]
@@ -101,16 +106,9 @@ impl Cgroup {
     /// A command that runs in this cgroup from its first instruction.
     pub fn command(&self, program: impl AsRef<Path>) -> Command {
         let mut command = Command::new(program.as_ref());
-        let procs = std::ffi::CString::new(self.path.join("cgroup.procs").as_os_str().as_bytes());
+        let procs = CString::new(self.path.join("cgroup.procs").as_os_str().as_bytes());
         // SAFETY: between fork and exec only two system calls are made, and nothing is allocated.
-        unsafe {
-            command.pre_exec(move || {
-                let path = procs.as_deref().map_err(|_| io::ErrorKind::InvalidInput)?;
-                let file = rustix::fs::open(path, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?;
-                rustix::io::write(&file, b"0")?;
-                Ok(())
-            });
-        }
+        unsafe { command.pre_exec(move || join(&procs)) };
         command
     }
 
@@ -167,4 +165,12 @@ pub fn remove_tree(path: &Path) -> Result<()> {
             Err(_) => None,
         }
     })
+}
+
+/// Moves the calling process into the cgroup of this `cgroup.procs`. Async-signal-safe: two system calls.
+fn join(procs: &Result<CString, NulError>) -> io::Result<()> {
+    let path = procs.as_deref().map_err(|_| io::ErrorKind::InvalidInput)?;
+    let file = rustix::fs::open(path, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?;
+    rustix::io::write(&file, b"0")?;
+    Ok(())
 }

@@ -3,6 +3,7 @@
 //! Every rig is a guard: dropping it ends the processes, unmounts, and removes the cgroups that it made, also when a
 //! test fails. A rig that this machine cannot have answers with [`Unavailable`], see [`skip`].
 
+pub mod attached;
 pub mod cgroup;
 pub mod guard;
 pub mod http;

@@ -61,7 +61,15 @@ impl Workload {
     ///
     /// If it does not get ready.
     pub fn ready(&self, cgroup: &Cgroup, args: &str) -> Result<Running> {
-        let mut command = cgroup.command(&self.path);
+        self.ready_as(cgroup.command(&self.path), args)
+    }
+
+    /// As [`Self::ready`], by a command for [`Self::path`] that was prepared otherwise.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::ready`].
+    pub fn ready_as(&self, mut command: Command, args: &str) -> Result<Running> {
         command
             .args(args.split_whitespace())
             .args(["--go", "--hold"]);
@@ -76,7 +84,16 @@ impl Workload {
     ///
     /// If it fails.
     pub fn run(&self, cgroup: &Cgroup, args: &str) -> Result<Value> {
-        Running::spawn(cgroup.command(&self.path).args(args.split_whitespace()))?.result()
+        self.start(cgroup, args)?.result()
+    }
+
+    /// Starts a command in a cgroup that waits for nothing.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be started.
+    pub fn start(&self, cgroup: &Cgroup, args: &str) -> Result<Running> {
+        Running::spawn(cgroup.command(&self.path).args(args.split_whitespace()))
     }
 }
 

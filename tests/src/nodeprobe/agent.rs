@@ -65,7 +65,16 @@ impl Agent {
     /// # Errors
     ///
     /// If it cannot be started.
-    pub fn spawn(config: &str, mut command: Command) -> Result<Self> {
+    pub fn spawn(config: &str, command: Command) -> Result<Self> {
+        Self::spawn_with_args(config, command, &[])
+    }
+
+    /// As [`Self::spawn`], with more arguments.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::spawn`].
+    pub fn spawn_with_args(config: &str, mut command: Command, args: &[&str]) -> Result<Self> {
         let folder = tempfile::tempdir().context("make a folder")?;
         let address = free_port()?;
         let file = folder.path().join("nodeprobe.toml");

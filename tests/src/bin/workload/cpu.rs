@@ -33,7 +33,9 @@ pub(crate) fn victim(options: &Options) -> Done {
     Ok(format!(r#"{{"seconds":{seconds},"bursts":{bursts}}}"#))
 }
 
-/// Two threads on one CPU that wake each other by pipes: two voluntary switches a round.
+/// Two threads on one CPU that wake each other by pipes: two switches a round.
+///
+/// A woken thread may preempt the one that woke it, so the kind of a switch is not known.
 ///
 /// The other thread stays until the process ends, so that its counters in /proc do too.
 pub(crate) fn pingpong(options: &Options) -> Done {
@@ -50,7 +52,7 @@ pub(crate) fn pingpong(options: &Options) -> Done {
     // The echo thread ends when its pipe does, and must not.
     std::mem::forget(ping_out);
     Ok(format!(
-        r#"{{"rounds":{rounds},"voluntary_switches":{}}}"#,
+        r#"{{"rounds":{rounds},"switches":{}}}"#,
         2 * rounds
     ))
 }

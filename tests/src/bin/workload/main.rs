@@ -79,7 +79,7 @@ fn run(command: Command, options: &Options) -> Result<(), Box<dyn std::error::Er
 }
 
 fn usage() {
-    eprintln!("usage: workload COMMAND [OPTIONS] [--go] [--hold] [--seconds-hold S]");
+    eprintln!("usage: workload COMMAND [OPTIONS] [--go] [--hold] [--hold-ms MS]");
     for (name, options, _) in COMMANDS {
         eprintln!("  {name} {options}");
     }

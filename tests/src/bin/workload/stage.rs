@@ -28,8 +28,8 @@ pub(crate) fn finish(options: &Options) -> Result<(), Box<dyn Error>> {
     if options.has("--hold") {
         sys::wait_for(sys::SIGUSR1, None)?;
     }
-    if let Some(seconds) = options.get("--seconds-hold")? {
-        sys::wait_for(sys::SIGUSR1, Some(Duration::from_secs(seconds)))?;
+    if let Some(ms) = options.get("--hold-ms")? {
+        sys::wait_for(sys::SIGUSR1, Some(Duration::from_millis(ms)))?;
     }
     Ok(())
 }
