@@ -27,17 +27,28 @@ fn hybrid() -> Result<Everywhere> {
 /// Counts exactly under the cgroup's path, which is the same in all hierarchies.
 fn exact_when(isolate: impl FnOnce(&mut Command) -> &mut Command) -> Result<()> {
     let _alone = alone();
-    let Some(cgroup) = unless_available("hybrid cgroups", hybrid()) else { return Ok(()) };
+    let Some(cgroup) = unless_available("hybrid cgroups", hybrid()) else {
+        return Ok(());
+    };
     let workload = Workload::new()?;
-    let running = workload.ready_as(cgroup.command(workload.path()), "syscalls --calls 333 --errors 20")?;
+    let running = workload.ready_as(
+        cgroup.command(workload.path()),
+        "syscalls --calls 333 --errors 20",
+    )?;
     let mut command = command();
     isolate(&mut command);
     let tool = Tool::attach_with(BY_CALL, command)?;
     running.work()?;
     let report = tool.finish()?;
     let path = cgroup.unified().path();
-    assert_eq!(report.calls(&path, "getpriority"), Calls::expected(333, &[("EINVAL", 10), ("ESRCH", 10)]));
-    assert_eq!(report.calls_elsewhere(&[&path], "getpriority"), Calls::default());
+    assert_eq!(
+        report.calls(&path, "getpriority"),
+        Calls::expected(333, &[("EINVAL", 10), ("ESRCH", 10)])
+    );
+    assert_eq!(
+        report.calls_elsewhere(&[&path], "getpriority"),
+        Calls::default()
+    );
     Ok(())
 }
 

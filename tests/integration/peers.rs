@@ -18,34 +18,63 @@ use tests::{
 const TOLERANCE: f64 = 0.05;
 
 /// Ten seconds of both, beside a load that lasts longer.
-fn both(tool: &str, peer: fn(u32) -> Result<Peer>, load: &[&str]) -> Result<Option<(Report, String)>> {
-    let Some(cgroup) = unless_available("cgroup", Cgroup::new("peers")) else { return Ok(None) };
+fn both(
+    tool: &str,
+    peer: fn(u32) -> Result<Peer>,
+    load: &[&str],
+) -> Result<Option<(Report, String)>> {
+    let Some(cgroup) = unless_available("cgroup", Cgroup::new("peers")) else {
+        return Ok(None);
+    };
     let workload = Workload::new()?;
-    let loads: Vec<_> = load.iter().map(|args| workload.start(&cgroup, args)).collect::<Result<_>>()?;
-    let Some(peer) = unless_available("libbpf-tools", peer(10)) else { return Ok(None) };
+    let loads: Vec<_> = load
+        .iter()
+        .map(|args| workload.start(&cgroup, args))
+        .collect::<Result<_>>()?;
+    let Some(peer) = unless_available("libbpf-tools", peer(10)) else {
+        return Ok(None);
+    };
     let tool = Tool::attach(&format!("{tool} --duration 10s"))?;
     let report = tool.report()?;
-    let Some(output) = unless_available("libbpf-tools", peer.output()) else { return Ok(None) };
+    let Some(output) = unless_available("libbpf-tools", peer.output()) else {
+        return Ok(None);
+    };
     drop(loads);
     Ok(Some((report, output)))
 }
 
 fn close(ours: f64, theirs: f64, what: &str) {
-    assert!((ours - theirs).abs() <= TOLERANCE * theirs, "{what}: {ours} here, {theirs} there");
+    assert!(
+        (ours - theirs).abs() <= TOLERANCE * theirs,
+        "{what}: {ours} here, {theirs} there"
+    );
 }
 
 #[test]
 fn syscall_counts_agree_with_syscount() -> Result<()> {
     let _alone = alone();
-    let loads = ["steady --per-second 2000 --seconds 60", "sleep --calls 100000 --ms 5"];
-    let Some((report, output)) = both("syscalls --by container,syscall", Peer::syscount, &loads)? else {
+    let loads = [
+        "steady --per-second 2000 --seconds 60",
+        "sleep --calls 100000 --ms 5",
+    ];
+    let Some((report, output)) = both("syscalls --by container,syscall", Peer::syscount, &loads)?
+    else {
         return Ok(());
     };
     let theirs = syscount_table(&output)?;
     for name in ["getpriority", "nanosleep"] {
-        let ours: u64 = report.rows.iter().filter(|row| row.syscall == name).map(|row| row.calls).sum();
+        let ours: u64 = report
+            .rows
+            .iter()
+            .filter(|row| row.syscall == name)
+            .map(|row| row.calls)
+            .sum();
         assert!(ours > 1000, "{name}: {ours}");
-        close(ours as f64, theirs.get(name).copied().unwrap_or(0) as f64, name);
+        close(
+            ours as f64,
+            theirs.get(name).copied().unwrap_or(0) as f64,
+            name,
+        );
     }
     Ok(())
 }
@@ -61,7 +90,9 @@ fn run_queue_latency_agrees_with_runqlat() -> Result<()> {
         "sleep --calls 100000 --ms 3",
         "victim --seconds 120",
     ];
-    let Some((report, output)) = both("runqlat --by container", Peer::runqlat, &loads)? else { return Ok(()) };
+    let Some((report, output)) = both("runqlat --by container", Peer::runqlat, &loads)? else {
+        return Ok(());
+    };
     let theirs = runqlat_histogram(&output)?;
     let ours: u64 = report.rows.iter().map(|row| row.runqueue.count).sum();
     let total: u64 = theirs.iter().map(|(_, count)| count).sum();
@@ -76,10 +107,16 @@ fn run_queue_latency_agrees_with_runqlat() -> Result<()> {
         .filter_map(|bucket| Some((bucket.le.as_f64()?, bucket.count)))
         .collect();
     buckets.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let theirs: Vec<_> = theirs.iter().map(|(upper, count)| (*upper as f64 / 1e6, *count)).collect();
+    let theirs: Vec<_> = theirs
+        .iter()
+        .map(|(upper, count)| (*upper as f64 / 1e6, *count))
+        .collect();
     let (ours, theirs) = (median(&buckets), median(&theirs));
     let ratio = ours / theirs;
-    assert!((0.45..2.2).contains(&ratio), "median up to {ours} s here, up to {theirs} s there");
+    assert!(
+        (0.45..2.2).contains(&ratio),
+        "median up to {ours} s here, up to {theirs} s there"
+    );
     Ok(())
 }
 

@@ -15,20 +15,37 @@ use crate::measure::{BY_CALL, measure};
 #[test]
 fn calls_and_errors_are_exact_and_nobody_else_is_charged() -> Result<()> {
     let _alone = alone();
-    let Some(busy) = unless_available("cgroup", Cgroup::new("busy")) else { return Ok(()) };
+    let Some(busy) = unless_available("cgroup", Cgroup::new("busy")) else {
+        return Ok(());
+    };
     let calm = Cgroup::new("calm")?;
     let workload = Workload::new()?;
     let first = workload.ready(&busy, "syscalls --calls 100000 --errors 701 --other 40")?;
     let second = workload.ready(&calm, "syscalls --calls 123")?;
     let report = measure(BY_CALL, &[&first, &second])?;
     let errnos = [("EINVAL", 351), ("ESRCH", 350)];
-    assert_eq!(report.calls(&busy.path(), "getpriority"), Calls::expected(100_000, &errnos));
-    assert_eq!(report.calls(&busy.path(), "sched_get_priority_max"), Calls::expected(40, &[]));
-    assert_eq!(report.calls(&calm.path(), "getpriority"), Calls::expected(123, &[]));
-    assert_eq!(report.calls(&calm.path(), "sched_get_priority_max"), Calls::default());
+    assert_eq!(
+        report.calls(&busy.path(), "getpriority"),
+        Calls::expected(100_000, &errnos)
+    );
+    assert_eq!(
+        report.calls(&busy.path(), "sched_get_priority_max"),
+        Calls::expected(40, &[])
+    );
+    assert_eq!(
+        report.calls(&calm.path(), "getpriority"),
+        Calls::expected(123, &[])
+    );
+    assert_eq!(
+        report.calls(&calm.path(), "sched_get_priority_max"),
+        Calls::default()
+    );
     let own = [busy.path(), calm.path()];
     let own: Vec<_> = own.iter().map(String::as_str).collect();
-    assert_eq!(report.calls_elsewhere(&own, "getpriority"), Calls::default());
+    assert_eq!(
+        report.calls_elsewhere(&own, "getpriority"),
+        Calls::default()
+    );
     assert_eq!(report.lost_total(), 0, "{:?}", report.lost);
     Ok(())
 }
@@ -36,8 +53,13 @@ fn calls_and_errors_are_exact_and_nobody_else_is_charged() -> Result<()> {
 #[test]
 fn threads_on_several_cpus_add_up() -> Result<()> {
     let _alone = alone();
-    let Some(cgroup) = unless_available("cgroup", Cgroup::new("threads")) else { return Ok(()) };
-    let running = Workload::new()?.ready(&cgroup, "syscalls --calls 200000 --errors 100000 --threads 8")?;
+    let Some(cgroup) = unless_available("cgroup", Cgroup::new("threads")) else {
+        return Ok(());
+    };
+    let running = Workload::new()?.ready(
+        &cgroup,
+        "syscalls --calls 200000 --errors 100000 --threads 8",
+    )?;
     let report = measure(BY_CALL, &[&running])?;
     let expected = Calls::expected(200_000, &[("EINVAL", 50_000), ("ESRCH", 50_000)]);
     assert_eq!(report.calls(&cgroup.path(), "getpriority"), expected);
@@ -47,27 +69,41 @@ fn threads_on_several_cpus_add_up() -> Result<()> {
 #[test]
 fn a_cgroup_is_told_apart_from_the_one_below_it() -> Result<()> {
     let _alone = alone();
-    let Some(outer) = unless_available("cgroup", Cgroup::new("outer")) else { return Ok(()) };
+    let Some(outer) = unless_available("cgroup", Cgroup::new("outer")) else {
+        return Ok(());
+    };
     let inner = outer.child("inner")?;
     let workload = Workload::new()?;
     let first = workload.ready(&outer, "syscalls --calls 11")?;
     let second = workload.ready(&inner, "syscalls --calls 5")?;
     let report = measure(BY_CALL, &[&first, &second])?;
     assert_eq!(report.calls(&inner.path(), "getpriority").calls, 5);
-    assert_eq!(report.calls(&outer.path(), "getpriority").calls, 16, "both are below the outer one");
+    assert_eq!(
+        report.calls(&outer.path(), "getpriority").calls,
+        16,
+        "both are below the outer one"
+    );
     Ok(())
 }
 
 /// Two workloads in a cgroup each, measured with one more option.
 fn filtered(option: impl Fn(&Cgroup, &Running) -> String) -> Result<Option<(Calls, Calls)>> {
-    let Some(chosen) = unless_available("cgroup", Cgroup::new("chosen")) else { return Ok(None) };
+    let Some(chosen) = unless_available("cgroup", Cgroup::new("chosen")) else {
+        return Ok(None);
+    };
     let ignored = Cgroup::new("ignored")?;
     let workload = Workload::new()?;
     let first = workload.ready(&chosen, "syscalls --calls 70 --errors 2")?;
     let second = workload.ready(&ignored, "syscalls --calls 30")?;
-    let report = measure(&format!("{BY_CALL} {}", option(&chosen, &first)), &[&first, &second])?;
+    let report = measure(
+        &format!("{BY_CALL} {}", option(&chosen, &first)),
+        &[&first, &second],
+    )?;
     let path = chosen.path();
-    Ok(Some((report.calls(&path, "getpriority"), report.calls_elsewhere(&[&path], "getpriority"))))
+    Ok(Some((
+        report.calls(&path, "getpriority"),
+        report.calls_elsewhere(&[&path], "getpriority"),
+    )))
 }
 
 fn only_the_chosen(option: impl Fn(&Cgroup, &Running) -> String) -> Result<()> {
@@ -97,16 +133,25 @@ fn a_filter_by_process_shows_nothing_else() -> Result<()> {
 #[test]
 fn processes_of_one_cgroup_are_told_apart() -> Result<()> {
     let _alone = alone();
-    let Some(cgroup) = unless_available("cgroup", Cgroup::new("shared")) else { return Ok(()) };
+    let Some(cgroup) = unless_available("cgroup", Cgroup::new("shared")) else {
+        return Ok(());
+    };
     let workload = Workload::new()?;
     let first = workload.ready(&cgroup, "syscalls --calls 41 --errors 1")?;
     let second = workload.ready(&cgroup, "syscalls --calls 7")?;
-    let report = measure("syscalls --duration 300s --by process,syscall", &[&first, &second])?;
+    let report = measure(
+        "syscalls --duration 300s --by process,syscall",
+        &[&first, &second],
+    )?;
     let path = cgroup.path();
     let of = |running: &Running| {
         let pid = running.task.pid();
         let rows = report.of(&path).filter(|row| row.syscall == "getpriority");
-        let own = rows.filter(|row| row.process.as_ref().is_some_and(|process| process.pid == pid));
+        let own = rows.filter(|row| {
+            row.process
+                .as_ref()
+                .is_some_and(|process| process.pid == pid)
+        });
         own.map(|row| (row.calls, row.errors)).collect::<Vec<_>>()
     };
     assert_eq!((of(&first), of(&second)), (vec![(41, 1)], vec![(7, 0)]));
@@ -117,13 +162,18 @@ fn processes_of_one_cgroup_are_told_apart() -> Result<()> {
 fn a_thousand_cgroups_with_a_short_process_each_are_counted_exactly() -> Result<()> {
     const CGROUPS: u64 = 1000;
     let _alone = alone();
-    let Some(top) = unless_available("cgroup", Cgroup::new("thousand")) else { return Ok(()) };
+    let Some(top) = unless_available("cgroup", Cgroup::new("thousand")) else {
+        return Ok(());
+    };
     let workload = Workload::new()?;
     let tool = Tool::attach(BY_CALL)?;
     for index in 0..CGROUPS {
         // Removed as soon as its process has ended, before anything was read.
         let cgroup = top.child(&format!("c{index}"))?;
-        workload.run(&cgroup, &format!("syscalls --calls {} --errors {}", index % 7 + 1, index % 2))?;
+        workload.run(
+            &cgroup,
+            &format!("syscalls --calls {} --errors {}", index % 7 + 1, index % 2),
+        )?;
     }
     let report = tool.finish()?;
     let wrong: Vec<_> = (0..CGROUPS)
@@ -133,19 +183,29 @@ fn a_thousand_cgroups_with_a_short_process_each_are_counted_exactly() -> Result<
             (!right).then_some((index, counted))
         })
         .collect();
-    assert!(wrong.is_empty(), "{} of {CGROUPS} are wrong: {:?}", wrong.len(), wrong.iter().take(5).collect::<Vec<_>>());
+    assert!(
+        wrong.is_empty(),
+        "{} of {CGROUPS} are wrong: {:?}",
+        wrong.len(),
+        wrong.iter().take(5).collect::<Vec<_>>()
+    );
     Ok(())
 }
 
 #[test]
 fn two_tools_beside_each_other_count_the_same() -> Result<()> {
     let _alone = alone();
-    let Some(cgroup) = unless_available("cgroup", Cgroup::new("twice")) else { return Ok(()) };
+    let Some(cgroup) = unless_available("cgroup", Cgroup::new("twice")) else {
+        return Ok(());
+    };
     let running = Workload::new()?.ready(&cgroup, "syscalls --calls 500 --errors 20")?;
     let other = Tool::attach(BY_CALL)?;
     let report = measure(BY_CALL, &[&running])?;
     let path = cgroup.path();
-    assert_eq!(report.calls(&path, "getpriority"), other.finish()?.calls(&path, "getpriority"));
+    assert_eq!(
+        report.calls(&path, "getpriority"),
+        other.finish()?.calls(&path, "getpriority")
+    );
     assert_eq!(report.calls(&path, "getpriority").calls, 500);
     Ok(())
 }

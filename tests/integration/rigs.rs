@@ -8,6 +8,7 @@ use tests::{
     guard::run,
     isolate::Isolate as _,
     lock::alone,
+    peers::{Peer, runqlat_histogram, syscount_table},
     runtime::{Container, containerd::Containerd, cri::Cri, docker::Docker, podman::Podman},
     skip::unless_available,
     truth,
@@ -152,4 +153,35 @@ fn podman_runs_the_workload() -> Result<()> {
         &container,
         &format!("/libpod_parent/libpod-{}", container.id),
     )
+}
+
+#[test]
+fn the_peers_measure_a_steady_load() -> Result<()> {
+    let _alone = alone();
+    let Some(cgroup) = unless_available("cgroup", Cgroup::new("rig")) else {
+        return Ok(());
+    };
+    let load = Workload::new()?.start(&cgroup, "steady --per-second 1000 --seconds 60")?;
+    let peers = Peer::syscount(3).and_then(|syscount| Ok((syscount, Peer::runqlat(3)?)));
+    let Some((syscount, runqlat)) = unless_available("libbpf-tools", peers) else {
+        return Ok(());
+    };
+    let outputs = syscount
+        .output()
+        .and_then(|calls| Ok((calls, runqlat.output()?)));
+    let Some((calls, waits)) = unless_available("libbpf-tools", outputs) else {
+        return Ok(());
+    };
+    drop(load);
+    let calls = syscount_table(&calls)?["getpriority"];
+    assert!(
+        (2500..3500).contains(&calls),
+        "{calls} calls in three seconds"
+    );
+    let waits: u64 = runqlat_histogram(&waits)?
+        .iter()
+        .map(|(_, count)| count)
+        .sum();
+    assert!(waits > 1000, "{waits} waits in three seconds");
+    Ok(())
 }

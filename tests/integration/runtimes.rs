@@ -3,9 +3,9 @@
 use anyhow::Result;
 use tests::{
     lock::alone,
+    nodeprobe::Tool,
     report::{Calls, Row},
     runtime::{Container, containerd::Containerd, cri::Cri, docker::Docker, podman::Podman},
-    nodeprobe::Tool,
     skip::unless_available,
 };
 
@@ -25,22 +25,42 @@ fn exact(busy: &Container, calm: &Container) -> Result<[Row; 2]> {
     let report = tool.finish()?;
     let expected = Calls::expected(5000, &[("EINVAL", 126), ("ESRCH", 125)]);
     assert_eq!(report.calls(&paths[0], "getpriority"), expected);
-    assert_eq!(report.calls(&paths[0], "sched_get_priority_max"), Calls::expected(3, &[]));
-    assert_eq!(report.calls(&paths[1], "getpriority"), Calls::expected(77, &[]));
-    assert_eq!(report.calls_elsewhere(&[&paths[0], &paths[1]], "getpriority"), Calls::default());
+    assert_eq!(
+        report.calls(&paths[0], "sched_get_priority_max"),
+        Calls::expected(3, &[])
+    );
+    assert_eq!(
+        report.calls(&paths[1], "getpriority"),
+        Calls::expected(77, &[])
+    );
+    assert_eq!(
+        report.calls_elsewhere(&[&paths[0], &paths[1]], "getpriority"),
+        Calls::default()
+    );
     assert_eq!(report.lost_total(), 0, "{:?}", report.lost);
-    let row = |path: &str| report.of(path).next().expect("the calls above have a row").clone();
+    let row = |path: &str| {
+        report
+            .of(path)
+            .next()
+            .expect("the calls above have a row")
+            .clone()
+    };
     Ok([row(&paths[0]), row(&paths[1])])
 }
 
 #[test]
 fn docker_containers_are_exact() -> Result<()> {
     let _alone = alone();
-    let Some(docker) = unless_available("docker", Docker::start()) else { return Ok(()) };
+    let Some(docker) = unless_available("docker", Docker::start()) else {
+        return Ok(());
+    };
     let busy = docker.start_workload("busy", BUSY)?;
     let calm = docker.start_workload("calm", CALM)?;
     for (row, container) in exact(&busy, &calm)?.iter().zip([&busy, &calm]) {
-        assert_eq!((row.container.runtime.as_str(), &row.container.id), ("docker", &container.id));
+        assert_eq!(
+            (row.container.runtime.as_str(), &row.container.id),
+            ("docker", &container.id)
+        );
     }
     Ok(())
 }
@@ -48,11 +68,17 @@ fn docker_containers_are_exact() -> Result<()> {
 #[test]
 fn containerd_containers_are_exact() -> Result<()> {
     let _alone = alone();
-    let Some(containerd) = unless_available("containerd", Containerd::start()) else { return Ok(()) };
+    let Some(containerd) = unless_available("containerd", Containerd::start()) else {
+        return Ok(());
+    };
     let busy = containerd.start_workload("busy", BUSY)?;
     let calm = containerd.start_workload("calm", CALM)?;
     for (row, container) in exact(&busy, &calm)?.iter().zip([&busy, &calm]) {
-        assert!(row.container.name.ends_with(&container.name), "{:?}", row.container);
+        assert!(
+            row.container.name.ends_with(&container.name),
+            "{:?}",
+            row.container
+        );
     }
     Ok(())
 }
@@ -60,13 +86,18 @@ fn containerd_containers_are_exact() -> Result<()> {
 #[test]
 fn cri_containers_are_exact() -> Result<()> {
     let _alone = alone();
-    let Some(containerd) = unless_available("containerd", Containerd::start()) else { return Ok(()) };
+    let Some(containerd) = unless_available("containerd", Containerd::start()) else {
+        return Ok(());
+    };
     let cri = Cri::connect(&containerd)?;
     let uid = |n: u32| format!("0b7f2a04-9a5c-4c9e-8f5e-5d1b6e1f0a0{n}");
     let busy = cri.start_workload("shop", "cart-0", &uid(1), "cart", BUSY)?;
     let calm = cri.start_workload("shop", "cart-1", &uid(2), "cart", CALM)?;
     for (row, container) in exact(&busy, &calm)?.iter().zip([&busy, &calm]) {
-        assert_eq!((row.container.runtime.as_str(), &row.container.id), ("kubernetes", &container.id));
+        assert_eq!(
+            (row.container.runtime.as_str(), &row.container.id),
+            ("kubernetes", &container.id)
+        );
     }
     Ok(())
 }
@@ -74,11 +105,16 @@ fn cri_containers_are_exact() -> Result<()> {
 #[test]
 fn podman_containers_are_exact() -> Result<()> {
     let _alone = alone();
-    let Some(podman) = unless_available("podman", Podman::start()) else { return Ok(()) };
+    let Some(podman) = unless_available("podman", Podman::start()) else {
+        return Ok(());
+    };
     let busy = podman.start_workload("busy", BUSY)?;
     let calm = podman.start_workload("calm", CALM)?;
     for (row, container) in exact(&busy, &calm)?.iter().zip([&busy, &calm]) {
-        assert_eq!((row.container.runtime.as_str(), &row.container.id), ("podman", &container.id));
+        assert_eq!(
+            (row.container.runtime.as_str(), &row.container.id),
+            ("podman", &container.id)
+        );
     }
     Ok(())
 }

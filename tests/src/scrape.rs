@@ -46,11 +46,11 @@ impl Scrape {
     }
 
     /// The samples of a name with these labels.
-    pub fn with<'a>(
+    pub fn with<'a, 'b>(
         &'a self,
-        name: &'a str,
-        labels: &'a [(&'a str, &'a str)],
-    ) -> impl Iterator<Item = &'a Sample> {
+        name: &'b str,
+        labels: &'b [(&'b str, &'b str)],
+    ) -> impl Iterator<Item = &'a Sample> + use<'a, 'b> {
         self.samples.iter().filter(move |sample| {
             sample.name == name
                 && labels

@@ -81,7 +81,8 @@ impl Agent {
         std::fs::write(&file, config).context("write the configuration")?;
         command
             .args(["agent", "--listen", &address.to_string(), "--config"])
-            .arg(&file);
+            .arg(&file)
+            .args(args);
         let mut process = Process::spawn(
             command
                 .stdin(Stdio::null())
