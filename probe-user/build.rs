@@ -18,14 +18,20 @@ fn main() -> Result<()> {
     if skipped() {
         for entry in fs::read_dir("../probe-ebpf/src/bin").context("list the kernel programs")? {
             let path = entry?.path();
-            let name = path.file_stem().ok_or_else(|| anyhow!("{} has no name", path.display()))?;
+            let name = path
+                .file_stem()
+                .ok_or_else(|| anyhow!("{} has no name", path.display()))?;
             fs::write(Path::new(&out).join(name), [])?;
         }
         println!("cargo:rerun-if-env-changed=AYA_BUILD_SKIP");
         return Ok(());
     }
     let toolchain = toolchain();
-    let package = Package { name: "probe-ebpf", root_dir: "../probe-ebpf", ..Package::default() };
+    let package = Package {
+        name: "probe-ebpf",
+        root_dir: "../probe-ebpf",
+        ..Package::default()
+    };
     aya_build::build_ebpf([package], Toolchain::Custom(&toolchain)).with_context(|| {
         format!(
             "the kernel side did not build with toolchain `{toolchain}`; `cargo xtask build` installs what it needs \
@@ -43,15 +49,24 @@ fn toolchain() -> String {
     if let Ok(name) = env::var("NODEPROBE_EBPF_TOOLCHAIN") {
         return name;
     }
-    if has_library_source("nightly") { "nightly".into() } else { LINKED_TOOLCHAIN.into() }
+    if has_library_source("nightly") {
+        "nightly".into()
+    } else {
+        LINKED_TOOLCHAIN.into()
+    }
 }
 
 fn has_library_source(toolchain: &str) -> bool {
-    Command::new("rustup").args(["run", toolchain, "rustc", "--print", "sysroot"]).output().is_ok_and(|output| {
-        let sysroot = String::from_utf8_lossy(&output.stdout);
-        output.status.success()
-            && Path::new(sysroot.trim()).join("lib/rustlib/src/rust/library/core").is_dir()
-    })
+    Command::new("rustup")
+        .args(["run", toolchain, "rustc", "--print", "sysroot"])
+        .output()
+        .is_ok_and(|output| {
+            let sysroot = String::from_utf8_lossy(&output.stdout);
+            output.status.success()
+                && Path::new(sysroot.trim())
+                    .join("lib/rustlib/src/rust/library/core")
+                    .is_dir()
+        })
 }
 
 /// Hands the git revision to the program, for `nodeprobe --version` and `nodeprobe_build_info`.
@@ -63,6 +78,9 @@ fn revision() {
         .output()
         .ok()
         .filter(|output| output.status.success())
-        .map_or_else(|| "unknown".into(), |o| String::from_utf8_lossy(&o.stdout).trim().to_owned());
+        .map_or_else(
+            || "unknown".into(),
+            |o| String::from_utf8_lossy(&o.stdout).trim().to_owned(),
+        );
     println!("cargo:rustc-env=NODEPROBE_REVISION={revision}");
 }

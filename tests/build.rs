@@ -1,7 +1,9 @@
-//! Builds the workload as a static program and leaves it in `OUT_DIR`, from where the library embeds it.
+//! Builds the workload as a static program and leaves it in `OUT_DIR`, from where the library
+//! embeds it.
 //!
-//! Static, because it runs in containers that hold nothing else. Embedded, because the tests also run in virtual
-//! machines that have neither this folder nor a compiler. It depends on `std` only, so one compiler call does it.
+//! Static, because it runs in containers that hold nothing else. Embedded, because the tests also
+//! run in virtual machines that have neither this folder nor a compiler. It depends on `std` only,
+//! so one compiler call does it.
 
 use std::{env, path::Path, process::Command};
 

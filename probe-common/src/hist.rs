@@ -28,7 +28,11 @@ pub fn bucket(ns: u64) -> usize {
     // Bit length of `units - 1`, so that a bound itself falls into its bucket.
     let shifted = units.saturating_sub(1) >> 7;
     let index = bit_length(shifted);
-    if index >= BUCKETS as u32 { BUCKETS - 1 } else { index as usize }
+    if index >= BUCKETS as u32 {
+        BUCKETS - 1
+    } else {
+        index as usize
+    }
 }
 
 /// Number of significant bits. The BPF target has no count-leading-zeros instruction, and the compiler's
@@ -91,7 +95,10 @@ const _: () = assert!(size_of::<Histogram>() == 240 && align_of::<Histogram>() =
 
 impl Histogram {
     /// A histogram without observations.
-    pub const EMPTY: Self = Self { sum_ns: 0, buckets: [0; BUCKETS] };
+    pub const EMPTY: Self = Self {
+        sum_ns: 0,
+        buckets: [0; BUCKETS],
+    };
 
     /// Adds one duration. For user space: the kernel side adds to map memory field by field.
     pub fn observe(&mut self, ns: u64) {

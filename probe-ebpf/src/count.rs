@@ -8,7 +8,8 @@ use core::arch::asm;
 
 use aya_ebpf::Global;
 
-/// 1 if every CPU has a bank of its own, so that nothing else writes a counter while a program on that CPU runs.
+/// 1 if every CPU has a bank of its own and no program can be interrupted by another that writes the same counters, so
+/// that a plain add is whole.
 #[unsafe(no_mangle)]
 pub static EXCLUSIVE_BANKS: Global<u32> = Global::new(0);
 
@@ -26,8 +27,6 @@ pub unsafe fn add_shared(counter: *mut u64, n: u64) {
 }
 
 /// Adds to a counter in a bank, plainly where the bank belongs to this CPU alone.
-///
-/// Right only in programs that cannot be interrupted by another program that writes the same counter.
 ///
 /// # Safety
 ///

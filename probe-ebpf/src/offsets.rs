@@ -64,9 +64,10 @@ impl Reader for Copied {
     #[inline(always)]
     unsafe fn field<T: Copy + Default>(object: *const u8, offset: &Global<u32>) -> T {
         // SAFETY: the helper checks the address itself.
-        unsafe { bpf_probe_read_kernel(object.wrapping_add(offset.load() as usize).cast()) }.unwrap_or_else(|_| {
-            count_loss(READ_FAILED);
-            T::default()
-        })
+        unsafe { bpf_probe_read_kernel(object.wrapping_add(offset.load() as usize).cast()) }
+            .unwrap_or_else(|_| {
+                count_loss(READ_FAILED);
+                T::default()
+            })
     }
 }

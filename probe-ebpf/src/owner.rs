@@ -1,10 +1,6 @@
 //! Whom a task's measurements belong to.
 
-use aya_ebpf::{
-    Global,
-    btf_maps::HashMap,
-    helpers::{bpf_get_current_cgroup_id, bpf_get_current_pid_tgid},
-};
+use aya_ebpf::{Global, btf_maps::HashMap};
 use probe_common::owner::{BY_CGROUP, BY_PROCESS, Process};
 
 use crate::offsets::{ABSENT, Reader};
@@ -74,20 +70,6 @@ pub unsafe fn of<R: Reader>(task: *const u8) -> u64 {
     }
 }
 
-/// The owner of the current task.
-#[inline(always)]
-pub fn of_current<R: Reader>() -> u64 {
-    if OWNER_KIND.load() == BY_PROCESS {
-        bpf_get_current_pid_tgid() >> 32
-    } else if CSS_SET_SUBSYS.load() == ABSENT {
-        // SAFETY: the helper has no requirement. One call is cheaper than four dependent loads.
-        unsafe { bpf_get_current_cgroup_id() }
-    } else {
-        // SAFETY: the current task is a task.
-        unsafe { cgroup_of::<R>(R::current()) }
-    }
-}
-
 /// Remembers what a process is, when owners are processes and this one has just been given an entry.
 ///
 /// # Safety
@@ -105,7 +87,10 @@ pub unsafe fn remember<R: Reader>(processes: &Processes, owner: u64, task: *cons
         let mut comm = [0; 16];
         comm[..8].copy_from_slice(&first.to_ne_bytes());
         comm[8..].copy_from_slice(&second.to_ne_bytes());
-        Process { cgroup: cgroup_of::<R>(task), comm }
+        Process {
+            cgroup: cgroup_of::<R>(task),
+            comm,
+        }
     };
     // A process that finds no room stays without a name, which user space shows as such.
     _ = processes.insert(owner, process, 0);

@@ -5,7 +5,7 @@ use core::ptr;
 use aya_ebpf::{
     bindings::{BPF_F_NO_PREALLOC, BPF_LOCAL_STORAGE_GET_F_CREATE, BPF_NOEXIST, task_struct},
     btf_maps::HashMap,
-    helpers::generated::bpf_task_storage_get,
+    helpers::{bpf_get_current_pid_tgid, generated::bpf_task_storage_get},
 };
 use probe_common::loss::IN_FLIGHT_FULL;
 
@@ -21,7 +21,14 @@ pub trait TaskTable<T> {
     /// # Safety
     ///
     /// `task` must be a `task_struct` that the verifier trusts, and `tid` its `pid`. A table uses one of them.
-    unsafe fn get(&self, task: *const u8, tid: u32) -> Option<*mut T>;
+    unsafe fn state_of(&self, task: *const u8, tid: u32) -> Option<*mut T>;
+
+    /// The state of the current task, which is `task` where the kernel can tell.
+    ///
+    /// # Safety
+    ///
+    /// `task` must come from [`Reader::current`](crate::offsets::Reader::current).
+    unsafe fn state_of_current(&self, task: *const u8) -> Option<*mut T>;
 
     /// Forgets a task that has ended.
     fn forget(&self, tid: u32);
@@ -44,7 +51,10 @@ unsafe impl<T> Sync for TaskStorage<T> {}
 
 impl<T> TaskStorage<T> {
     /// A definition for the loader to fill in.
-    #[expect(clippy::new_without_default, reason = "only ever used for a static, where `default` cannot be called")]
+    #[expect(
+        clippy::new_without_default,
+        reason = "only ever used for a static, where `default` cannot be called"
+    )]
     pub const fn new() -> Self {
         Self {
             r#type: ptr::null(),
@@ -58,18 +68,29 @@ impl<T> TaskStorage<T> {
 
 impl<T> TaskTable<T> for TaskStorage<T> {
     #[inline(always)]
-    unsafe fn get(&self, task: *const u8, _tid: u32) -> Option<*mut T> {
+    unsafe fn state_of(&self, task: *const u8, _tid: u32) -> Option<*mut T> {
         let map = ptr::from_ref(self).cast_mut().cast();
         let task = task.cast_mut().cast::<task_struct>();
         // SAFETY: the caller vouches for the task; the map is a static that the loader has replaced.
         let state = unsafe {
-            bpf_task_storage_get(map, task, ptr::null_mut(), u64::from(BPF_LOCAL_STORAGE_GET_F_CREATE))
+            bpf_task_storage_get(
+                map,
+                task,
+                ptr::null_mut(),
+                u64::from(BPF_LOCAL_STORAGE_GET_F_CREATE),
+            )
         };
         if state.is_null() {
             count_loss(IN_FLIGHT_FULL);
             return None;
         }
         Some(state.cast())
+    }
+
+    #[inline(always)]
+    unsafe fn state_of_current(&self, task: *const u8) -> Option<*mut T> {
+        // SAFETY: passed on to the caller.
+        unsafe { self.state_of(task, 0) }
     }
 
     #[inline(always)]
@@ -82,7 +103,7 @@ pub type TaskHash<T> = HashMap<u32, T, TASKS>;
 
 impl<T: Zeroed> TaskTable<T> for TaskHash<T> {
     #[inline(always)]
-    unsafe fn get(&self, _task: *const u8, tid: u32) -> Option<*mut T> {
+    unsafe fn state_of(&self, _task: *const u8, tid: u32) -> Option<*mut T> {
         if let Some(state) = self.get_ptr_mut(tid) {
             return Some(state);
         }
@@ -93,6 +114,12 @@ impl<T: Zeroed> TaskTable<T> for TaskHash<T> {
             count_loss(IN_FLIGHT_FULL);
         }
         state
+    }
+
+    #[inline(always)]
+    unsafe fn state_of_current(&self, task: *const u8) -> Option<*mut T> {
+        // SAFETY: the lower half of the helper's answer is the current task's `pid`.
+        unsafe { self.state_of(task, bpf_get_current_pid_tgid() as u32) }
     }
 
     #[inline(always)]

@@ -1,1 +1,231 @@
-//! (module `config`)
+//! The agent's configuration: what can be set, what was set, and what is wrong with it.
+//!
+//! [`KEYS`] is the one list from which parsing, help, the printed default configuration, the documentation and
+//! reloading derive. The file is walked key by key and not by serde, which would stop at the first fault.
+
+mod document;
+mod error;
+mod keys;
+mod load;
+mod reload;
+mod value;
+
+use std::{collections::BTreeMap, fmt, net::SocketAddr, path::PathBuf, time::Duration};
+
+use crate::limits;
+
+pub use self::{
+    document::{print_default, reference},
+    error::{ConfigError, Fault, Place},
+    keys::{KEYS, Key, OnReload},
+    load::{Sources, load},
+    reload::{Reload, reload},
+};
+
+/// The checked configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Where `/metrics` and the health pages are served.
+    pub listen: SocketAddr,
+    /// Value of the `node` label. Empty only before loading, which fills in the host name.
+    pub node: String,
+    /// Whether messages from the programs in the kernel are logged.
+    pub debug: bool,
+    /// Whether the kernel is asked to count the run time of programs.
+    pub program_stats: bool,
+    /// Time between two collections.
+    pub collect_interval: Duration,
+    /// Logs.
+    pub log: Log,
+    /// What is measured.
+    pub probes: Probes,
+    /// Bounds.
+    pub limits: Limits,
+    /// Where names come from.
+    pub runtimes: Runtimes,
+}
+
+/// How the agent logs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Log {
+    /// Least severity that is written.
+    pub level: LogLevel,
+    /// How a line looks.
+    pub format: LogFormat,
+}
+
+/// Switches of the probes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Probes {
+    /// System calls.
+    pub syscalls: Syscalls,
+    /// Run queue, CPU time and context switches.
+    pub scheduler: Enabled,
+    /// Containers that come and go.
+    pub lifecycle: Enabled,
+}
+
+/// The system call probe.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Syscalls {
+    /// Whether it runs.
+    pub enabled: Enabled,
+    /// Which calls are timed.
+    pub latency: Latency,
+    /// One of how many is timed when `latency` is [`Latency::Sampled`].
+    pub sample: u32,
+    /// Whether there is a latency histogram per system call, beside the one per container.
+    pub per_syscall_latency: bool,
+}
+
+/// Bounds; see [`limits`] for the reasons.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Kernel memory of all maps, in bytes.
+    pub kernel_memory: u64,
+    /// Containers that are counted apart.
+    pub owners: u32,
+    /// Series on `/metrics` in all.
+    pub series: u32,
+    /// Series of single families, by name.
+    pub series_per_family: BTreeMap<String, u32>,
+    /// For how long the series of a removed container stay.
+    pub retain: Duration,
+    /// For how long a container may stay without a name.
+    pub naming_deadline: Duration,
+}
+
+/// Where the runtimes listen or keep their state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Runtimes {
+    /// Sockets of dockerd.
+    pub docker: Vec<PathBuf>,
+    /// Sockets of containerd.
+    pub containerd: Vec<PathBuf>,
+    /// Sockets of CRI-O.
+    pub crio: Vec<PathBuf>,
+    /// Sockets of podman's service.
+    pub podman: Vec<PathBuf>,
+    /// Directories with podman's storage, for podman without a service.
+    pub podman_storage: Vec<PathBuf>,
+}
+
+/// A value that is one of a few words.
+macro_rules! words {
+    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum $name { $($(#[$variant_doc])* $variant),+ }
+
+        impl $name {
+            /// All values with their words.
+            pub const WORDS: &[(&str, Self)] = &[$(($word, Self::$variant)),+];
+
+            /// The word in the configuration.
+            pub fn word(self) -> &'static str {
+                match self { $(Self::$variant => $word),+ }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(self.word())
+            }
+        }
+    };
+}
+
+words! {
+    /// Whether a probe runs.
+    Enabled {
+        /// If the kernel can; else it is reported and skipped.
+        Auto = "auto",
+        /// Always: the agent does not start without it.
+        Always = "always",
+        /// Never.
+        Never = "never",
+    }
+}
+
+words! {
+    /// Which system calls are timed.
+    Latency {
+        /// None; calls and errors are counted at the least cost.
+        Off = "off",
+        /// One in a number.
+        Sampled = "sampled",
+        /// All.
+        Exact = "exact",
+    }
+}
+
+words! {
+    /// Severity of a log line.
+    LogLevel {
+        /// Data is lost or a person must act.
+        Error = "error",
+        /// Something works with less.
+        Warn = "warn",
+        /// Start, stop and changes of state.
+        Info = "info",
+        /// Once per collection.
+        Debug = "debug",
+        /// Once per record.
+        Trace = "trace",
+    }
+}
+
+words! {
+    /// How a log line looks.
+    LogFormat {
+        /// For people.
+        Text = "text",
+        /// One JSON object a line.
+        Json = "json",
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        let paths = |list: &[&str]| list.iter().map(PathBuf::from).collect();
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 9435)),
+            node: String::new(),
+            debug: false,
+            program_stats: false,
+            collect_interval: limits::COLLECT_INTERVAL,
+            log: Log {
+                level: LogLevel::Info,
+                format: LogFormat::Text,
+            },
+            probes: Probes {
+                syscalls: Syscalls {
+                    enabled: Enabled::Auto,
+                    latency: Latency::Exact,
+                    sample: limits::LATENCY_SAMPLE,
+                    per_syscall_latency: false,
+                },
+                scheduler: Enabled::Auto,
+                lifecycle: Enabled::Auto,
+            },
+            limits: Limits {
+                kernel_memory: limits::KERNEL_MEMORY,
+                owners: limits::OWNERS,
+                series: limits::SERIES,
+                series_per_family: BTreeMap::new(),
+                retain: limits::RETAIN,
+                naming_deadline: limits::NAMING_DEADLINE,
+            },
+            runtimes: Runtimes {
+                docker: paths(&["/run/docker.sock"]),
+                containerd: paths(&[
+                    "/run/containerd/containerd.sock",
+                    "/run/k3s/containerd/containerd.sock",
+                ]),
+                crio: paths(&["/run/crio/crio.sock"]),
+                podman: paths(&["/run/podman/podman.sock"]),
+                podman_storage: paths(&["/var/lib/containers/storage"]),
+            },
+        }
+    }
+}

@@ -1,1 +1,226 @@
-//! (module `identity`)
+//! From a cgroup's id to a named container.
+//!
+//! Owns what is known of each cgroup, alive or removed not long ago. Cgroups are reported by
+//! whoever sees them appear and vanish; names come from [`resolver`]. Does no metrics.
+
+mod cache;
+pub mod paths;
+mod pattern;
+pub mod resolver;
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use probe_common::id::CgroupId;
+use tokio::sync::{Notify, futures::Notified};
+
+use crate::model::{Container, Runtime};
+use cache::Cache;
+pub use cache::Ticket;
+use paths::Question;
+pub use pattern::Pattern;
+
+/// Bounds of what is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Cgroups that exist; those over it stay unknown and are counted.
+    pub live: usize,
+    /// Removed cgroups; the oldest one makes room and is counted.
+    pub retained: usize,
+    /// How long a removed cgroup keeps its identity, for records that are read late.
+    pub retention: Duration,
+    /// How long a runtime may take to name a container.
+    pub deadline: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            live: 16_384,
+            retained: 16_384,
+            retention: Duration::from_secs(600),
+            deadline: Duration::from_secs(3),
+        }
+    }
+}
+
+/// What a runtime said of a container.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// Its names.
+    Names(Names),
+    /// No names.
+    No {
+        /// Why, for the operator.
+        reason: &'static str,
+        /// Whether asking again may help.
+        again: bool,
+    },
+}
+
+/// The names of a container.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Names {
+    /// Whose container it is.
+    pub runtime: Runtime,
+    /// Kubernetes namespace; empty outside Kubernetes.
+    pub namespace: String,
+    /// Kubernetes pod; empty outside Kubernetes.
+    pub pod: String,
+    /// UID of the pod; empty where it is not known.
+    pub pod_uid: String,
+    /// Name of the container.
+    pub name: String,
+}
+
+impl Names {
+    /// Name of the container that holds a pod's namespaces. The `~` keeps it apart from every real
+    /// name.
+    pub const PAUSE: &'static str = "~pause";
+
+    /// Names of a container outside Kubernetes.
+    pub fn plain(runtime: Runtime, name: impl Into<String>) -> Self {
+        let (namespace, pod, pod_uid) = Default::default();
+        Self {
+            runtime,
+            namespace,
+            pod,
+            pod_uid,
+            name: name.into(),
+        }
+    }
+}
+
+/// How full the cache is, and what it refused since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Cgroups that exist and are known.
+    pub live: usize,
+    /// Removed cgroups that are still known.
+    pub retained: usize,
+    /// Containers and units, of both kinds.
+    pub containers: usize,
+    /// Those whose runtime has not answered yet.
+    pub pending: usize,
+    /// Containers that a runtime named.
+    pub named: u64,
+    /// Containers that no runtime named.
+    pub unnamed: u64,
+    /// Cgroups that found no room and are unknown.
+    pub refused: u64,
+    /// Removed cgroups that were forgotten before their time.
+    pub evicted: u64,
+}
+
+/// All identities. Can be called from any thread; nothing blocks for longer than a look into a
+/// table.
+#[derive(Debug)]
+pub struct Identities {
+    cache: Mutex<Cache>,
+    asked: Notify,
+    settled: Notify,
+}
+
+impl Identities {
+    /// An empty set with these bounds.
+    pub fn new(limits: Limits) -> Self {
+        Self {
+            cache: Mutex::new(Cache::new(limits)),
+            asked: Notify::new(),
+            settled: Notify::new(),
+        }
+    }
+
+    /// A cgroup exists; `path` is its path below the root of its hierarchy. Reporting it again is
+    /// harmless.
+    pub fn appeared(&self, id: CgroupId, path: &str, now: Instant) {
+        if self.cache().appeared(id, path, now) {
+            self.asked.notify_one();
+        }
+    }
+
+    /// A cgroup was removed. Its identity is kept for a while.
+    pub fn removed(&self, id: CgroupId, now: Instant) {
+        self.cache().removed(id, now);
+    }
+
+    /// Brings the set in line with a complete walk of the hierarchy that began at `started`.
+    /// Cgroups that appeared since then are left alone: the walk may have passed their place
+    /// before.
+    pub fn rescanned(&self, found: &[(CgroupId, String)], started: Instant, now: Instant) {
+        let mut cache = self.cache();
+        let mut ask = false;
+        cache.remove_unseen(found, started, now);
+        for (id, path) in found {
+            ask |= cache.appeared(*id, path, now);
+        }
+        drop(cache);
+        if ask {
+            self.asked.notify_one();
+        }
+    }
+
+    /// The container or unit that a cgroup belongs to; `None` stands for [`Container::UNKNOWN`].
+    pub fn lookup(&self, id: CgroupId) -> Option<Arc<Container>> {
+        self.cache().lookup(id)
+    }
+
+    /// Questions that are to be asked at this time, at most `max`. Each is handed out once until it
+    /// is answered.
+    pub fn pending(&self, now: Instant, max: usize) -> Vec<(Ticket, Question)> {
+        self.cache().pending(now, max)
+    }
+
+    /// When there is something to ask or to expire next.
+    pub fn next_due(&self) -> Option<Instant> {
+        self.cache().next_due()
+    }
+
+    /// A question was answered. An answer that comes after the deadline changes nothing.
+    pub fn resolved(&self, ticket: Ticket, answer: Answer, now: Instant) {
+        self.cache().resolved(ticket, answer, now);
+        self.settled.notify_waiters();
+    }
+
+    /// Gives up on questions past their deadline and forgets what was removed long ago.
+    pub fn expire(&self, now: Instant) {
+        self.cache().expire(now);
+        self.settled.notify_waiters();
+    }
+
+    /// Containers and units that exist, in no order.
+    pub fn containers(&self) -> Vec<Arc<Container>> {
+        self.cache().containers()
+    }
+
+    /// Those that exist and match what an operator wrote, see [`Pattern`].
+    pub fn matching(&self, pattern: &str) -> Vec<Arc<Container>> {
+        let pattern = Pattern::new(pattern);
+        let mut found = self.containers();
+        found.retain(|container| pattern.matches(container));
+        found
+    }
+
+    /// Fill and losses.
+    pub fn stats(&self) -> Stats {
+        self.cache().stats()
+    }
+
+    /// Completes when a cgroup with a question has appeared since the last call.
+    pub(crate) fn asked(&self) -> Notified<'_> {
+        self.asked.notified()
+    }
+
+    /// Completes at the next answer or expiry.
+    pub(crate) fn settled(&self) -> Notified<'_> {
+        self.settled.notified()
+    }
+
+    /// A panic of another thread leaves at worst one cgroup half entered, which is no reason to
+    /// stop naming.
+    fn cache(&self) -> MutexGuard<'_, Cache> {
+        self.cache.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,1 +1,18 @@
-//! (module `kernel`)
+//! Facts of the kernel and the host, each read from a root that the caller hands in.
+//!
+//! Asks the kernel and never its version. Loads no probe and decides nothing.
+
+mod bpf;
+pub mod btf;
+pub mod cgroupfs;
+pub mod clock;
+pub mod cpus;
+pub mod fdinfo;
+pub mod features;
+pub mod host;
+mod map_reads;
+pub mod memlock;
+mod roots;
+
+pub use map_reads::capabilities_for_map_reads;
+pub use roots::Roots;

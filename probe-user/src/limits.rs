@@ -1,1 +1,56 @@
-//! (module `limits`)
+//! Every bound that an operator can move, its default and the reason for it.
+
+use std::time::Duration;
+
+/// Kernel memory of all maps, in bytes. Fits some 1000 containers with 100 busy system calls each.
+pub const KERNEL_MEMORY: u64 = 64 << 20;
+/// Least kernel memory that is accepted: below it not even the tables of a small host fit.
+pub const KERNEL_MEMORY_MIN: u64 = 4 << 20;
+/// Most kernel memory that is accepted, so that a slip of a unit does not take the host's memory.
+pub const KERNEL_MEMORY_MAX: u64 = 16 << 30;
+
+/// Containers and host parts that are counted apart. Four times what Kubernetes allows on a large node.
+pub const OWNERS: u32 = 4096;
+/// Most owners: the kernel's index of an owner is 16 bits wide.
+pub const OWNERS_MAX: u32 = 65_535;
+
+/// Series on `/metrics` in all. What Prometheus takes from one target without anyone noticing.
+pub const SERIES: u32 = 20_000;
+/// Most series: above, one scrape takes longer than the usual interval.
+pub const SERIES_MAX: u32 = 5_000_000;
+
+/// For how long the series of a removed container stay: long enough for two scrapes a minute apart and one
+/// that failed in between, several times over.
+pub const RETAIN: Duration = Duration::from_secs(10 * 60);
+/// Longest retention.
+pub const RETAIN_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// For how long a container may stay without its name before a short id is used: runtimes answer within
+/// milliseconds unless they are overloaded.
+pub const NAMING_DEADLINE: Duration = Duration::from_secs(3);
+/// Longest wait for a name.
+pub const NAMING_DEADLINE_MAX: Duration = Duration::from_secs(60);
+
+/// Time between two collections. Counters are exact at any interval; this bounds the age of what is shown.
+pub const COLLECT_INTERVAL: Duration = Duration::from_secs(10);
+/// Shortest interval: below, reading the maps costs more than measuring.
+pub const COLLECT_INTERVAL_MIN: Duration = Duration::from_millis(100);
+/// Longest interval.
+pub const COLLECT_INTERVAL_MAX: Duration = Duration::from_secs(60 * 60);
+
+/// One of how many calls is timed when latency is sampled.
+pub const LATENCY_SAMPLE: u32 = 64;
+/// Most calls between two timed ones.
+pub const LATENCY_SAMPLE_MAX: u32 = 1 << 20;
+
+/// Most entries of a list or table in the configuration.
+pub const CONFIG_ENTRIES: usize = 64;
+/// Largest configuration file, in bytes. A larger one is something else.
+pub const CONFIG_FILE: u64 = 1 << 20;
+
+/// Log lines of one event in a second; what comes above is counted.
+pub const LOG_REPEATS: u32 = 10;
+/// Log events whose rate is tracked at a time.
+pub const LOG_EVENTS: usize = 1024;
+/// Lines that are kept while a full-screen table is shown.
+pub const LOG_KEPT_LINES: usize = 200;

@@ -1,1 +1,160 @@
-//! (module `loader`)
+//! Loads kernel objects: offsets of fields by name, sizes of maps from a budget, programs by hook.
+
+mod globals;
+mod sizes;
+
+pub use globals::Globals;
+pub use sizes::{PoolSize, Sizes};
+
+use std::borrow::Cow;
+
+use aya::{
+    Btf, Ebpf, EbpfLoader, VerifierLogLevel,
+    programs::{BtfTracePoint, ProgramError},
+};
+
+use crate::kernel::{
+    btf::{self, BtfError},
+    cgroupfs::Cgroups,
+};
+
+/// What loading needs to know of the running kernel.
+#[derive(Debug)]
+pub struct Kernel {
+    /// Its types, for offsets.
+    pub types: btf::Btf,
+    /// Its types, for aya, which attaches `tp_btf` programs by them.
+    pub aya_types: Btf,
+    /// How containers are told apart.
+    pub cgroups: Cgroups,
+    /// CPUs that the kernel could ever have.
+    pub possible_cpus: u32,
+    /// Whether programs can keep state with a task that the kernel frees.
+    pub task_storage: bool,
+    /// Whether a program at a system call can be preempted by another task's, so that a plain add would lose counts.
+    pub preemptible: bool,
+}
+
+/// An object could not be loaded or attached.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The kernel has no BTF, or one that we cannot read.
+    #[error("cannot use the kernel's BTF; the kernel must be built with CONFIG_DEBUG_INFO_BTF=y")]
+    Btf(#[from] BtfError),
+    /// aya could not use the kernel's BTF.
+    #[error("cannot use the kernel's BTF; the kernel must be built with CONFIG_DEBUG_INFO_BTF=y")]
+    AyaBtf(#[from] aya::BtfError),
+    /// The kernel lacks a hook.
+    #[error("the kernel has no tracepoint `{0}` that typed programs can attach to")]
+    NoTracepoint(&'static str),
+    /// A fact of the kernel is missing.
+    #[error("{0}")]
+    Unsupported(Cow<'static, str>),
+    /// The object was not built.
+    #[error(
+        "this nodeprobe was built without its kernel side (AYA_BUILD_SKIP); build it with `cargo xtask build`"
+    )]
+    NotBuilt,
+    /// Maps could not be created or programs not be found.
+    #[error("cannot load the kernel object")]
+    Object(#[from] aya::EbpfError),
+    /// A program is missing from its object.
+    #[error("the kernel object has no program `{0}`; rebuild nodeprobe")]
+    NoProgram(&'static str),
+    /// A program was refused or could not be attached.
+    #[error("cannot {action} program `{program}`")]
+    Program {
+        /// `load` or `attach`.
+        action: &'static str,
+        /// Name of the program.
+        program: &'static str,
+        /// What the kernel said, with the verifier's log.
+        #[source]
+        source: ProgramError,
+    },
+    /// A map could not be used.
+    #[error(transparent)]
+    Map(#[from] crate::maps::MapError),
+}
+
+impl LoadError {
+    /// Whether the kernel refused for lack of privileges.
+    pub fn is_permission(&self) -> bool {
+        let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(self);
+        while let Some(error) = cause {
+            if let Some(io) = error.downcast_ref::<std::io::Error>()
+                && io.kind() == std::io::ErrorKind::PermissionDenied
+            {
+                return true;
+            }
+            cause = error.source();
+        }
+        false
+    }
+}
+
+/// Loads an object with its globals and map sizes; nothing is attached yet.
+///
+/// # Errors
+///
+/// If the object is empty or the kernel refuses a map.
+pub fn load(
+    object: &[u8],
+    globals: &Globals,
+    max_entries: &[(&'static str, u32)],
+) -> Result<Ebpf, LoadError> {
+    if object.is_empty() {
+        return Err(LoadError::NotBuilt);
+    }
+    let mut loader = EbpfLoader::new();
+    loader
+        .allow_unsupported_maps()
+        .verifier_log_level(VerifierLogLevel::VERBOSE | VerifierLogLevel::STATS);
+    globals.apply(&mut loader);
+    for (map, entries) in max_entries {
+        loader.map_max_entries(map, *entries);
+    }
+    Ok(loader.load(object)?)
+}
+
+/// Loads and attaches a `tp_btf` program that has the name of its tracepoint.
+///
+/// # Errors
+///
+/// If the kernel has no such tracepoint, or refuses the program.
+pub fn attach(ebpf: &mut Ebpf, kernel: &Kernel, tracepoint: &'static str) -> Result<(), LoadError> {
+    attach_as(ebpf, kernel, tracepoint, tracepoint)
+}
+
+/// Loads and attaches a `tp_btf` program to a tracepoint.
+///
+/// # Errors
+///
+/// As for [`attach`].
+pub fn attach_as(
+    ebpf: &mut Ebpf,
+    kernel: &Kernel,
+    program: &'static str,
+    tracepoint: &'static str,
+) -> Result<(), LoadError> {
+    if !kernel.types.has_tracepoint(tracepoint) {
+        return Err(LoadError::NoTracepoint(tracepoint));
+    }
+    let failed = |action| {
+        move |source| LoadError::Program {
+            action,
+            program,
+            source,
+        }
+    };
+    let loaded: &mut BtfTracePoint = ebpf
+        .program_mut(program)
+        .ok_or(LoadError::NoProgram(program))?
+        .try_into()
+        .map_err(failed("load"))?;
+    loaded
+        .load(tracepoint, &kernel.aya_types)
+        .map_err(failed("load"))?;
+    loaded.attach().map_err(failed("attach"))?;
+    Ok(())
+}

@@ -8,6 +8,7 @@ mod syscall;
 pub use container::{Container, Naming, Runtime};
 pub use health::{FeatureState, LostCount, MapFill, ProbeHealth, ProgramStats};
 pub use measurement::{
-    ErrnoRow, Measurements, OwnerId, OwnerKind, PreemptionRow, ProcessInfo, RunningRow, SchedRow, SyscallRow,
+    ErrnoRow, Measurements, OwnerId, OwnerKind, PreemptionRow, ProcessInfo, RunningRow, SchedRow,
+    SyscallRow,
 };
 pub use syscall::{Syscall, errno_name};

@@ -1,1 +1,174 @@
-//! (module `privileges`)
+//! Capabilities: which feature needs which and why, which are missing, and letting go of them after attach.
+
+mod drop;
+mod sets;
+
+use rustix::thread::CapabilitySet;
+
+pub use self::{
+    drop::{DropError, drop_after_attach, drop_on_this_thread},
+    sets::{effective, names},
+};
+
+/// A part of nodeprobe that needs privileges.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Task {
+    /// Loading and attaching the programs of all probes.
+    Probes,
+    /// Lifting the limit on locked memory before kernel 5.11.
+    Memlock,
+    /// Having the kernel count what programs cost, `program_stats = true`.
+    RunStatistics,
+    /// Reading processes of other users where `/proc` hides them.
+    Processes,
+    /// Reading the directories and sockets of container runtimes as a user that does not own them.
+    Runtimes,
+}
+
+/// What a task needs, and why.
+#[derive(Clone, Copy, Debug)]
+pub struct Need {
+    /// The task.
+    pub task: Task,
+    /// What it is, for tables.
+    pub what: &'static str,
+    /// The capabilities that it needs, all of them.
+    pub capabilities: CapabilitySet,
+    /// Why the kernel asks for them.
+    pub why: &'static str,
+    /// Whether there is no nodeprobe without it.
+    pub required: bool,
+}
+
+/// The capability table of README and `doctor`.
+pub const NEEDS: [Need; 5] = [
+    Need {
+        task: Task::Probes,
+        what: "load and attach probes",
+        capabilities: CapabilitySet::BPF.union(CapabilitySet::PERFMON),
+        why: "BPF to create maps and load programs, PERFMON for programs that read kernel memory",
+        required: true,
+    },
+    Need {
+        task: Task::Memlock,
+        what: "lift the locked memory limit",
+        capabilities: CapabilitySet::SYS_RESOURCE,
+        why: "before kernel 5.11 maps count against it",
+        required: false,
+    },
+    Need {
+        task: Task::RunStatistics,
+        what: "count what programs cost",
+        capabilities: CapabilitySet::SYS_ADMIN,
+        why: "the kernel switches its statistics on for administrators only",
+        required: false,
+    },
+    Need {
+        task: Task::Processes,
+        what: "see processes of other users",
+        capabilities: CapabilitySet::SYS_PTRACE,
+        why: "only where /proc is mounted with hidepid",
+        required: false,
+    },
+    Need {
+        task: Task::Runtimes,
+        what: "read container names",
+        capabilities: CapabilitySet::DAC_READ_SEARCH,
+        why: "only where nodeprobe does not run as root, for podman's storage",
+        required: false,
+    },
+];
+
+impl Need {
+    /// The row of a task.
+    pub fn of(task: Task) -> &'static Self {
+        match task {
+            Task::Probes => &NEEDS[0],
+            Task::Memlock => &NEEDS[1],
+            Task::RunStatistics => &NEEDS[2],
+            Task::Processes => &NEEDS[3],
+            Task::Runtimes => &NEEDS[4],
+        }
+    }
+
+    /// What of it is not in `held`. `CAP_SYS_ADMIN` includes `CAP_BPF` and `CAP_PERFMON`.
+    pub fn missing_from(&self, held: CapabilitySet) -> CapabilitySet {
+        let included = if held.contains(CapabilitySet::SYS_ADMIN) {
+            CapabilitySet::BPF | CapabilitySet::PERFMON
+        } else {
+            CapabilitySet::empty()
+        };
+        self.capabilities.difference(held | included)
+    }
+}
+
+/// A task lacks capabilities.
+#[derive(Debug, thiserror::Error)]
+#[error("missing capabilities to {what}: {}", names(*missing))]
+pub struct Missing {
+    /// What cannot be done.
+    pub what: &'static str,
+    /// What it lacks.
+    pub missing: CapabilitySet,
+}
+
+impl Missing {
+    /// What the operator can do.
+    pub fn remedy(&self) -> String {
+        format!(
+            "run as root, or grant {} to the program or its container",
+            names(self.missing)
+        )
+    }
+}
+
+/// Checks that the calling thread can do all of the tasks.
+///
+/// # Errors
+///
+/// [`Missing`] for the first task that lacks something.
+pub fn check(tasks: &[Task]) -> Result<(), Missing> {
+    check_against(tasks, effective())
+}
+
+fn check_against(tasks: &[Task], held: CapabilitySet) -> Result<(), Missing> {
+    for need in tasks.iter().map(|task| Need::of(*task)) {
+        let missing = need.missing_from(held);
+        if !missing.is_empty() {
+            return Err(Missing {
+                what: need.what,
+                missing,
+            });
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_task_finds_its_own_row() {
+        for need in &NEEDS {
+            assert_eq!(Need::of(need.task).what, need.what);
+        }
+    }
+
+    #[test]
+    fn sys_admin_stands_in_for_the_capabilities_split_from_it() {
+        assert!(check_against(&[Task::Probes], CapabilitySet::SYS_ADMIN).is_ok());
+        let both = CapabilitySet::BPF | CapabilitySet::PERFMON;
+        assert!(check_against(&[Task::Probes], both).is_ok());
+    }
+
+    #[test]
+    fn what_is_missing_is_named_with_a_remedy() {
+        let missing = check_against(&[Task::Probes], CapabilitySet::BPF).unwrap_err();
+        assert_eq!(
+            missing.to_string(),
+            "missing capabilities to load and attach probes: CAP_PERFMON"
+        );
+        assert!(missing.remedy().contains("grant CAP_PERFMON"));
+    }
+}

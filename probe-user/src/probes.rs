@@ -1,1 +1,216 @@
-//! (module `probes`)
+//! The probes: one kernel-side feature each, with its programs, maps and measurements.
+//!
+//! A probe reports raw ids. Who they are is joined later, and no probe knows who listens.
+
+mod lifecycle;
+mod pool;
+mod processes;
+mod scheduler;
+mod syscalls;
+mod table;
+
+use std::time::{Duration, Instant};
+
+use aya::{Ebpf, maps::PerCpuArray};
+use probe_common::loss;
+
+pub use lifecycle::{CgroupChange, CgroupRecord, LifecycleReader};
+pub use syscalls::{Latency, MAX_SAMPLE};
+
+use crate::{
+    loader::{Kernel, LoadError, Sizes},
+    maps::MapError,
+    model::{
+        FeatureState, LostCount, MapFill, Measurements, OwnerId, OwnerKind, ProbeHealth,
+        ProgramStats,
+    },
+};
+
+/// What a probe is asked to do.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// What the owner ids are.
+    pub owners: OwnerKind,
+    /// Which calls are timed.
+    pub latency: Latency,
+    /// Sizes of the maps.
+    pub sizes: Sizes,
+    /// Whether the programs write messages.
+    pub debug: bool,
+}
+
+/// The level up to which programs log: `aya_log::Level::Debug`, or nothing.
+fn log_level(options: &Options) -> u8 {
+    if options.debug {
+        aya_log::Level::Debug as u8
+    } else {
+        0
+    }
+}
+
+/// One probe as the registry knows it.
+pub struct ProbeSpec {
+    /// Config key, log field and `probe` label.
+    pub name: &'static str,
+    /// What it measures, in one line.
+    pub about: &'static str,
+    /// Loads and attaches it.
+    pub attach: fn(&Kernel, &Options) -> Result<Attached, LoadError>,
+}
+
+/// All probes. Lifecycle is first: what appears while the others attach is not missed.
+pub const REGISTRY: &[ProbeSpec] = &[lifecycle::SPEC, syscalls::SPEC, scheduler::SPEC];
+
+/// Finds a probe by name.
+pub fn spec(name: &str) -> Option<&'static ProbeSpec> {
+    REGISTRY.iter().find(|spec| spec.name == name)
+}
+
+/// A probe that is attached. Dropping it detaches its programs and frees its maps.
+pub struct Attached {
+    /// Name of the probe.
+    pub name: &'static str,
+    /// On or degraded.
+    pub state: FeatureState,
+    /// Reads its measurements, where it takes any.
+    collector: Option<Box<dyn Collector>>,
+    /// Reads its records, where it writes any; taken by the thread that does.
+    pub records: Option<LifecycleReader>,
+    ebpf: Ebpf,
+    lost: Option<PerCpuArray<aya::maps::MapData, u64>>,
+    last_collect: Option<(Duration, bool)>,
+}
+
+/// Reads and frees the measurements of one probe.
+pub trait Collector: Send {
+    /// Adds everything measured since attach.
+    ///
+    /// # Errors
+    ///
+    /// If a map cannot be read; what was read before is kept.
+    fn collect(&mut self, into: &mut Measurements) -> Result<(), MapError>;
+
+    /// Forgets owners that are gone, so that their entries can be used again.
+    ///
+    /// # Errors
+    ///
+    /// If a map refuses; entries that were not freed stay taken.
+    fn release(&mut self, owners: &[OwnerId]) -> Result<(), MapError>;
+
+    /// How full its maps are.
+    fn fill(&self) -> Vec<MapFill>;
+}
+
+impl Attached {
+    fn new(name: &'static str, state: FeatureState, mut ebpf: Ebpf) -> Self {
+        let lost = ebpf
+            .take_map("LOST")
+            .and_then(|map| PerCpuArray::try_from(map).ok());
+        Self {
+            name,
+            state,
+            collector: None,
+            records: None,
+            ebpf,
+            lost,
+            last_collect: None,
+        }
+    }
+
+    /// Reads the probe's measurements and losses.
+    ///
+    /// # Errors
+    ///
+    /// If a map cannot be read.
+    pub fn collect(&mut self, into: &mut Measurements) -> Result<(), MapError> {
+        let start = Instant::now();
+        let result = match &mut self.collector {
+            Some(collector) => collector.collect(into),
+            None => Ok(()),
+        };
+        self.last_collect = Some((start.elapsed(), result.is_ok()));
+        into.lost.extend(self.lost());
+        result
+    }
+
+    /// Forgets owners that are gone.
+    ///
+    /// # Errors
+    ///
+    /// If a map refuses; entries that were not freed stay taken.
+    pub fn release(&mut self, owners: &[OwnerId]) -> Result<(), MapError> {
+        self.collector
+            .as_mut()
+            .map_or(Ok(()), |collector| collector.release(owners))
+    }
+
+    /// The object's maps and programs, for readers of its messages.
+    pub fn ebpf_mut(&mut self) -> &mut Ebpf {
+        &mut self.ebpf
+    }
+
+    /// State, cost of the programs and fill of the maps.
+    pub fn health(&self) -> ProbeHealth {
+        ProbeHealth {
+            probe: self.name,
+            state: self.state.clone(),
+            programs: self.programs(),
+            maps: self
+                .collector
+                .as_ref()
+                .map(|c| c.fill())
+                .unwrap_or_default(),
+            last_collect: self.last_collect,
+        }
+    }
+
+    fn programs(&self) -> Vec<ProgramStats> {
+        self.ebpf
+            .programs()
+            .filter_map(|(name, program)| {
+                // A program of the object that was not loaded has no fd and is not listed.
+                let fd = program.fd().ok()?;
+                let info = program.info().ok()?;
+                Some(ProgramStats {
+                    name: name.to_owned(),
+                    run_time: info.run_time(),
+                    runs: info.run_count(),
+                    recursion_misses: crate::kernel::fdinfo::recursion_misses(fd),
+                })
+            })
+            .collect()
+    }
+
+    /// What the programs could not record, by reason.
+    pub fn lost(&self) -> Vec<LostCount> {
+        let Some(lost) = &self.lost else {
+            return Vec::new();
+        };
+        let by_reason = loss::NAMES
+            .iter()
+            .enumerate()
+            .filter_map(|(index, reason)| {
+                let per_cpu = lost.get(&u32::try_from(index).ok()?, 0).ok()?;
+                let count = per_cpu.iter().sum();
+                let stage = if index as u32 == loss::RING_FULL {
+                    "ring"
+                } else {
+                    "kernel"
+                };
+                Some(LostCount {
+                    stream: self.name,
+                    stage,
+                    reason,
+                    count,
+                })
+            });
+        let skipped = self.programs().iter().map(|p| p.recursion_misses).sum();
+        let recursion = LostCount {
+            stream: self.name,
+            stage: "kernel",
+            reason: "recursion",
+            count: skipped,
+        };
+        by_reason.chain([recursion]).collect()
+    }
+}

@@ -250,7 +250,8 @@ fn nothing_stays_attached_when_an_agent_or_a_tool_is_killed() -> Result<()> {
     gone(&held)
 }
 
-/// Waits until the kernel has freed these programs, which it does a grace period after their last user ended.
+/// Waits until the kernel has freed these programs, which it does a grace period after their last
+/// user ended.
 fn gone(programs: &std::collections::BTreeSet<u32>) -> Result<()> {
     poll(LONG, &format!("the end of programs {programs:?}"), || {
         attached::programs()

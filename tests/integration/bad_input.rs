@@ -1,4 +1,5 @@
-//! What operators and hosts do wrong: a clear message, the right exit code, or less data; never a panic.
+//! What operators and hosts do wrong: a clear message, the right exit code, or less data; never a
+//! panic.
 
 use std::{
     fs, io::Write as _, net::TcpStream, os::unix::fs::PermissionsExt as _,
@@ -21,7 +22,8 @@ const FAILURE: i32 = 1;
 const USAGE: i32 = 2;
 const PRIVILEGE_OR_KERNEL: i32 = 3;
 
-/// Runs nodeprobe, checks its exit code and that it did not panic, and returns what it said on standard error.
+/// Runs nodeprobe, checks its exit code and that it did not panic, and returns what it said on
+/// standard error.
 fn refused(args: &str, command: Command, expected: i32) -> Result<String> {
     let (code, stdout, stderr) = run(args, command)?;
     assert_eq!(

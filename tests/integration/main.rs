@@ -1,6 +1,7 @@
 //! Integration tests: nodeprobe on the running kernel, against workloads of known size.
 //!
-//! They need root. `NODEPROBE_BIN` names the binary under test, `NODEPROBE_REQUIRE` the rigs that must not be skipped.
+//! They need root. `NODEPROBE_BIN` names the binary under test, `NODEPROBE_REQUIRE` the rigs that
+//! must not be skipped.
 
 mod agent;
 mod bad_input;

@@ -1,8 +1,9 @@
 //! The one-shot tools beside those of libbpf-tools, over the same ten seconds of a steady load.
 //!
-//! Neither can be started at the very same moment as the other, so their windows differ by some tens of milliseconds at
-//! either end. A steady load makes that a difference of about one percent; the tolerance is five, and one bucket for
-//! the median, since the bounds of the two histograms differ (powers of two seconds here, of two microseconds there).
+//! Neither can be started at the very same moment as the other, so their windows differ by some
+//! tens of milliseconds at either end. A steady load makes that a difference of about one percent;
+//! the tolerance is five, and one bucket for the median, since the bounds of the two histograms
+//! differ (powers of two seconds here, of two microseconds there).
 
 use anyhow::Result;
 use tests::{

@@ -22,7 +22,8 @@ mod everywhere;
 
 pub use everywhere::Everywhere;
 
-/// A cgroup v2 of this test. Dropping it kills what is left in it and removes it with everything below.
+/// A cgroup v2 of this test. Dropping it kills what is left in it and removes it with everything
+/// below.
 #[derive(Debug)]
 pub struct Cgroup {
     mount: PathBuf,
@@ -167,7 +168,8 @@ pub fn remove_tree(path: &Path) -> Result<()> {
     })
 }
 
-/// Moves the calling process into the cgroup of this `cgroup.procs`. Async-signal-safe: two system calls.
+/// Moves the calling process into the cgroup of this `cgroup.procs`. Async-signal-safe: two system
+/// calls.
 fn join(procs: &Result<CString, NulError>) -> io::Result<()> {
     let path = procs.as_deref().map_err(|_| io::ErrorKind::InvalidInput)?;
     let file = rustix::fs::open(path, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?;

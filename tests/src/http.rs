@@ -1,4 +1,5 @@
-//! The smallest HTTP client: one request, one connection, no dependency that could share a bug with the server.
+//! The smallest HTTP client: one request, one connection, no dependency that could share a bug with
+//! the server.
 
 use std::{
     io::{Read as _, Write as _},

@@ -63,7 +63,8 @@ impl Image {
         self.folder.path().join("layer.tar")
     }
 
-    /// The whole image as a docker archive, for `ctr images import`. By itself it keeps a pod's sandbox alive.
+    /// The whole image as a docker archive, for `ctr images import`. By itself it keeps a pod's
+    /// sandbox alive.
     ///
     /// # Errors
     ///

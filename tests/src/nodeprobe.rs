@@ -36,7 +36,8 @@ pub fn command() -> Command {
     command
 }
 
-/// Builds with the profile that `NODEPROBE_PROFILE` names, by default `release`, which is what users run.
+/// Builds with the profile that `NODEPROBE_PROFILE` names, by default `release`, which is what
+/// users run.
 fn find() -> Result<PathBuf> {
     if let Some(path) = env::var_os("NODEPROBE_BIN") {
         let path = fs::canonicalize(&path)

@@ -109,7 +109,8 @@ pub struct Bucket {
 }
 
 impl Histogram {
-    /// How many durations are in buckets that lie between two bounds, which must be bounds of buckets.
+    /// How many durations are in buckets that lie between two bounds, which must be bounds of
+    /// buckets.
     pub fn between(&self, above: f64, up_to: f64) -> u64 {
         let inside = |bucket: &&Bucket| {
             bucket

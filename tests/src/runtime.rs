@@ -79,7 +79,8 @@ fn answers(process: &mut Process, folder: &Path, mut ask: impl FnMut() -> bool) 
     Ok(())
 }
 
-/// Ends the processes that a runtime left behind: those whose command line names its folder, which is ours alone.
+/// Ends the processes that a runtime left behind: those whose command line names its folder, which
+/// is ours alone.
 fn end_leftovers(folder: &Path) {
     let needle = folder.to_string_lossy().into_owned();
     let own = std::process::id().to_string();

@@ -7,7 +7,8 @@ use std::{env, fs::OpenOptions, io::Write as _};
 #[error("{0}")]
 pub struct Unavailable(pub String);
 
-/// Names of the rigs that must work, separated by commas, or `all`: a skip of one of them is a failure.
+/// Names of the rigs that must work, separated by commas, or `all`: a skip of one of them is a
+/// failure.
 const REQUIRE: &str = "NODEPROBE_REQUIRE";
 /// A file that collects the skips of a run.
 const COLLECT: &str = "NODEPROBE_SKIPS";
@@ -31,7 +32,8 @@ pub fn unless_available<T>(name: &str, rig: anyhow::Result<T>) -> Option<T> {
     }
 }
 
-/// Says that something is skipped: on the real standard error, since the test harness hides what passing tests print.
+/// Says that something is skipped: on the real standard error, since the test harness hides what
+/// passing tests print.
 ///
 /// # Panics
 ///
@@ -66,7 +68,8 @@ pub fn program(name: &str, package: &str) -> anyhow::Result<std::path::PathBuf> 
         .ok_or_else(|| Unavailable(format!("no {name}; Debian package {package}")).into())
 }
 
-/// Runtimes are not installed in virtual machines, and starting them there under emulation would take minutes.
+/// Runtimes are not installed in virtual machines, and starting them there under emulation would
+/// take minutes.
 ///
 /// # Errors
 ///

@@ -1,4 +1,5 @@
-//! The hand-shake with a workload, wherever it runs: by its thread name and by signals, so by its pid alone.
+//! The hand-shake with a workload, wherever it runs: by its thread name and by signals, so by its
+//! pid alone.
 
 use std::{fs, path::PathBuf};
 
@@ -77,7 +78,8 @@ impl Task {
             2 * LONG,
             &format!("process {} to become {name}", self.pid()),
             || {
-                // A process that is gone has no such file: then there is nothing to wait for, and the reader below fails.
+                // A process that is gone has no such file: then there is nothing to wait for, and
+                // the reader below fails.
                 let stat = fs::read_to_string(self.proc("stat")).ok()?;
                 stat.contains(&expected).then_some(())
             },

@@ -55,7 +55,8 @@ impl Workload {
         &self.path
     }
 
-    /// Starts a command in a cgroup with `--go` and `--hold`, and returns when it is ready for its work.
+    /// Starts a command in a cgroup with `--go` and `--hold`, and returns when it is ready for its
+    /// work.
     ///
     /// # Errors
     ///

@@ -84,7 +84,11 @@ fn report(kind: u32, cgroup: *const u8, path: *const u8, tgid: u32) {
         (*event).cgroup = owner::cgroup_id::<Trusted>(cgroup);
         (*event).time_ns = bpf_ktime_get_ns();
         (*event).tgid = tgid;
-        let copied = bpf_probe_read_kernel_str((&raw mut (*event).path).cast(), PATH_LEN as u32, path.cast());
+        let copied = bpf_probe_read_kernel_str(
+            (&raw mut (*event).path).cast(),
+            PATH_LEN as u32,
+            path.cast(),
+        );
         // The helper counts the terminating zero.
         (*event).path_len = if copied > 0 { copied as u32 - 1 } else { 0 };
         if copied <= 0 {

@@ -111,7 +111,9 @@ impl Zeroed for Task {
 #[inline(always)]
 pub(crate) fn wakeup(tasks: &impl TaskTable<Task>, p: *const u8) {
     // SAFETY: `p` is an argument of the tracepoint, which the verifier trusts.
-    let Some(task) = (unsafe { state_of(tasks, p) }) else { return };
+    let Some(task) = (unsafe { state_of(tasks, p) }) else {
+        return;
+    };
     // SAFETY: the table gave a pointer to live state. The run-queue lock of the task orders this hook and the switches.
     let task = unsafe { &mut *task };
     let was_waiting = match task.state {
@@ -132,10 +134,16 @@ pub(crate) fn wakeup(tasks: &impl TaskTable<Task>, p: *const u8) {
 #[inline(always)]
 pub(crate) fn wakeup_new(tasks: &impl TaskTable<Task>, p: *const u8) {
     // SAFETY: `p` is an argument of the tracepoint, which the verifier trusts.
-    let Some(task) = (unsafe { state_of(tasks, p) }) else { return };
+    let Some(task) = (unsafe { state_of(tasks, p) }) else {
+        return;
+    };
     // SAFETY: as in `wakeup`. Written whole: in a table by thread id the state may be that of a task that ended unseen.
     unsafe {
-        *task = Task { state: QUEUED, queued_ns: bpf_ktime_get_ns(), ..Task::ZERO };
+        *task = Task {
+            state: QUEUED,
+            queued_ns: bpf_ktime_get_ns(),
+            ..Task::ZERO
+        };
     }
 }
 
@@ -150,7 +158,11 @@ pub(crate) fn switch(ctx: &BtfTracePointContext, tasks: &impl TaskTable<Task>) {
         let prev_pid: u32 = Trusted::field(prev, &TASK_PID);
         let next_pid: u32 = Trusted::field(next, &TASK_PID);
         let now = bpf_ktime_get_ns();
-        let next_owner = if next_pid == 0 { 0 } else { owner::of::<Trusted>(next) };
+        let next_owner = if next_pid == 0 {
+            0
+        } else {
+            owner::of::<Trusted>(next)
+        };
         if prev_pid != 0 {
             let state = if HAS_PREV_STATE.load() == 1 {
                 // `unsigned int`; the register's upper half is not specified.
@@ -158,7 +170,15 @@ pub(crate) fn switch(ctx: &BtfTracePointContext, tasks: &impl TaskTable<Task>) {
             } else {
                 u64::from(Trusted::field::<u32>(prev, &TASK_STATE))
             };
-            leave(ctx, tasks, prev, prev_pid, now, if preempted { 0 } else { state }, next_owner);
+            leave(
+                ctx,
+                tasks,
+                prev,
+                prev_pid,
+                now,
+                if preempted { 0 } else { state },
+                next_owner,
+            );
         }
         if next_pid != 0 {
             arrive(ctx, tasks, next, next_pid, now, next_owner);
@@ -188,7 +208,7 @@ unsafe fn leave(
     // SAFETY: passed on to the caller.
     let owner = unsafe { owner::of::<Trusted>(prev) };
     // SAFETY: passed on to the caller.
-    let task = unsafe { tasks.get(prev, pid) };
+    let task = unsafe { tasks.state_of(prev, pid) };
     // SAFETY: the table gave a pointer to live state; this CPU holds the run-queue lock, so nobody else writes it.
     let task = task.map(|task| unsafe { &mut *task });
     let entry = match &task {
@@ -231,7 +251,11 @@ unsafe fn leave(
         task.left = INVOLUNTARY;
     } else {
         task.state = BLOCKED;
-        task.left = if state & UNINTERRUPTIBLE != 0 { VOLUNTARY_UNINTERRUPTIBLE } else { VOLUNTARY };
+        task.left = if state & UNINTERRUPTIBLE != 0 {
+            VOLUNTARY_UNINTERRUPTIBLE
+        } else {
+            VOLUNTARY
+        };
     }
 }
 
@@ -250,7 +274,9 @@ unsafe fn arrive(
     owner: u64,
 ) {
     // SAFETY: passed on to the caller.
-    let Some(task) = (unsafe { tasks.get(next, pid) }) else { return };
+    let Some(task) = (unsafe { tasks.state_of(next, pid) }) else {
+        return;
+    };
     // SAFETY: as in `leave`.
     let task = unsafe { &mut *task };
     if task.owner != owner {
@@ -292,7 +318,10 @@ unsafe fn arrive(
 unsafe fn observe(histogram: *mut Histogram, ns: u64) {
     // SAFETY: the caller vouches for the pointer, and `bucket` answers below the number of buckets.
     unsafe {
-        add_banked(&raw mut (*histogram).buckets[hist::bucket(ns) % hist::BUCKETS], 1);
+        add_banked(
+            &raw mut (*histogram).buckets[hist::bucket(ns) % hist::BUCKETS],
+            1,
+        );
         add_banked(&raw mut (*histogram).sum_ns, ns);
     }
 }
@@ -315,7 +344,7 @@ fn elapsed(since: u64, now: u64) -> u64 {
 #[inline(always)]
 unsafe fn state_of(tasks: &impl TaskTable<Task>, p: *const u8) -> Option<*mut Task> {
     // SAFETY: passed on to the caller.
-    unsafe { tasks.get(p, Trusted::field(p, &TASK_PID)) }
+    unsafe { tasks.state_of(p, Trusted::field(p, &TASK_PID)) }
 }
 
 /// The entry of an owner; gives it one if it has none and there is one to be had.
@@ -333,7 +362,10 @@ unsafe fn find_entry(ctx: &BtfTracePointContext, owner: u64, task: *const u8) ->
         count_loss(OWNERS_FULL);
         return OVERFLOW;
     };
-    if SCHED_ENTRIES.insert(owner, entry, u64::from(BPF_NOEXIST)).is_ok() {
+    if SCHED_ENTRIES
+        .insert(owner, entry, u64::from(BPF_NOEXIST))
+        .is_ok()
+    {
         // SAFETY: passed on to the caller.
         unsafe { owner::remember::<Trusted>(&PROCESSES, owner, task) };
         debug!(ctx, "scheduler: owner {} has entry {}", owner, entry);
@@ -342,7 +374,9 @@ unsafe fn find_entry(ctx: &BtfTracePointContext, owner: u64, task: *const u8) ->
     // Another CPU was quicker, or the table is full although an entry was free.
     pool::give_back(&SCHED_FREE, entry);
     // SAFETY: as above.
-    unsafe { SCHED_ENTRIES.get(owner) }.copied().unwrap_or(OVERFLOW)
+    unsafe { SCHED_ENTRIES.get(owner) }
+        .copied()
+        .unwrap_or(OVERFLOW)
 }
 
 #[inline(never)]

@@ -9,7 +9,7 @@ use aya_ebpf::{
     EbpfContext, Global,
     bindings::BPF_NOEXIST,
     btf_maps::{Array, HashMap},
-    helpers::{bpf_get_current_pid_tgid, bpf_get_prandom_u32, bpf_ktime_get_ns},
+    helpers::{bpf_get_prandom_u32, bpf_get_smp_processor_id, bpf_ktime_get_ns},
     macros::btf_map,
 };
 use aya_log_ebpf::debug;
@@ -21,7 +21,7 @@ use probe_common::{
 };
 
 use probe_ebpf::{
-    count::add_shared,
+    count::{add_banked, add_shared},
     loss::count_loss,
     offsets::{ABSENT, Reader, Trusted},
     owner::{self, Processes},
@@ -38,9 +38,9 @@ static TASK_COMPAT: Global<u32> = Global::new(ABSENT);
 /// Bits of that word which say so.
 #[unsafe(no_mangle)]
 static COMPAT_MASK: Global<u32> = Global::new(0);
-/// A call is timed when a random `u32` is not above this: `u32::MAX` times all, `u32::MAX / n` one in `n`.
+/// One call in this many is timed; 1 times all.
 #[unsafe(no_mangle)]
-static SAMPLE_THRESHOLD: Global<u32> = Global::new(u32::MAX);
+static SAMPLE_EVERY: Global<u32> = Global::new(1);
 /// Native and compat numbers of `fork`, `vfork`, `clone` and `clone3`, which return twice.
 #[unsafe(no_mangle)]
 static FORKS: Global<[u16; 8]> = Global::new([NR_OTHER; 8]);
@@ -48,9 +48,13 @@ static FORKS: Global<[u16; 8]> = Global::new([NR_OTHER; 8]);
 #[unsafe(no_mangle)]
 static NR_SIGRETURN: Global<u32> = Global::new(NR_OTHER as u32);
 
+/// Calls that each CPU lets pass before it times one.
+#[btf_map]
+static COUNTDOWN: Array<u32, 1> = Array::new();
 /// Counters: banks of entries.
 #[btf_map]
-static CALLS: Array<SyscallStats, 1, { aya_ebpf::bindings::BPF_F_MMAPABLE as usize }> = Array::new();
+static CALLS: Array<SyscallStats, 1, { aya_ebpf::bindings::BPF_F_MMAPABLE as usize }> =
+    Array::new();
 /// Owner and call to entry.
 #[btf_map]
 static CALL_ENTRIES: HashMap<SyscallKey, u32, 1> = HashMap::new();
@@ -89,60 +93,107 @@ struct Cached {
 }
 
 impl Zeroed for Task {
-    const ZERO: Self = Self { start_ns: 0, owner: 0, cache: [Cached { tag: 0, entry: 0 }; CACHE] };
+    const ZERO: Self = Self {
+        start_ns: 0,
+        owner: 0,
+        cache: [Cached { tag: 0, entry: 0 }; CACHE],
+    };
 }
 
 /// Notes when a call began.
 #[inline(always)]
 pub(crate) fn enter<R: Reader>(tasks: &impl TaskTable<Task>) {
-    let threshold = SAMPLE_THRESHOLD.load();
-    // SAFETY: the helper has no requirement.
-    if threshold != u32::MAX && unsafe { bpf_get_prandom_u32() } > threshold {
+    if !is_sampled() {
         return;
     }
-    // SAFETY: the current task is a task, and the helper gives its thread id.
-    if let Some(task) = unsafe { tasks.get(R::current(), bpf_get_current_pid_tgid() as u32) } {
+    // SAFETY: the pointer is that of the current task.
+    if let Some(task) = unsafe { tasks.state_of_current(R::current()) } {
         // SAFETY: the table gave a pointer to live state, which only its own task writes here.
         unsafe { (*task).start_ns = bpf_ktime_get_ns() };
     }
 }
 
+/// Whether to time this call.
+///
+/// A CPU counts down and times the call at which it arrives at zero, then draws the next number of calls between 1 and
+/// twice the wanted mean less one. Every call is equally likely to be timed, whatever its rhythm, and the random number
+/// is drawn once per timed call. Two programs that interrupt one another may both count as one; that shifts nothing.
+#[inline(always)]
+fn is_sampled() -> bool {
+    let every = SAMPLE_EVERY.load();
+    if every <= 1 {
+        return true;
+    }
+    // SAFETY: the helper has no requirement.
+    let Some(left) = COUNTDOWN.get_ptr_mut(unsafe { bpf_get_smp_processor_id() }) else {
+        return false;
+    };
+    // SAFETY: `left` points to this CPU's element of the array.
+    unsafe {
+        if *left > 1 {
+            *left -= 1;
+            return false;
+        }
+        *left = 1 + bpf_get_prandom_u32() % (2 * every - 1);
+    }
+    true
+}
+
 /// Counts a call that returns.
 #[inline(always)]
-pub(crate) fn exit<R: Reader>(ctx: &impl EbpfContext, tasks: &impl TaskTable<Task>, regs: *const u8, ret: i64) {
+pub(crate) fn exit<R: Reader>(
+    ctx: &impl EbpfContext,
+    tasks: &impl TaskTable<Task>,
+    regs: *const u8,
+    ret: i64,
+) {
     let current = R::current();
     // SAFETY: the registers are the first argument of `sys_exit`, which the verifier trusts.
     let nr = unsafe { Trusted::field::<i64>(regs, &REGS_NR) };
     let (nr, abi) = identify::<R>(nr, current);
-    // SAFETY: the current task is a task, and the helper gives its thread id.
-    let task = unsafe { tasks.get(current, bpf_get_current_pid_tgid() as u32) };
+    // SAFETY: the pointer is that of the current task.
+    let task = unsafe { tasks.state_of_current(current) };
     if ret == 0 && returns_twice(nr, abi) {
         // The child's side of a fork. The parent's return counts the call.
         return;
     }
-    let owner = owner::of_current::<R>();
+    // SAFETY: the current task is a task.
+    let owner = unsafe { owner::of::<R>(current) };
     let (entry, duration) = match task {
         // SAFETY: the table gave a pointer to live state, which only its own task uses.
-        Some(task) => unsafe { (cached_entry::<R>(ctx, &mut *task, owner, nr, abi), take_duration(&mut *task)) },
+        Some(task) => unsafe {
+            (
+                cached_entry::<R>(ctx, &mut *task, owner, nr, abi),
+                take_duration(&mut *task),
+            )
+        },
         None => (find_entry::<R>(ctx, owner, nr, abi), None),
     };
     let Some(stats) = CALLS.get_ptr_mut(pool::position(entry)) else {
         count_loss(MAP_MISSING);
         return;
     };
-    // SAFETY: `stats` points to an entry of the array. Added atomically even in a bank of one CPU: kernels differ in
-    // whether one task's program can be preempted here by another's.
+    // SAFETY: `stats` points to an entry of the array. Where banks belong to one CPU each, the loader has made sure that
+    // no other task's program can run here between a load and its store.
     unsafe {
         match duration {
             Some(ns) => {
-                add_shared(&raw mut (*stats).buckets[hist::bucket(ns) % hist::BUCKETS], 1);
-                add_shared(&raw mut (*stats).sum_ns, ns);
+                add_banked(
+                    &raw mut (*stats).buckets[hist::bucket(ns) % hist::BUCKETS],
+                    1,
+                );
+                add_banked(&raw mut (*stats).sum_ns, ns);
             }
-            None => add_shared(&raw mut (*stats).untimed, 1),
+            None => add_banked(&raw mut (*stats).untimed, 1),
         }
         if (-4095..0).contains(&ret) {
-            add_shared(&raw mut (*stats).errors, 1);
-            count_errno(ErrnoKey { owner, nr, abi, errno: -ret as u32 });
+            add_banked(&raw mut (*stats).errors, 1);
+            count_errno(ErrnoKey {
+                owner,
+                nr,
+                abi,
+                errno: -ret as u32,
+            });
         }
     }
 }
@@ -166,7 +217,11 @@ fn identify<R: Reader>(nr: i64, current: *const u8) -> (u16, u16) {
         return (NR_SIGRETURN.load() as u16, abi);
     }
     let nr = nr & !X32;
-    if (0..i64::from(NR_LIMIT)).contains(&nr) { (nr as u16, abi) } else { (NR_OTHER, abi) }
+    if (0..i64::from(NR_LIMIT)).contains(&nr) {
+        (nr as u16, abi)
+    } else {
+        (NR_OTHER, abi)
+    }
 }
 
 #[inline(always)]
@@ -198,7 +253,13 @@ fn take_duration(task: &mut Task) -> Option<u64> {
 
 /// The entry of a call, from the task's own memory where it made the same call before.
 #[inline(always)]
-fn cached_entry<R: Reader>(ctx: &impl EbpfContext, task: &mut Task, owner: u64, nr: u16, abi: u16) -> u32 {
+fn cached_entry<R: Reader>(
+    ctx: &impl EbpfContext,
+    task: &mut Task,
+    owner: u64,
+    nr: u16,
+    abi: u16,
+) -> u32 {
     if task.owner != owner {
         task.owner = owner;
         for cached in &mut task.cache {
@@ -217,12 +278,22 @@ fn cached_entry<R: Reader>(ctx: &impl EbpfContext, task: &mut Task, owner: u64, 
 /// The entry of a call; gives it one if it has none and there is one to be had.
 #[inline(never)]
 fn find_entry<R: Reader>(ctx: &impl EbpfContext, owner: u64, nr: u16, abi: u16) -> u32 {
-    let key = SyscallKey { owner, nr, abi, pad: 0 };
+    let key = SyscallKey {
+        owner,
+        nr,
+        abi,
+        pad: 0,
+    };
     if let Some(entry) = claim::<R>(ctx, &key, &CALLS_FREE) {
         return entry;
     }
     count_loss(DETAIL_FULL);
-    let key = SyscallKey { owner, nr: NR_OTHER, abi: ABI_NATIVE, pad: 0 };
+    let key = SyscallKey {
+        owner,
+        nr: NR_OTHER,
+        abi: ABI_NATIVE,
+        pad: 0,
+    };
     claim::<R>(ctx, &key, &CALLS_RESERVE).unwrap_or_else(|| {
         count_loss(OWNERS_FULL);
         OVERFLOW
@@ -236,10 +307,16 @@ fn claim<R: Reader>(ctx: &impl EbpfContext, key: &SyscallKey, free: &FreeList) -
         return Some(*entry);
     }
     let entry = pool::take(free)?;
-    if CALL_ENTRIES.insert(key, entry, u64::from(BPF_NOEXIST)).is_ok() {
+    if CALL_ENTRIES
+        .insert(key, entry, u64::from(BPF_NOEXIST))
+        .is_ok()
+    {
         // SAFETY: the current task is a task.
         unsafe { owner::remember::<R>(&PROCESSES, key.owner, R::current()) };
-        debug!(ctx, "syscalls: owner {} call {} has entry {}", key.owner, key.nr, entry);
+        debug!(
+            ctx,
+            "syscalls: owner {} call {} has entry {}", key.owner, key.nr, entry
+        );
         return Some(entry);
     }
     // Another CPU was quicker, or the table is full although an entry was free.

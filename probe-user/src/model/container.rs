@@ -96,10 +96,14 @@ impl Container {
 
     /// A short form for tables: `namespace/pod/name`, without the parts that are empty.
     pub fn display_name(&self) -> String {
-        [self.namespace.as_str(), self.pod.as_str(), self.name.as_str()]
-            .into_iter()
-            .filter(|part| !part.is_empty())
-            .collect::<Vec<_>>()
-            .join("/")
+        [
+            self.namespace.as_str(),
+            self.pod.as_str(),
+            self.name.as_str(),
+        ]
+        .into_iter()
+        .filter(|part| !part.is_empty())
+        .collect::<Vec<_>>()
+        .join("/")
     }
 }

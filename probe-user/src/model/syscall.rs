@@ -16,7 +16,10 @@ pub struct Syscall {
 
 impl Syscall {
     /// Stands for numbers that no kernel has, and for details over a budget.
-    pub const OTHER: Self = Self { nr: NR_OTHER, abi: 0 };
+    pub const OTHER: Self = Self {
+        nr: NR_OTHER,
+        abi: 0,
+    };
 
     /// The kernel's name: `openat`, `compat:open` for 32-bit calls, `syscall_600` for numbers newer than our table,
     /// `~other` for [`Syscall::OTHER`].
@@ -26,8 +29,10 @@ impl Syscall {
         }
         let nr = usize::from(self.nr);
         if self.abi == ABI_COMPAT {
-            return compat_name(nr)
-                .map_or_else(|| Cow::Owned(format!("compat:syscall_{nr}")), |n| format!("compat:{n}").into());
+            return compat_name(nr).map_or_else(
+                || Cow::Owned(format!("compat:syscall_{nr}")),
+                |n| format!("compat:{n}").into(),
+            );
         }
         native_name(nr).map_or_else(|| Cow::Owned(format!("syscall_{nr}")), Cow::Borrowed)
     }
@@ -58,7 +63,9 @@ pub fn errno_name(errno: u16) -> Cow<'static, str> {
     if errno == 0 {
         return Cow::Borrowed("~other");
     }
-    Errno::new(i32::from(errno)).name().map_or_else(|| Cow::Owned(format!("E{errno}")), Cow::Borrowed)
+    Errno::new(i32::from(errno))
+        .name()
+        .map_or_else(|| Cow::Owned(format!("E{errno}")), Cow::Borrowed)
 }
 
 #[cfg(test)]

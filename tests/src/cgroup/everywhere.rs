@@ -13,7 +13,8 @@ use anyhow::{Context as _, Result, ensure};
 use super::{Cgroup, join, remove_tree};
 use crate::skip::Unavailable;
 
-/// A cgroup of the same path in all v1 hierarchies and in v2. Dropping it kills what is left in it and removes it.
+/// A cgroup of the same path in all v1 hierarchies and in v2. Dropping it kills what is left in it
+/// and removes it.
 #[derive(Debug)]
 pub struct Everywhere {
     unified: Cgroup,

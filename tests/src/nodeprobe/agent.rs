@@ -143,8 +143,8 @@ impl Agent {
         Scrape::parse(&answer.text())
     }
 
-    /// Scrapes until the metrics are as expected, and returns the last scrape whether they are or not: an assertion
-    /// on that tells more than a time-out.
+    /// Scrapes until the metrics are as expected, and returns the last scrape whether they are or
+    /// not: an assertion on that tells more than a time-out.
     ///
     /// # Errors
     ///

@@ -30,7 +30,8 @@ impl Containerd {
     ///
     /// # Errors
     ///
-    /// [`crate::Unavailable`] if it is not installed or this is a virtual machine; else if it does not start.
+    /// [`crate::Unavailable`] if it is not installed or this is a virtual machine; else if it does
+    /// not start.
     pub fn start() -> Result<Self> {
         not_in_vm()?;
         let containerd = program("containerd", "containerd")?;
@@ -67,7 +68,8 @@ impl Containerd {
         self.folder.path().join("c.sock")
     }
 
-    /// Starts a container with a workload that holds before and after its work, and waits until it is ready.
+    /// Starts a container with a workload that holds before and after its work, and waits until it
+    /// is ready.
     ///
     /// # Errors
     ///
@@ -113,7 +115,8 @@ impl Containerd {
             return;
         };
         for name in names.lines() {
-            // A container may have no task, or be gone with its sandbox: the next step tries anyway.
+            // A container may have no task, or be gone with its sandbox: the next step tries
+            // anyway.
             run(self.ctr(namespace).args(["task", "rm", "-f", name])).ok();
             run(self.ctr(namespace).args(["containers", "rm", name])).ok();
         }

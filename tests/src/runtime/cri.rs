@@ -57,7 +57,8 @@ impl<'a> Cri<'a> {
         })
     }
 
-    /// Runs a pod with one container, whose workload holds before and after its work, and waits until it is ready.
+    /// Runs a pod with one container, whose workload holds before and after its work, and waits
+    /// until it is ready.
     ///
     /// The cgroups are those of kubelet with the cgroupfs driver.
     ///

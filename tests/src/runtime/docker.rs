@@ -29,7 +29,8 @@ impl Docker {
     ///
     /// # Errors
     ///
-    /// [`crate::Unavailable`] if it is not installed or this is a virtual machine; else if it does not start.
+    /// [`crate::Unavailable`] if it is not installed or this is a virtual machine; else if it does
+    /// not start.
     pub fn start() -> Result<Self> {
         Self::start_as(|_| {})
     }
@@ -96,7 +97,8 @@ impl Docker {
         self.folder.path().join("d.sock")
     }
 
-    /// Starts a container with a workload that holds before and after its work, and waits until it is ready.
+    /// Starts a container with a workload that holds before and after its work, and waits until it
+    /// is ready.
     ///
     /// # Errors
     ///

@@ -25,7 +25,8 @@ impl Podman {
     ///
     /// # Errors
     ///
-    /// [`crate::Unavailable`] if it is not installed or this is a virtual machine; else if it does not work.
+    /// [`crate::Unavailable`] if it is not installed or this is a virtual machine; else if it does
+    /// not work.
     pub fn start() -> Result<Self> {
         not_in_vm()?;
         let podman = program("podman", "podman")?;
@@ -34,9 +35,16 @@ impl Podman {
         let folder = folder("npp")?;
         // Locks in files: those in shared memory would be shared with the machine's own podman.
         let config = format!(
-            "[engine]\ncgroup_manager = \"cgroupfs\"\nevents_logger = \"none\"\nlock_type = \"file\"\n\
-             runtime = \"{}\"\n[containers]\ndefault_ulimits = [\"nofile=20000:20000\", \"nproc=32768:32768\"]\n\
-             netns = \"none\"\nlog_driver = \"k8s-file\"\n",
+            r#"[engine]
+cgroup_manager = "cgroupfs"
+events_logger = "none"
+lock_type = "file"
+runtime = "{}"
+[containers]
+default_ulimits = ["nofile=20000:20000", "nproc=32768:32768"]
+netns = "none"
+log_driver = "k8s-file"
+"#,
             runc.display()
         );
         fs::write(folder.path().join("containers.conf"), config)
@@ -54,7 +62,13 @@ impl Podman {
         Ok(this)
     }
 
-    /// Starts a container with a workload that holds before and after its work, and waits until it is ready.
+    /// Where it keeps its containers.
+    pub fn storage(&self) -> PathBuf {
+        self.folder.path().join("root")
+    }
+
+    /// Starts a container with a workload that holds before and after its work, and waits until it
+    /// is ready.
     ///
     /// # Errors
     ///

@@ -25,8 +25,9 @@ pub(crate) fn blocked(_options: &Options) -> Done {
     ))
 }
 
-/// `--calls` calls of getpriority here, then the whole process moves to another cgroup while a thread is inside
-/// `readv`, then `--calls` calls there. `--procs` names the other cgroup's `cgroup.procs`.
+/// `--calls` calls of getpriority here, then the whole process moves to another cgroup while a
+/// thread is inside `readv`, then `--calls` calls there. `--procs` names the other cgroup's
+/// `cgroup.procs`.
 pub(crate) fn move_cgroup(options: &Options) -> Done {
     let procs: PathBuf = options.need("--procs")?;
     let calls: u64 = options.get_or("--calls", 100)?;

@@ -12,8 +12,8 @@ const BAD_WHICH: usize = 99;
 /// No pid: above the kernel's highest.
 const BAD_WHO: usize = 1 << 30;
 
-/// `--calls` calls of getpriority, `--errors` of which fail: the odd ones with EINVAL, the even ones with ESRCH;
-/// `--other` calls of sched_get_priority_max, none of which fails.
+/// `--calls` calls of getpriority, `--errors` of which fail: the odd ones with EINVAL, the even
+/// ones with ESRCH; `--other` calls of sched_get_priority_max, none of which fails.
 pub(crate) fn syscalls(options: &Options) -> Done {
     let calls: u64 = options.need("--calls")?;
     let errors: u64 = options.get_or("--errors", 0)?;

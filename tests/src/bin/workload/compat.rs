@@ -12,7 +12,8 @@ pub(crate) fn compat(options: &Options) -> Done {
     let calls: u64 = options.need("--calls")?;
     for number in 0..calls {
         let mut eax = GETPID;
-        // SAFETY: the call takes no arguments and touches no memory; the kernel clears r8 to r11 on this entry.
+        // SAFETY: the call takes no arguments and touches no memory; the kernel clears r8 to r11 on
+        // this entry.
         unsafe {
             std::arch::asm!(
                 "int 0x80",

@@ -17,7 +17,8 @@ pub(crate) fn spin(options: &Options) -> Done {
     Ok(format!(r#"{{"seconds":{seconds}}}"#))
 }
 
-/// Computes in bursts that are longer than a scheduler's slice, so that a hog on the same CPU preempts it.
+/// Computes in bursts that are longer than a scheduler's slice, so that a hog on the same CPU
+/// preempts it.
 pub(crate) fn victim(options: &Options) -> Done {
     pin(options)?;
     let seconds: u64 = options.need("--seconds")?;

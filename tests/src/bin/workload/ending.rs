@@ -4,8 +4,9 @@ use std::{io, os::fd::AsFd as _, thread};
 
 use crate::{Done, blocking::wait_until_inside_readv, options::Options, sys};
 
-/// In every round a child process starts `--threads` threads that block in `readv`, one thread that ends by itself, and
-/// then ends as a whole. Each killed `readv` returns ERESTARTSYS to the tracer; `exit` and `exit_group` never return.
+/// In every round a child process starts `--threads` threads that block in `readv`, one thread that
+/// ends by itself, and then ends as a whole. Each killed `readv` returns ERESTARTSYS to the tracer;
+/// `exit` and `exit_group` never return.
 pub(crate) fn exit_in_call(options: &Options) -> Done {
     let rounds: u64 = options.get_or("--rounds", 5)?;
     let threads: usize = options.get_or("--threads", 4)?;

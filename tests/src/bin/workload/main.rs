@@ -1,8 +1,9 @@
 //! A program that does a known amount of known things, to compare measurements with.
 //!
-//! It uses nothing but `std` and is linked statically, so that it runs in an empty container. Its thread name tells
-//! how far it is: `np-ready` waits for the first SIGUSR1, `np-work` works, `np-done` holds until the second one.
-//! That can be read from the host for every runtime. Each command ends by printing what it did as one JSON object.
+//! It uses nothing but `std` and is linked statically, so that it runs in an empty container. Its
+//! thread name tells how far it is: `np-ready` waits for the first SIGUSR1, `np-work` works,
+//! `np-done` holds until the second one. That can be read from the host for every runtime. Each
+//! command ends by printing what it did as one JSON object.
 
 mod blocking;
 mod calls;

@@ -8,8 +8,8 @@ use std::{
 
 use crate::{Done, blocking::wait_until_inside, options::Options, sys};
 
-/// In every round, one `nanosleep` that is stopped and continued, which `restart_syscall` carries on; and one `readv`
-/// that a handler with SA_RESTART interrupts, which is entered twice.
+/// In every round, one `nanosleep` that is stopped and continued, which `restart_syscall` carries
+/// on; and one `readv` that a handler with SA_RESTART interrupts, which is entered twice.
 pub(crate) fn restart(options: &Options) -> Done {
     let rounds: u64 = options.get_or("--rounds", 5)?;
     for _ in 0..rounds {

@@ -6,8 +6,9 @@ use crate::{options::Options, sys};
 
 /// Announces itself and waits for SIGUSR1 where `--go` was given.
 ///
-/// The signal is blocked before the name changes, so that whoever sees the name can send it. Threads that a command
-/// starts later inherit the mask; a command that needs threads before the work starts them in [`ready_and_wait`].
+/// The signal is blocked before the name changes, so that whoever sees the name can send it.
+/// Threads that a command starts later inherit the mask; a command that needs threads before the
+/// work starts them in [`ready_and_wait`].
 pub(crate) fn prepare(options: &Options) -> Result<(), Box<dyn Error>> {
     sys::block(&[sys::SIGUSR1, sys::SIGTERM])?;
     if options.has("--go") {

@@ -47,8 +47,8 @@ unsafe fn raw(number: c_long, args: [usize; 4]) -> io::Result<usize> {
     usize::try_from(result).map_err(|_| io::Error::last_os_error())
 }
 
-/// `getpriority(which, who)`: a rare call that fails at will, with EINVAL for an unknown `which` and with ESRCH for an
-/// unknown `who`.
+/// `getpriority(which, who)`: a rare call that fails at will, with EINVAL for an unknown `which`
+/// and with ESRCH for an unknown `who`.
 pub(crate) fn getpriority(which: usize, who: usize) -> io::Result<usize> {
     // SAFETY: the arguments are plain numbers.
     unsafe { raw(nr::GETPRIORITY, [which, who, 0, 0]) }
@@ -63,7 +63,8 @@ pub(crate) fn sched_get_priority_max(policy: usize) -> io::Result<usize> {
 /// One `nanosleep`; the library's function would call `clock_nanosleep`.
 pub(crate) fn nanosleep(time: Duration) -> io::Result<usize> {
     let spec = timespec(time);
-    // SAFETY: `spec` has the layout of a timespec and outlives the call; a null remainder is allowed.
+    // SAFETY: `spec` has the layout of a timespec and outlives the call; a null remainder is
+    // allowed.
     unsafe { raw(nr::NANOSLEEP, [spec.as_ptr().addr(), 0, 0, 0]) }
 }
 
@@ -126,7 +127,8 @@ pub(crate) fn wait_for(signal: c_int, limit: Option<Duration>) -> io::Result<()>
         .as_ref()
         .map_or(0, |spec| spec.as_ptr().expose_provenance());
     loop {
-        // SAFETY: `set` is a kernel signal set of eight bytes, `spec` null or a timespec; a null siginfo is allowed.
+        // SAFETY: `set` is a kernel signal set of eight bytes, `spec` null or a timespec; a null
+        // siginfo is allowed.
         let got = unsafe {
             raw(
                 nr::RT_SIGTIMEDWAIT,
@@ -143,7 +145,8 @@ pub(crate) fn wait_for(signal: c_int, limit: Option<Duration>) -> io::Result<()>
 
 /// Ends the calling thread and leaves the rest of the process alone.
 pub(crate) fn exit_thread() -> ! {
-    // SAFETY: the call does not return; a thread that ends so leaks its stack, which is what is to be tested.
+    // SAFETY: the call does not return; a thread that ends so leaks its stack, which is what is to
+    // be tested.
     let _never = unsafe { raw(nr::EXIT, [0; 4]) };
     unreachable!("exit does not return")
 }
@@ -156,7 +159,8 @@ pub(crate) fn kill(pid: c_int, signal: c_int) -> io::Result<()> {
 
 /// Runs `body` in a child process and returns its pid. The caller has no other thread.
 pub(crate) fn child(body: impl FnOnce() -> i32) -> io::Result<c_int> {
-    // SAFETY: with a single thread the child finds no lock held, and `exit` below keeps it out of the caller's code.
+    // SAFETY: with a single thread the child finds no lock held, and `exit` below keeps it out of
+    // the caller's code.
     match unsafe { fork() } {
         -1 => Err(io::Error::last_os_error()),
         0 => std::process::exit(body()),

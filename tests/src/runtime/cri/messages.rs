@@ -1,4 +1,5 @@
-//! The part of `runtime.v1` that a pod with one container needs. Field numbers are those of the public `api.proto`.
+//! The part of `runtime.v1` that a pod with one container needs. Field numbers are those of the
+//! public `api.proto`.
 
 use std::collections::HashMap;
 

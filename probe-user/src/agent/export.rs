@@ -1,0 +1,235 @@
+//! From measurements by cgroup to series by container.
+
+use std::{sync::Arc, time::Instant};
+
+use probe_common::hist::Histogram;
+use rustc_hash::FxHashSet;
+
+use super::{
+    delta::Previous,
+    owners::{Owner, OwnerLabels, Owners},
+    preemptors::Preemptors,
+};
+use crate::{
+    identity::Identities,
+    metrics::{Registry, families},
+    model::{LostCount, Measurements, OwnerId, Syscall, errno_name},
+};
+
+/// What is exported, as far as it is a choice.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Choice {
+    /// Durations of system calls are measured.
+    pub(super) latency: bool,
+    /// Durations by container and system call, beside those by container.
+    pub(super) per_syscall_latency: bool,
+}
+
+/// Adds what was measured since the last time to the registry.
+pub(super) struct Exporter {
+    choice: Choice,
+    owners: Owners,
+    calls: Previous<(OwnerId, Syscall), u64>,
+    latencies: Previous<(OwnerId, Syscall), Histogram>,
+    errnos: Previous<(OwnerId, Syscall, u16), u64>,
+    runqueue: Previous<OwnerId, Histogram>,
+    /// By owner, and whether the switch was voluntary.
+    offcpu: Previous<(OwnerId, bool), Histogram>,
+    /// By owner and which counter it is.
+    sched: Previous<(OwnerId, SchedCounter), u64>,
+    preemptors: Preemptors,
+    unattributed: Previous<(OwnerId, &'static str), u64>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum SchedCounter {
+    Oncpu,
+    Voluntary,
+    Involuntary,
+    Interruptible,
+    Uninterruptible,
+}
+
+impl Exporter {
+    pub(super) fn new(choice: Choice, patience: std::time::Duration) -> Self {
+        Self {
+            choice,
+            owners: Owners::new(patience),
+            calls: Previous::default(),
+            latencies: Previous::default(),
+            errnos: Previous::default(),
+            runqueue: Previous::default(),
+            offcpu: Previous::default(),
+            sched: Previous::default(),
+            preemptors: Preemptors::default(),
+            unattributed: Previous::default(),
+        }
+    }
+
+    /// Passes on what was added since the last call. With `last`, what waits for a name is passed on without it.
+    pub(super) fn export(
+        &mut self,
+        registry: &mut Registry,
+        measurements: &Measurements,
+        identities: &Identities,
+        now: Instant,
+        last: bool,
+    ) {
+        self.export_syscalls(registry, measurements, identities, now, last);
+        self.export_errnos(registry, measurements, identities, now, last);
+        self.export_sched(registry, measurements, identities, now, last);
+        // The most frequent first, because the first few are told apart.
+        let mut preemptions: Vec<_> = measurements.preemptions.iter().collect();
+        preemptions.sort_by_key(|row| std::cmp::Reverse(row.count));
+        for row in preemptions {
+            let victim = self.owners.find(row.victim, identities, now, last);
+            let by = self.owners.find(row.by, identities, now, last);
+            if let (Some(victim), Some(by)) = (victim.labels(), by.labels()) {
+                self.preemptors.add(registry, row, &victim, &by);
+            }
+        }
+        for LostCount { stream, stage, reason, count } in &measurements.lost {
+            registry.raise(&families::RECORDS_LOST, &[stream, stage, reason], *count);
+        }
+    }
+
+    /// Forgets owners whose counters have been freed.
+    pub(super) fn forget(&mut self, gone: &[OwnerId]) {
+        if gone.is_empty() {
+            return;
+        }
+        let set: FxHashSet<OwnerId> = gone.iter().copied().collect();
+        self.owners.forget(gone);
+        self.calls.forget(|(owner, _)| set.contains(owner));
+        self.latencies.forget(|(owner, _)| set.contains(owner));
+        self.errnos.forget(|(owner, ..)| set.contains(owner));
+        self.runqueue.forget(|owner| set.contains(owner));
+        self.offcpu.forget(|(owner, _)| set.contains(owner));
+        self.sched.forget(|(owner, _)| set.contains(owner));
+        self.preemptors.forget(&set);
+        self.unattributed.forget(|(owner, _)| set.contains(owner));
+    }
+
+    fn export_syscalls(
+        &mut self,
+        registry: &mut Registry,
+        measurements: &Measurements,
+        identities: &Identities,
+        now: Instant,
+        last: bool,
+    ) {
+        for row in &measurements.syscalls {
+            let owner = self.owners.find(row.owner, identities, now, last);
+            let Some(labels) = owner.labels() else { continue };
+            let [namespace, pod, container] = labels.parts();
+            let added = self.calls.added((row.owner, row.syscall), row.calls);
+            let name = row.syscall.name();
+            registry.add(&families::SYSCALLS, &[namespace, pod, container, &name], added);
+            if owner.is_unknown() {
+                registry.add(&families::UNATTRIBUTED, &["syscalls", "no_identity"], added);
+            }
+            if self.choice.latency {
+                let earlier = self.latencies.replace((row.owner, row.syscall), row.latency);
+                let since = row.latency.since(&earlier);
+                registry.observe(&families::SYSCALL_DURATION, &[namespace, pod, container], &since);
+                if self.choice.per_syscall_latency {
+                    let labels = [namespace, pod, container, &name];
+                    registry.observe(&families::SYSCALL_EXACT_DURATION, &labels, &since);
+                }
+            }
+        }
+    }
+
+    fn export_errnos(
+        &mut self,
+        registry: &mut Registry,
+        measurements: &Measurements,
+        identities: &Identities,
+        now: Instant,
+        last: bool,
+    ) {
+        for row in &measurements.errnos {
+            let owner = self.owners.find(row.owner, identities, now, last);
+            let Some(labels) = owner.labels() else { continue };
+            let [namespace, pod, container] = labels.parts();
+            let added = self.errnos.added((row.owner, row.syscall, row.errno), row.count);
+            let labels = [namespace, pod, container, &row.syscall.name(), &errno_name(row.errno)];
+            registry.add(&families::SYSCALL_ERRORS, &labels, added);
+        }
+    }
+
+    fn export_sched(
+        &mut self,
+        registry: &mut Registry,
+        measurements: &Measurements,
+        identities: &Identities,
+        now: Instant,
+        last: bool,
+    ) {
+        for row in &measurements.sched {
+            let owner = self.owners.find(row.owner, identities, now, last);
+            let Some(labels) = owner.labels() else { continue };
+            let [namespace, pod, container] = labels.parts();
+            let c = [namespace, pod, container];
+            let earlier = self.runqueue.replace(row.owner, row.runqueue);
+            registry.observe(&families::SCHED_RUNQUEUE_LATENCY, &c, &row.runqueue.since(&earlier));
+            for (kind, voluntary, histogram) in [
+                ("voluntary", true, &row.offcpu_voluntary),
+                ("involuntary", false, &row.offcpu_involuntary),
+            ] {
+                let earlier = self.offcpu.replace((row.owner, voluntary), *histogram);
+                let labels = [namespace, pod, container, kind];
+                registry.observe(&families::SCHED_OFFCPU_DURATION, &labels, &histogram.since(&earlier));
+            }
+            let running: u128 = measurements
+                .running
+                .iter()
+                .filter(|running| running.owner == row.owner)
+                .map(|running| running.elapsed.as_nanos())
+                .sum();
+            let oncpu = nanos(row.oncpu.as_nanos() + running);
+            let added = self.sched.added((row.owner, SchedCounter::Oncpu), oncpu);
+            registry.add_ns(&families::SCHED_ONCPU, &c, added);
+            if owner.is_unknown() {
+                let switches = row.voluntary + row.involuntary;
+                let added = self.unattributed.added((row.owner, "scheduler"), switches);
+                registry.add(&families::UNATTRIBUTED, &["scheduler", "no_identity"], added);
+            }
+            for (kind, counter, total) in [
+                ("voluntary", SchedCounter::Voluntary, row.voluntary),
+                ("involuntary", SchedCounter::Involuntary, row.involuntary),
+            ] {
+                let added = self.sched.added((row.owner, counter), total);
+                let labels = [namespace, pod, container, kind];
+                registry.add(&families::SCHED_CONTEXT_SWITCHES, &labels, added);
+            }
+            let uninterruptible = nanos(row.uninterruptible.as_nanos());
+            let interruptible = row.offcpu_voluntary.sum_ns.saturating_sub(uninterruptible);
+            for (state, counter, total) in [
+                ("interruptible", SchedCounter::Interruptible, interruptible),
+                ("uninterruptible", SchedCounter::Uninterruptible, uninterruptible),
+            ] {
+                let added = self.sched.added((row.owner, counter), total);
+                let labels = [namespace, pod, container, state];
+                registry.add_ns(&families::SCHED_OFFCPU, &labels, added);
+            }
+        }
+    }
+}
+
+impl Owner {
+    fn labels(&self) -> Option<Arc<OwnerLabels>> {
+        match self {
+            Self::Known(labels) | Self::Unknown(labels) => Some(labels.clone()),
+            Self::Waiting => None,
+        }
+    }
+
+    fn is_unknown(&self) -> bool {
+        matches!(self, Self::Unknown(_))
+    }
+}
+
+fn nanos(total: u128) -> u64 {
+    u64::try_from(total).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,208 @@
+//! The list of all keys: what each means, what it allows and how it is read and shown.
+
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+
+use super::{
+    Config, Enabled, Latency, LogFormat, LogLevel,
+    value::{Value, duration_text, size_text},
+};
+use crate::limits;
+
+/// What happens to a changed key on SIGHUP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnReload {
+    /// It is applied.
+    Applied,
+    /// It needs a restart.
+    Restart,
+}
+
+/// One key of the configuration.
+pub struct Key {
+    /// Its place, `limits.series`.
+    pub path: &'static str,
+    /// What it does, in one or more sentences.
+    pub help: &'static str,
+    /// Values that it takes.
+    pub allowed: &'static str,
+    /// What SIGHUP does with it.
+    pub on_reload: OnReload,
+    pub(super) set: fn(&mut Config, &Value<'_>) -> Result<(), String>,
+    /// The value as it is written in a file.
+    pub(super) show: fn(&Config) -> String,
+    pub(super) copy: fn(&mut Config, &Config),
+}
+
+impl Key {
+    /// The variable that sets it: `NODEPROBE_LIMITS_SERIES`.
+    pub fn variable(&self) -> String {
+        format!("NODEPROBE_{}", self.path.replace('.', "_").to_uppercase())
+    }
+}
+
+/// Rows of: path, field, what SIGHUP does, how it is read and shown, allowed values, help.
+macro_rules! keys {
+    ($(
+        $path:literal ($($field:ident).+, $reload:ident)
+            read $read:expr; show $show:expr;
+            $allowed:literal
+            $help:literal
+    )+) => {
+        /// All keys, in the order of the printed configuration: those without a section first.
+        pub const KEYS: &[Key] = &[$(Key {
+            path: $path,
+            help: $help,
+            allowed: $allowed,
+            on_reload: OnReload::$reload,
+            set: |config, value| {
+                let read: fn(&Value<'_>) -> Result<_, String> = $read;
+                config.$($field).+ = read(value)?;
+                Ok(())
+            },
+            show: |config| {
+                let show: fn(&_) -> String = $show;
+                show(&config.$($field).+)
+            },
+            copy: |to, from| to.$($field).+.clone_from(&from.$($field).+),
+        }),+];
+    };
+}
+
+keys! {
+    "listen" (listen, Restart)
+        read |v| v.parsed("an address such as \"127.0.0.1:9435\""); show quoted;
+        "an IP address and a port"
+        "Where /metrics, /healthz and /readyz are served. Port 0 takes any free port."
+    "node" (node, Restart)
+        read |v| v.text(); show quoted;
+        "a text; empty for the host name"
+        "Value of the `node` label."
+    "debug" (debug, Restart)
+        read |v| v.boolean(); show plain;
+        "true or false"
+        "Log messages from the programs in the kernel. Costs time in the programs."
+    "program_stats" (program_stats, Restart)
+        read |v| v.boolean(); show plain;
+        "true or false"
+        "Have the kernel count the run time of every BPF program on the host, ours and others. \
+         Costs some time in each run of each of them."
+    "collect_interval" (collect_interval, Applied)
+        read |v| v.duration(limits::COLLECT_INTERVAL_MIN..=limits::COLLECT_INTERVAL_MAX); show time;
+        "a duration from 100ms to 1h"
+        "Time between two collections. A scrape always collects; this bounds the age of \
+         everything else."
+    "log.level" (log.level, Applied)
+        read |v| v.word(LogLevel::WORDS); show quoted;
+        "error, warn, info, debug or trace"
+        "Least severity that is logged. RUST_LOG, where set, stands above it."
+    "log.format" (log.format, Restart)
+        read |v| v.word(LogFormat::WORDS); show quoted;
+        "text or json"
+        "How a log line looks: for people, or one JSON object a line."
+    "probes.syscalls.enabled" (probes.syscalls.enabled, Restart)
+        read enabled; show quoted;
+        "auto, always or never"
+        "Count system calls and their errors per container. auto: if the kernel can; always: or \
+         the agent does not start."
+    "probes.syscalls.latency" (probes.syscalls.latency, Restart)
+        read |v| v.word(Latency::WORDS); show quoted;
+        "off, sampled or exact"
+        "Which calls are timed: none, which is the cheapest; one in `sample`; or all."
+    "probes.syscalls.sample" (probes.syscalls.sample, Restart)
+        read |v| v.integer(1..=limits::LATENCY_SAMPLE_MAX); show plain;
+        "a whole number from 1 to 1048576"
+        "One of how many calls is timed when `latency` is \"sampled\"."
+    "probes.syscalls.per_syscall_latency" (probes.syscalls.per_syscall_latency, Restart)
+        read |v| v.boolean(); show plain;
+        "true or false"
+        "A latency histogram for each system call of a container, beside the one for all its \
+         calls. Takes many series."
+    "probes.scheduler.enabled" (probes.scheduler, Restart)
+        read enabled; show quoted;
+        "auto, always or never"
+        "Measure waits for a CPU, time on and off the CPU, context switches and preemptions per \
+         container."
+    "probes.lifecycle.enabled" (probes.lifecycle, Restart)
+        read enabled; show quoted;
+        "auto, always or never"
+        "See containers come and go at once. Without it they are found at each collection, and \
+         short-lived ones may stay unnamed."
+    "limits.kernel_memory" (limits.kernel_memory, Restart)
+        read |v| v.size(limits::KERNEL_MEMORY_MIN..=limits::KERNEL_MEMORY_MAX);
+        show |size: &u64| quoted(&size_text(*size));
+        "a size from 4MiB to 16GiB"
+        "Kernel memory for the tables of all probes. What finds no room is counted in shared \
+         overflow entries."
+    "limits.owners" (limits.owners, Restart)
+        read |v| v.integer(1..=limits::OWNERS_MAX); show plain;
+        "a whole number from 1 to 65535"
+        "Containers and parts of the host that are counted apart."
+    "limits.series" (limits.series, Applied)
+        read |v| v.integer(1..=limits::SERIES_MAX); show plain;
+        "a whole number from 1 to 5000000"
+        "Series on /metrics in all. What is above goes to the `~other` series of its family."
+    "limits.series_per_family" (limits.series_per_family, Applied)
+        read |v| v.numbers(1..=limits::SERIES_MAX); show table;
+        "a table of metric names and whole numbers"
+        "The same for single families: { nodeprobe_syscalls_total = 5000 }."
+    "limits.retain" (limits.retain, Applied)
+        read |v| v.duration(Duration::ZERO..=limits::RETAIN_MAX); show time;
+        "a duration from 0s to 1day"
+        "For how long the series of a removed container stay."
+    "limits.naming_deadline" (limits.naming_deadline, Applied)
+        read |v| v.duration(Duration::ZERO..=limits::NAMING_DEADLINE_MAX); show time;
+        "a duration from 0s to 1m"
+        "For how long the runtime is waited for before a container gets its short id as its name."
+    "runtimes.docker" (runtimes.docker, Restart)
+        read |v| v.paths(); show list;
+        "a list of absolute paths; empty to ask nobody"
+        "Sockets of dockerd."
+    "runtimes.containerd" (runtimes.containerd, Restart)
+        read |v| v.paths(); show list;
+        "a list of absolute paths; empty to ask nobody"
+        "Sockets of containerd, also those of k3s."
+    "runtimes.crio" (runtimes.crio, Restart)
+        read |v| v.paths(); show list;
+        "a list of absolute paths; empty to ask nobody"
+        "Sockets of CRI-O."
+    "runtimes.podman" (runtimes.podman, Restart)
+        read |v| v.paths(); show list;
+        "a list of absolute paths; empty to ask nobody"
+        "Sockets of podman's service, where it runs."
+    "runtimes.podman_storage" (runtimes.podman_storage, Restart)
+        read |v| v.paths(); show list;
+        "a list of absolute paths; empty to read none"
+        "Directories where podman keeps its containers; read where it has no service."
+}
+
+fn enabled(value: &Value<'_>) -> Result<Enabled, String> {
+    value.word(Enabled::WORDS)
+}
+
+fn plain(value: &impl ToString) -> String {
+    value.to_string()
+}
+
+fn quoted(text: &impl ToString) -> String {
+    toml::Value::String(text.to_string()).to_string()
+}
+
+fn time(duration: &Duration) -> String {
+    quoted(&duration_text(*duration))
+}
+
+fn list(paths: &Vec<PathBuf>) -> String {
+    let paths: Vec<_> = paths.iter().map(|path| quoted(&path.display())).collect();
+    format!("[{}]", paths.join(", "))
+}
+
+fn table(numbers: &BTreeMap<String, u32>) -> String {
+    if numbers.is_empty() {
+        return "{}".into();
+    }
+    let pairs: Vec<_> = numbers
+        .iter()
+        .map(|(name, n)| format!("{} = {n}", quoted(name)))
+        .collect();
+    format!("{{ {} }}", pairs.join(", "))
+}

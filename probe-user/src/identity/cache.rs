@@ -1,0 +1,219 @@
+//! The tables behind [`super::Identities`]: cgroups, the containers they belong to, and what is
+//! still to be asked.
+
+mod asking;
+mod naming;
+mod removal;
+
+use std::{
+    collections::{BTreeMap, HashSet, VecDeque},
+    sync::Arc,
+    time::Instant,
+};
+
+use probe_common::id::CgroupId;
+use rustc_hash::FxHashMap;
+
+use super::{
+    Limits, Stats,
+    paths::{self, Parsed, Question},
+};
+use crate::model::{Container, Naming, Runtime};
+use asking::Asking;
+pub use asking::Ticket;
+
+/// Everything that is known. Not shared: the owner locks.
+#[derive(Debug)]
+pub(super) struct Cache {
+    limits: Limits,
+    members: FxHashMap<CgroupId, Member>,
+    entries: FxHashMap<Ticket, Entry>,
+    /// Entries with living members by the path of their own cgroup: two living cgroups never share
+    /// a path.
+    live_paths: BTreeMap<String, Ticket>,
+    /// Removed members in the order of their removal. A member that came back leaves a stale
+    /// element.
+    removals: VecDeque<(Instant, CgroupId)>,
+    asking: Asking,
+    next_ticket: u64,
+    stats: Stats,
+}
+
+/// A cgroup.
+#[derive(Debug)]
+struct Member {
+    entry: Ticket,
+    appeared: Instant,
+    removed: Option<Instant>,
+}
+
+/// A container or unit with all cgroups that belong to it.
+#[derive(Debug)]
+struct Entry {
+    container: Arc<Container>,
+    question: Option<Question>,
+    /// Whether `container.cgroup` is its own cgroup, and not the first one that was seen below it.
+    has_own: bool,
+    members: HashSet<CgroupId>,
+    live: usize,
+}
+
+impl Cache {
+    pub(super) fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            members: FxHashMap::default(),
+            entries: FxHashMap::default(),
+            live_paths: BTreeMap::new(),
+            removals: VecDeque::new(),
+            asking: Asking::default(),
+            next_ticket: 0,
+            stats: Stats::default(),
+        }
+    }
+
+    /// Enters a cgroup. Says whether that raised a question.
+    pub(super) fn appeared(&mut self, id: CgroupId, path: &str, now: Instant) -> bool {
+        let parsed = paths::parse(path);
+        if let Some(member) = self.members.get(&id) {
+            let removed = member.removed.is_some();
+            let same = self
+                .entries
+                .get(&member.entry)
+                .is_some_and(|entry| entry.holds(&parsed, path));
+            if same && !removed {
+                return false;
+            }
+            // Moved, or reported as removed by mistake: what was known of it is worth less than the
+            // path.
+            self.forget(id);
+        }
+        if self.stats.live >= self.limits.live {
+            self.stats.refused += 1;
+            return false;
+        }
+        let is_own = parsed.path == path;
+        let (ticket, asks) = match self.find_entry(&parsed, path, is_own, now) {
+            Some(ticket) => (ticket, false),
+            None => self.enter(id, parsed, is_own, now),
+        };
+        self.members.insert(
+            id,
+            Member {
+                entry: ticket,
+                appeared: now,
+                removed: None,
+            },
+        );
+        self.stats.live += 1;
+        if let Some(entry) = self.entries.get_mut(&ticket) {
+            if is_own && !entry.has_own {
+                entry.has_own = true;
+                Arc::make_mut(&mut entry.container).cgroup = id;
+            }
+            entry.members.insert(id);
+            entry.live += 1;
+        }
+        asks
+    }
+
+    /// The living entry that a path belongs to.
+    fn find_entry(
+        &mut self,
+        parsed: &Parsed,
+        path: &str,
+        is_own: bool,
+        now: Instant,
+    ) -> Option<Ticket> {
+        if let Some(ticket) = self.confirmed_above(parsed, path) {
+            return Some(ticket);
+        }
+        let ticket = *self.live_paths.get(&parsed.path)?;
+        let entry = self.entries.get(&ticket)?;
+        if is_own && entry.has_own {
+            // Another cgroup had this path, so it must be gone, and its removal was not reported.
+            let gone: Vec<CgroupId> = entry.members.iter().copied().collect();
+            for member in gone {
+                self.removed(member, now);
+            }
+            return None;
+        }
+        Some(ticket)
+    }
+
+    /// The container that containerd confirmed and that is above this path, although the path does
+    /// not tell.
+    fn confirmed_above(&self, parsed: &Parsed, path: &str) -> Option<Ticket> {
+        if parsed.id.is_some() {
+            return None;
+        }
+        let (border, _) = path.match_indices('/').nth(2)?;
+        let ticket = *self.live_paths.get(&path[..border])?;
+        let entry = self.entries.get(&ticket)?;
+        (entry.container.runtime == Runtime::Containerd).then_some(ticket)
+    }
+
+    fn enter(
+        &mut self,
+        id: CgroupId,
+        parsed: Parsed,
+        is_own: bool,
+        now: Instant,
+    ) -> (Ticket, bool) {
+        let ticket = Ticket(self.next_ticket);
+        self.next_ticket += 1;
+        let asks = parsed.question.is_some();
+        let naming = if asks { Naming::Pending } else { Naming::Named };
+        let container = Arc::new(parsed.container(id, naming));
+        if asks {
+            self.asking.start(ticket, now, now + self.limits.deadline);
+        }
+        self.live_paths.insert(parsed.path, ticket);
+        let question = parsed.question;
+        let members = HashSet::new();
+        self.entries.insert(
+            ticket,
+            Entry {
+                container,
+                question,
+                has_own: is_own,
+                members,
+                live: 0,
+            },
+        );
+        (ticket, asks)
+    }
+
+    pub(super) fn lookup(&self, id: CgroupId) -> Option<Arc<Container>> {
+        let member = self.members.get(&id)?;
+        Some(Arc::clone(&self.entries.get(&member.entry)?.container))
+    }
+
+    pub(super) fn containers(&self) -> Vec<Arc<Container>> {
+        let live = self.entries.values().filter(|entry| entry.live > 0);
+        live.map(|entry| Arc::clone(&entry.container)).collect()
+    }
+
+    pub(super) fn stats(&self) -> Stats {
+        Stats {
+            containers: self.entries.len(),
+            pending: self.asking.len(),
+            ..self.stats
+        }
+    }
+}
+
+impl Entry {
+    /// Whether a cgroup with this path belongs here.
+    fn holds(&self, parsed: &Parsed, path: &str) -> bool {
+        let own = self.container.cgroup_path.as_str();
+        let below = || {
+            path.strip_prefix(own)
+                .is_some_and(|rest| rest.starts_with('/'))
+        };
+        own == parsed.path || self.container.runtime == Runtime::Containerd && below()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,309 @@
+//! The life of cgroups as it is reported, complete or not.
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::identity::{Answer, Names};
+
+const ID: &str = "0a1b2c3d4e5f60718293a4b5c6d7e8f90a1b2c3d4e5f60718293a4b5c6d7e8f9";
+const UNKNOWN: Answer = Answer::No {
+    reason: "not known",
+    again: true,
+};
+const GONE: Answer = Answer::No {
+    reason: "no socket",
+    again: false,
+};
+
+fn docker() -> String {
+    format!("/docker/{ID}")
+}
+
+fn small() -> Cache {
+    Cache::new(Limits {
+        live: 4,
+        retained: 2,
+        ..Limits::default()
+    })
+}
+
+fn web() -> Answer {
+    Answer::Names(Names::plain(Runtime::Docker, "web"))
+}
+
+/// The only question that is due.
+fn question(cache: &mut Cache, now: Instant) -> Ticket {
+    let pending = cache.pending(now, 10);
+    assert_eq!(pending.len(), 1);
+    pending[0].0
+}
+
+#[test]
+fn all_cgroups_of_a_container_share_one_identity_that_gets_its_name() {
+    let (mut cache, now) = (small(), Instant::now());
+    assert!(cache.appeared(CgroupId(1), &docker(), now));
+    assert!(!cache.appeared(CgroupId(2), &format!("{}/init.scope", docker()), now));
+    let before = cache.lookup(CgroupId(2)).unwrap();
+    assert_eq!(
+        (before.name.as_str(), &before.naming),
+        ("0a1b2c3d4e5f", &Naming::Pending)
+    );
+    let ticket = question(&mut cache, now);
+    assert!(
+        cache.pending(now, 10).is_empty(),
+        "a question is handed out once"
+    );
+    cache.resolved(ticket, web(), now);
+    let (own, below) = (
+        cache.lookup(CgroupId(1)).unwrap(),
+        cache.lookup(CgroupId(2)).unwrap(),
+    );
+    assert!(Arc::ptr_eq(&own, &below));
+    assert_eq!(
+        (own.name.as_str(), &own.naming, own.cgroup),
+        ("web", &Naming::Named, CgroupId(1))
+    );
+    assert_eq!(cache.containers().len(), 1);
+    assert_eq!(cache.stats().named, 1);
+    assert_eq!(cache.stats().pending, 0);
+}
+
+#[test]
+fn a_child_that_is_reported_first_yields_to_the_containers_own_cgroup() {
+    let (mut cache, now) = (small(), Instant::now());
+    cache.appeared(CgroupId(2), &format!("{}/sub", docker()), now);
+    assert_eq!(cache.lookup(CgroupId(2)).unwrap().cgroup_path, docker());
+    cache.appeared(CgroupId(1), &docker(), now);
+    assert_eq!(cache.lookup(CgroupId(2)).unwrap().cgroup, CgroupId(1));
+    assert_eq!(cache.stats().containers, 1);
+}
+
+#[test]
+fn an_unanswered_question_is_asked_again_until_the_deadline_and_ends_with_the_reason() {
+    let (mut cache, start) = (small(), Instant::now());
+    cache.appeared(CgroupId(1), &docker(), start);
+    let (mut now, mut asked) = (start, 0);
+    while cache.stats().pending > 0 {
+        for (ticket, _) in cache.pending(now, 10) {
+            asked += 1;
+            cache.resolved(ticket, UNKNOWN, now);
+        }
+        cache.expire(now);
+        now = cache.next_due().unwrap_or(now);
+    }
+    assert!((5..20).contains(&asked), "asked {asked} times");
+    assert_eq!(
+        now.max(start + Limits::default().deadline),
+        now.min(start + Duration::from_secs(4))
+    );
+    let container = cache.lookup(CgroupId(1)).unwrap();
+    assert_eq!(container.naming, Naming::Unnamed("not known"));
+    assert_eq!(container.name, "0a1b2c3d4e5f");
+    assert_eq!(cache.stats().unnamed, 1);
+}
+
+#[test]
+fn a_late_answer_changes_nothing_and_a_final_no_ends_the_search_at_once() {
+    let (mut cache, now) = (small(), Instant::now());
+    cache.appeared(CgroupId(1), &docker(), now);
+    let ticket = question(&mut cache, now);
+    cache.expire(now + Duration::from_secs(3));
+    cache.resolved(ticket, web(), now + Duration::from_secs(4));
+    assert_eq!(
+        cache.lookup(CgroupId(1)).unwrap().naming,
+        Naming::Unnamed("the runtime did not answer in time")
+    );
+    let (mut cache, now) = (small(), Instant::now());
+    cache.appeared(CgroupId(1), &docker(), now);
+    let ticket = question(&mut cache, now);
+    cache.resolved(ticket, GONE, now);
+    assert_eq!(
+        cache.lookup(CgroupId(1)).unwrap().naming,
+        Naming::Unnamed("no socket")
+    );
+}
+
+#[test]
+fn a_removed_container_is_kept_gets_its_name_late_and_is_forgotten_after_its_time() {
+    let (mut cache, now) = (small(), Instant::now());
+    cache.appeared(CgroupId(1), &docker(), now);
+    let ticket = question(&mut cache, now);
+    cache.removed(CgroupId(1), now);
+    assert!(cache.containers().is_empty());
+    cache.resolved(ticket, web(), now);
+    assert_eq!(cache.lookup(CgroupId(1)).unwrap().name, "web");
+    let almost = now + Duration::from_secs(599);
+    cache.expire(almost);
+    assert!(cache.lookup(CgroupId(1)).is_some());
+    cache.expire(almost + Duration::from_secs(1));
+    assert!(cache.lookup(CgroupId(1)).is_none());
+    assert_eq!(
+        cache.stats(),
+        Stats {
+            named: 1,
+            ..Stats::default()
+        }
+    );
+}
+
+#[test]
+fn a_full_table_refuses_cgroups_counts_them_and_never_gives_up_a_live_one() {
+    let (mut cache, now) = (small(), Instant::now());
+    for id in 1..=6 {
+        cache.appeared(CgroupId(id), &format!("/x{id}"), now);
+    }
+    assert_eq!((cache.stats().live, cache.stats().refused), (4, 2));
+    assert!(cache.lookup(CgroupId(4)).is_some());
+    assert!(cache.lookup(CgroupId(5)).is_none());
+    for id in 1..=3 {
+        cache.removed(CgroupId(id), now);
+    }
+    assert_eq!((cache.stats().retained, cache.stats().evicted), (2, 1));
+    assert!(
+        cache.lookup(CgroupId(1)).is_none(),
+        "the oldest removed one made room"
+    );
+    assert!(cache.lookup(CgroupId(2)).is_some());
+    cache.appeared(CgroupId(5), "/x5", now);
+    assert!(cache.lookup(CgroupId(5)).is_some(), "there is room again");
+}
+
+#[test]
+fn a_restarted_unit_is_another_cgroup_with_the_same_path() {
+    let (mut cache, now) = (small(), Instant::now());
+    cache.appeared(CgroupId(1), "/system.slice/a.service", now);
+    // The removal of the first one was lost.
+    cache.appeared(CgroupId(2), "/system.slice/a.service", now);
+    let live = cache.containers();
+    assert_eq!(live.len(), 1);
+    assert_eq!(live[0].cgroup, CgroupId(2));
+    assert_eq!(cache.lookup(CgroupId(1)).unwrap().cgroup, CgroupId(1));
+    assert_eq!((cache.stats().live, cache.stats().retained), (1, 1));
+}
+
+#[test]
+fn a_confirmed_containerd_container_takes_in_what_is_below_it() {
+    let (mut cache, now) = (small(), Instant::now());
+    assert!(cache.appeared(CgroupId(1), "/default/web", now));
+    cache.appeared(CgroupId(2), "/default/web/early", now);
+    assert_eq!(
+        cache.lookup(CgroupId(2)).unwrap().name,
+        "/default/web/early"
+    );
+    let ticket = question(&mut cache, now);
+    cache.resolved(
+        ticket,
+        Answer::Names(Names::plain(Runtime::Containerd, "web")),
+        now,
+    );
+    cache.appeared(CgroupId(3), "/default/web/system.slice/late.service", now);
+    let web = cache.lookup(CgroupId(1)).unwrap();
+    assert_eq!(
+        (web.runtime, web.id.as_deref()),
+        (Runtime::Containerd, Some("web"))
+    );
+    assert_eq!(web.namespace, "");
+    for id in [2, 3] {
+        assert!(
+            Arc::ptr_eq(&web, &cache.lookup(CgroupId(id)).unwrap()),
+            "{id}"
+        );
+    }
+    for id in [3, 2, 1] {
+        cache.removed(CgroupId(id), now);
+    }
+    assert_eq!(cache.stats().live, 0);
+}
+
+#[test]
+fn a_wrong_guess_keeps_the_path_as_its_name() {
+    let (mut cache, now) = (small(), Instant::now());
+    cache.appeared(CgroupId(1), "/default/web", now);
+    let ticket = question(&mut cache, now);
+    cache.resolved(ticket, GONE, now);
+    let other = cache.lookup(CgroupId(1)).unwrap();
+    assert_eq!(
+        (other.runtime, other.name.as_str()),
+        (Runtime::Other, "/default/web")
+    );
+    assert_eq!(
+        (other.namespace.as_str(), &other.naming),
+        (Container::HOST, &Naming::Named)
+    );
+    assert_eq!(cache.stats().unnamed, 0);
+}
+
+#[test]
+fn a_rescan_removes_what_it_did_not_see_but_not_what_came_meanwhile() {
+    let (mut cache, now) = (small(), Instant::now());
+    let started = now + Duration::from_secs(1);
+    let after = now + Duration::from_secs(2);
+    cache.appeared(CgroupId(1), "/a", now);
+    cache.appeared(CgroupId(2), "/b", now);
+    cache.appeared(CgroupId(3), "/c", after);
+    cache.remove_unseen(&[(CgroupId(2), "/b".to_owned())], started, after);
+    let mut live: Vec<u64> = cache.containers().iter().map(|c| c.cgroup.0).collect();
+    live.sort_unstable();
+    assert_eq!(live, [2, 3]);
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Appear(u64, usize),
+    Remove(u64),
+    Answer(bool),
+    Wait(u64),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        (0u64..12, 0usize..9).prop_map(|(id, path)| Step::Appear(id, path)),
+        (0u64..12).prop_map(Step::Remove),
+        any::<bool>().prop_map(Step::Answer),
+        (0u64..400).prop_map(Step::Wait),
+    ]
+}
+
+proptest! {
+    /// Any order of reports, sane or not, keeps the bounds and leaves nothing behind.
+    #[test]
+    fn the_tables_agree_after_any_reports(steps in proptest::collection::vec(step(), 0..80)) {
+        let paths = [
+            docker(), format!("{}/a", docker()), format!("{}/a/b.service", docker()),
+            "/".to_owned(), "/d/w".to_owned(), "/d/w/x".to_owned(), "/d/w/x.service".to_owned(),
+            "/s.slice/u.service".to_owned(), "/s.slice/u.service/v".to_owned(),
+        ];
+        let (mut cache, mut now) = (small(), Instant::now());
+        for step in steps {
+            match step {
+                Step::Appear(id, path) => { cache.appeared(CgroupId(id), &paths[path], now); }
+                Step::Remove(id) => cache.removed(CgroupId(id), now),
+                Step::Answer(yes) => for (ticket, _) in cache.pending(now, 2) {
+                    let names = Names::plain(Runtime::Containerd, "w");
+                    cache.resolved(ticket, if yes { Answer::Names(names) } else { UNKNOWN }, now);
+                },
+                Step::Wait(seconds) => now += Duration::from_secs(seconds),
+            }
+            cache.expire(now);
+            let live = cache.members.values().filter(|m| m.removed.is_none()).count();
+            prop_assert_eq!(live, cache.stats.live);
+            prop_assert!(live <= 4);
+            prop_assert_eq!(cache.members.len() - live, cache.stats.retained);
+            prop_assert!(cache.stats.retained <= 2);
+            prop_assert_eq!(cache.entries.values().map(|e| e.members.len()).sum::<usize>(), cache.members.len());
+            prop_assert_eq!(cache.entries.values().map(|e| e.live).sum::<usize>(), live);
+            prop_assert!(cache.entries.values().all(|e| !e.members.is_empty()));
+            prop_assert!(cache.live_paths.values().all(|t| cache.entries[t].live > 0));
+        }
+        now += Duration::from_secs(10_000);
+        for id in 0..12 {
+            cache.removed(CgroupId(id), now);
+        }
+        cache.expire(now + Duration::from_secs(10_000));
+        prop_assert!(cache.members.is_empty() && cache.entries.is_empty());
+        prop_assert!(cache.live_paths.is_empty() && cache.removals.is_empty());
+        prop_assert_eq!(cache.asking.len(), 0);
+    }
+}

@@ -1,0 +1,160 @@
+//! Asks the runtimes for the names of containers.
+//!
+//! Every call has a time limit and every runtime its own limits, so that one broken socket delays
+//! nobody else.
+
+mod containerd;
+mod cri;
+mod docker;
+mod gate;
+mod grpc;
+mod http;
+mod labels;
+mod podman;
+mod sockets;
+mod source;
+
+use std::{
+    future::Future,
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use tokio::task::JoinSet;
+
+use super::{Answer, Identities, Ticket, paths::Question};
+pub use sockets::{RuntimeSocket, SocketState, probe_sockets};
+use source::{Source, SourceError};
+
+/// Questions that are under way at the same time. Each runtime has a lower bound of its own, so
+/// this many are reached only where one hangs.
+const MAX_IN_FLIGHT: usize = 256;
+
+/// How long the resolver sleeps when there is nothing to do.
+const IDLE: Duration = Duration::from_secs(5);
+
+/// Where the runtimes are. A place that is not there costs nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Sockets of dockerd.
+    pub docker: Vec<PathBuf>,
+    /// Sockets of podman's service, which speaks docker's language.
+    pub podman: Vec<PathBuf>,
+    /// podman's storage directories, where names are found without the service.
+    pub podman_storage: Vec<PathBuf>,
+    /// Sockets of containerd's own interface.
+    pub containerd: Vec<PathBuf>,
+    /// Sockets that speak the Kubernetes container runtime interface.
+    pub cri: Vec<PathBuf>,
+    /// Time limit of one call.
+    pub timeout: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        let paths = |paths: &[&str]| paths.iter().map(PathBuf::from).collect();
+        let containerd = [
+            "/run/containerd/containerd.sock",
+            "/run/k3s/containerd/containerd.sock",
+        ];
+        Self {
+            docker: paths(&["/run/docker.sock", "/var/run/docker.sock"]),
+            podman: paths(&["/run/podman/podman.sock"]),
+            podman_storage: paths(&["/var/lib/containers/storage", "/run/containers/storage"]),
+            containerd: paths(&containerd),
+            cri: paths(&[
+                containerd[0],
+                containerd[1],
+                "/run/crio/crio.sock",
+                "/run/cri-dockerd.sock",
+            ]),
+            timeout: Duration::from_secs(1),
+        }
+    }
+}
+
+/// Answers the questions of `identities` until `shutdown` completes. Must run inside a tokio
+/// runtime.
+pub async fn run(identities: Arc<Identities>, config: Config, shutdown: impl Future<Output = ()>) {
+    let sources: Arc<[Arc<Source>]> = source::all(&config).into();
+    let mut watchers = JoinSet::new();
+    for source in sources.iter().map(Arc::clone) {
+        watchers.spawn(async move { source.watch().await });
+    }
+    let mut asking: JoinSet<(Ticket, Answer)> = JoinSet::new();
+    tokio::pin!(shutdown);
+    loop {
+        let asked = identities.asked();
+        let now = Instant::now();
+        identities.expire(now);
+        for (ticket, question) in identities.pending(now, MAX_IN_FLIGHT - asking.len()) {
+            let sources = Arc::clone(&sources);
+            asking.spawn(async move { (ticket, ask(&sources, question).await) });
+        }
+        let due = identities
+            .next_due()
+            .map_or(IDLE, |due| due.saturating_duration_since(now));
+        // With all slots taken there is nothing to wake up for but an answer.
+        let pause = if asking.len() < MAX_IN_FLIGHT {
+            due.min(IDLE)
+        } else {
+            IDLE
+        };
+        tokio::select! {
+            () = &mut shutdown => return,
+            () = asked => {}
+            Some(done) = asking.join_next() => {
+                if let Ok((ticket, answer)) = done {
+                    identities.resolved(ticket, answer, Instant::now());
+                }
+            }
+            () = tokio::time::sleep(pause) => {}
+        }
+    }
+}
+
+/// Waits until every question is answered, while [`run`] runs elsewhere. Says whether that was so
+/// before the deadline.
+pub async fn resolve_now(identities: &Identities, deadline: Instant) -> bool {
+    loop {
+        let settled = identities.settled();
+        tokio::pin!(settled);
+        // Waiting begins before looking, so that no answer falls between.
+        settled.as_mut().enable();
+        if identities.stats().pending == 0 {
+            return true;
+        }
+        if tokio::time::timeout_at(deadline.into(), settled)
+            .await
+            .is_err()
+        {
+            return identities.stats().pending == 0;
+        }
+    }
+}
+
+/// Asks all runtimes that may know, at the same time: the first names win.
+async fn ask(sources: &[Arc<Source>], question: Question) -> Answer {
+    let question = Arc::new(question);
+    let mut calls = JoinSet::new();
+    for source in sources
+        .iter()
+        .filter(|source| question.runtimes.contains(&source.serves()))
+    {
+        let (source, question) = (Arc::clone(source), Arc::clone(&question));
+        calls.spawn(async move { source.ask(&question).await });
+    }
+    let mut failures = Vec::new();
+    while let Some(done) = calls.join_next().await {
+        match done {
+            Ok(Ok(names)) => return Answer::Names(names),
+            Ok(Err(failure)) => failures.push(failure),
+            Err(_) => {}
+        }
+    }
+    SourceError::refusal(&failures, &question)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,160 @@
+//! Hash maps: all entries with few system calls (`BPF_MAP_LOOKUP_BATCH`, Linux 5.6), and removal.
+
+use std::{
+    io,
+    mem::MaybeUninit,
+    os::fd::{AsFd as _, AsRawFd as _, BorrowedFd},
+};
+
+use aya::{Pod, maps::Map};
+
+use super::MapError;
+
+/// Commands of `bpf(2)`, include/uapi/linux/bpf.h.
+const BPF_MAP_DELETE_ELEM: libc::c_long = 3;
+const BPF_MAP_LOOKUP_BATCH: libc::c_long = 24;
+
+/// Entries asked for at once. The kernel hands out whole hash buckets, so this must exceed the longest one.
+const BATCH: u32 = 4096;
+
+/// The `batch` member of `union bpf_attr`.
+#[repr(C)]
+#[derive(Default)]
+struct BatchAttr {
+    in_batch: u64,
+    out_batch: u64,
+    keys: u64,
+    values: u64,
+    count: u32,
+    map_fd: u32,
+    elem_flags: u64,
+    flags: u64,
+}
+const _: () = assert!(size_of::<BatchAttr>() == 56);
+
+/// Reads all entries of a hash map whose keys and values are `K` and `V`.
+///
+/// Entries that come and go meanwhile may or may not be among them; all others are, once.
+///
+/// # Errors
+///
+/// If the map is of another type, or the kernel refuses.
+pub fn lookup_all<K: Pod, V: Pod>(map: &Map, name: &'static str) -> Result<Vec<(K, V)>, MapError> {
+    let fd = hash_fd(map, name)?;
+    let mut found = Vec::new();
+    let mut size = BATCH;
+    let mut position: Option<u32> = None;
+    loop {
+        let step = lookup_batch::<K, V>(fd, position, size, &mut found);
+        match step {
+            Ok(Some(next)) => position = Some(next),
+            Ok(None) => return Ok(found),
+            // One bucket holds more than fits: ask again for more from the same position.
+            Err(error) if error.raw_os_error() == Some(libc::ENOSPC) && size < 1 << 24 => size *= 2,
+            Err(source) => return Err(MapError::Read { map: name, source }),
+        }
+    }
+}
+
+/// Reads one batch; answers where to go on, or `None` at the end.
+fn lookup_batch<K: Pod, V: Pod>(
+    fd: BorrowedFd<'_>,
+    from: Option<u32>,
+    size: u32,
+    found: &mut Vec<(K, V)>,
+) -> io::Result<Option<u32>> {
+    let mut keys = vec![MaybeUninit::<K>::uninit(); size as usize];
+    let mut values = vec![MaybeUninit::<V>::uninit(); size as usize];
+    let mut next = 0_u32;
+    let mut attr = BatchAttr {
+        in_batch: from
+            .as_ref()
+            .map_or(0, |position| std::ptr::from_ref(position) as u64),
+        out_batch: &raw mut next as u64,
+        keys: keys.as_mut_ptr() as u64,
+        values: values.as_mut_ptr() as u64,
+        count: size,
+        map_fd: fd.as_raw_fd() as u32,
+        ..BatchAttr::default()
+    };
+    // SAFETY: all addresses in the attribute are those of live buffers with room for `count` keys and values of the
+    // map's sizes, and of `u32` positions, which is what hash maps use.
+    let answer = unsafe {
+        libc::syscall(
+            libc::SYS_bpf,
+            BPF_MAP_LOOKUP_BATCH,
+            &raw mut attr,
+            size_of::<BatchAttr>(),
+        )
+    };
+    let end = if answer == 0 {
+        false
+    } else {
+        let error = io::Error::last_os_error();
+        if error.raw_os_error() != Some(libc::ENOENT) {
+            return Err(error);
+        }
+        true
+    };
+    let count = (attr.count as usize).min(size as usize);
+    found.reserve(count);
+    for (key, value) in keys.iter().zip(&values).take(count) {
+        // SAFETY: the kernel has written that many keys and values, and `Pod` accepts every bit pattern.
+        found.push(unsafe { (key.assume_init(), value.assume_init()) });
+    }
+    Ok((!end).then_some(next))
+}
+
+/// The member of `union bpf_attr` for single elements.
+#[repr(C)]
+struct ElementAttr {
+    map_fd: u32,
+    pad: u32,
+    key: u64,
+    value: u64,
+    flags: u64,
+}
+const _: () = assert!(size_of::<ElementAttr>() == 32);
+
+/// Removes an entry of a hash map whose keys are `K`; answers whether it was there.
+///
+/// # Errors
+///
+/// If the map is of another type, or the kernel refuses.
+pub fn remove<K: Pod>(map: &Map, name: &'static str, key: &K) -> Result<bool, MapError> {
+    let fd = hash_fd(map, name)?;
+    let attr = ElementAttr {
+        map_fd: fd.as_raw_fd() as u32,
+        pad: 0,
+        key: std::ptr::from_ref(key) as u64,
+        value: 0,
+        flags: 0,
+    };
+    // SAFETY: the key's address is that of a live value of the map's key size.
+    let answer = unsafe {
+        libc::syscall(
+            libc::SYS_bpf,
+            BPF_MAP_DELETE_ELEM,
+            &raw const attr,
+            size_of::<ElementAttr>(),
+        )
+    };
+    if answer == 0 {
+        return Ok(true);
+    }
+    match io::Error::last_os_error() {
+        error if error.raw_os_error() == Some(libc::ENOENT) => Ok(false),
+        source => Err(MapError::Read { map: name, source }),
+    }
+}
+
+/// The file descriptor of a hash map.
+fn hash_fd<'a>(map: &'a Map, name: &'static str) -> Result<BorrowedFd<'a>, MapError> {
+    match map {
+        Map::HashMap(data) => Ok(data.fd().as_fd()),
+        _ => Err(MapError::Type {
+            map: name,
+            expected: "a hash map",
+        }),
+    }
+}

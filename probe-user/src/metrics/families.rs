@@ -1,0 +1,199 @@
+//! Every metric family, in the order in which they are shown.
+//!
+//! The `container` label of a container outside Kubernetes is its name at the runtime, with empty `namespace` and
+//! `pod`; parts of the host have the namespace `~host`, what could not be resolved `~unknown`.
+
+mod own;
+mod scheduler;
+mod syscalls;
+
+use super::{
+    Bounds, Desc, Kind, Unit,
+    desc::{CONTAINER_LABELS, PREFIX},
+};
+
+pub use own::*;
+pub use scheduler::*;
+pub use syscalls::*;
+
+/// All families.
+pub static ALL: &[&Desc] = &[
+    &SYSCALLS,
+    &SYSCALL_ERRORS,
+    &SYSCALL_DURATION,
+    &SYSCALL_EXACT_DURATION,
+    &SCHED_RUNQUEUE_LATENCY,
+    &SCHED_OFFCPU,
+    &SCHED_OFFCPU_DURATION,
+    &SCHED_ONCPU,
+    &SCHED_CONTEXT_SWITCHES,
+    &SCHED_PREEMPTIONS,
+    &BUILD,
+    &RECORDS_LOST,
+    &UNATTRIBUTED,
+    &PROGRAM_UP,
+    &PROGRAM_RUN,
+    &PROGRAM_RUNS,
+    &MAP_ENTRIES,
+    &MAP_CAPACITY,
+    &MAP_BYTES,
+    &HEARTBEAT,
+    &SERIES,
+    &SERIES_LIMIT,
+    &SERIES_OVERFLOW,
+    &SAMPLING_RATIO,
+    &FEATURE_STATE,
+    &COLLECT_DURATION,
+    &COLLECT_SUCCESS,
+    &CONTAINERS,
+    &IDENTITIES_EVICTED,
+    &HTTP_REQUESTS,
+    &HTTP_CONNECTIONS_DROPPED,
+    &PROCESS_CPU,
+    &PROCESS_RESIDENT_MEMORY,
+    &PROCESS_START_TIME,
+    &PROCESS_OPEN_FDS,
+];
+
+/// The family with this name; the prefix may be left out.
+pub fn by_name(name: &str) -> Option<&'static Desc> {
+    ALL.iter()
+        .copied()
+        .find(|d| d.name == name || d.name.strip_prefix(PREFIX) == Some(name))
+}
+
+const fn counter(
+    name: &'static str,
+    help: &'static str,
+    labels: &'static [&'static str],
+    budget: usize,
+) -> Desc {
+    Desc {
+        name,
+        help,
+        kind: Kind::Counter,
+        unit: Unit::None,
+        labels,
+        budget,
+        default_on: true,
+    }
+}
+
+const fn seconds_counter(
+    name: &'static str,
+    help: &'static str,
+    labels: &'static [&'static str],
+    budget: usize,
+) -> Desc {
+    Desc {
+        kind: Kind::SecondsCounter,
+        unit: Unit::Seconds,
+        ..counter(name, help, labels, budget)
+    }
+}
+
+const fn gauge(
+    name: &'static str,
+    help: &'static str,
+    unit: Unit,
+    labels: &'static [&'static str],
+    budget: usize,
+) -> Desc {
+    Desc {
+        kind: Kind::Gauge,
+        unit,
+        ..counter(name, help, labels, budget)
+    }
+}
+
+const fn histogram(
+    name: &'static str,
+    help: &'static str,
+    bounds: Bounds,
+    labels: &'static [&'static str],
+    budget: usize,
+) -> Desc {
+    Desc {
+        kind: Kind::Histogram(bounds),
+        unit: Unit::Seconds,
+        ..counter(name, help, labels, budget)
+    }
+}
+
+const fn off_by_default(desc: Desc) -> Desc {
+    Desc {
+        default_on: false,
+        ..desc
+    }
+}
+
+/// Labels of a container, without `node`, which the registry adds.
+const C: &[&str] = &CONTAINER_LABELS;
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+    use crate::metrics::{SELF_RESERVE, TOTAL};
+
+    #[test]
+    fn names_spell_prefix_unit_and_type() {
+        let mut seen = HashSet::new();
+        for desc in ALL {
+            let name = desc.name;
+            assert!(seen.insert(name), "{name} twice");
+            assert!(
+                name.starts_with(PREFIX) || name.starts_with("process_"),
+                "{name}"
+            );
+            assert!(
+                name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'),
+                "{name}"
+            );
+            let unit = desc.unit.name();
+            let separator = if unit.is_empty() { "" } else { "_" };
+            assert_eq!(
+                name,
+                format!("{}{separator}{unit}{}", desc.stem(), desc.kind.suffix())
+            );
+            for reserved in ["_total", "_info", "_count", "_sum", "_bucket"] {
+                assert!(!desc.stem().ends_with(reserved), "{name}");
+                assert!(
+                    !name.ends_with(reserved) || desc.kind.suffix() == reserved,
+                    "{name}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn help_needs_no_escaping_in_any_format() {
+        for desc in ALL {
+            assert!(desc.help.ends_with('.'), "{}", desc.name);
+            assert!(!desc.help.contains(['"', '\\', '\n']), "{}", desc.name);
+        }
+    }
+
+    #[test]
+    fn the_caps_of_what_is_on_fit_the_target() {
+        let on = ALL.iter().filter(|d| d.default_on);
+        let (containers, own): (Vec<&Desc>, Vec<&Desc>) = on.partition(|d| d.per_container());
+        let sum = |of: Vec<&Desc>| of.iter().map(|d| d.budget).sum::<usize>();
+        assert!(sum(containers) <= TOTAL - SELF_RESERVE);
+        assert!(sum(own) <= SELF_RESERVE);
+    }
+
+    #[test]
+    fn families_are_found_with_and_without_prefix() {
+        assert!(std::ptr::eq(
+            by_name("syscalls_total").unwrap(),
+            &raw const SYSCALLS
+        ));
+        assert!(std::ptr::eq(
+            by_name("nodeprobe_syscalls_total").unwrap(),
+            &raw const SYSCALLS
+        ));
+        assert!(by_name("syscalls").is_none());
+    }
+}

@@ -1,0 +1,221 @@
+//! The probe about itself. Their caps sum up to what [`crate::metrics::SELF_RESERVE`] sets aside.
+
+use super::{Desc, Kind, Unit, counter, gauge, off_by_default, seconds_counter};
+
+/// Which probe this is.
+pub static BUILD: Desc = Desc {
+    kind: Kind::Info,
+    ..counter(
+        "nodeprobe_build_info",
+        "Version and revision of the probe, version of its records, release of the kernel.",
+        &["version", "revision", "schema", "kernel"],
+        1,
+    )
+};
+
+/// Losses by stage.
+pub static RECORDS_LOST: Desc = counter(
+    "nodeprobe_records_lost_total",
+    "Measurements and records that were lost, by stream, stage and reason.",
+    &["stream", "stage", "reason"],
+    60,
+);
+
+/// Events without an owner.
+pub static UNATTRIBUTED: Desc = counter(
+    "nodeprobe_unattributed_total",
+    "Events whose container could not be determined, by stream and reason.",
+    &["stream", "reason"],
+    12,
+);
+
+/// Liveness of programs.
+pub static PROGRAM_UP: Desc = gauge(
+    "nodeprobe_program_up",
+    "1 while the program is attached and its path to the reader is proven.",
+    Unit::None,
+    &["program", "probe"],
+    24,
+);
+
+/// Run time of programs.
+pub static PROGRAM_RUN: Desc = off_by_default(seconds_counter(
+    "nodeprobe_program_run_seconds_total",
+    "Run time of the program, while kernel statistics are on.",
+    &["program"],
+    24,
+));
+
+/// Runs of programs.
+pub static PROGRAM_RUNS: Desc = off_by_default(counter(
+    "nodeprobe_program_runs_total",
+    "Runs of the program, while kernel statistics are on.",
+    &["program"],
+    24,
+));
+
+/// Fill of maps.
+pub static MAP_ENTRIES: Desc = gauge(
+    "nodeprobe_map_entries",
+    "Entries in use in the kernel map.",
+    Unit::None,
+    &["map"],
+    32,
+);
+
+/// Size of maps in entries.
+pub static MAP_CAPACITY: Desc = gauge(
+    "nodeprobe_map_capacity",
+    "Entries that fit into the kernel map.",
+    Unit::None,
+    &["map"],
+    32,
+);
+
+/// Size of maps in bytes.
+pub static MAP_BYTES: Desc = gauge(
+    "nodeprobe_map_bytes",
+    "Kernel memory of the map.",
+    Unit::Bytes,
+    &["map"],
+    32,
+);
+
+/// Liveness of ring buffers.
+pub static HEARTBEAT: Desc = gauge(
+    "nodeprobe_heartbeat_timestamp_seconds",
+    "Unix time of the last record that proved the path through the ring.",
+    Unit::Seconds,
+    &["ring"],
+    4,
+);
+
+/// Use of the budgets. Kept by the registry itself, like the two below.
+pub static SERIES: Desc = gauge(
+    "nodeprobe_series",
+    "Time series that the family shows in the text form, overflow included.",
+    Unit::None,
+    &["family"],
+    40,
+);
+
+/// The budgets.
+pub static SERIES_LIMIT: Desc = gauge(
+    "nodeprobe_series_limit",
+    "Cap of the family in time series; its overflow series come on top.",
+    Unit::None,
+    &["family"],
+    40,
+);
+
+/// What went over the budgets.
+pub static SERIES_OVERFLOW: Desc = counter(
+    "nodeprobe_series_overflow_total",
+    "Updates that were folded into the ~other series, or refused in case of gauges.",
+    &["family"],
+    40,
+);
+
+/// Sampling.
+pub static SAMPLING_RATIO: Desc = gauge(
+    "nodeprobe_sampling_ratio",
+    "Share of the events that the family has seen; 1 means all.",
+    Unit::None,
+    &["family"],
+    8,
+);
+
+/// State of features.
+pub static FEATURE_STATE: Desc = gauge(
+    "nodeprobe_feature_state",
+    "1 for the state that the probe is in.",
+    Unit::None,
+    &["probe", "state"],
+    16,
+);
+
+/// Duration of the last collection.
+pub static COLLECT_DURATION: Desc = gauge(
+    "nodeprobe_collect_duration_seconds",
+    "Duration of the last collection from the kernel.",
+    Unit::Seconds,
+    &["probe"],
+    8,
+);
+
+/// Success of the last collection.
+pub static COLLECT_SUCCESS: Desc = gauge(
+    "nodeprobe_collect_success",
+    "1 if the last collection from the kernel succeeded.",
+    Unit::None,
+    &["probe"],
+    8,
+);
+
+/// Live containers.
+pub static CONTAINERS: Desc = gauge(
+    "nodeprobe_containers",
+    "Live containers by runtime.",
+    Unit::None,
+    &["runtime"],
+    8,
+);
+
+/// Identities that the cache had no room for.
+pub static IDENTITIES_EVICTED: Desc = counter(
+    "nodeprobe_identities_evicted_total",
+    "Container identities that were dropped because the cache was full.",
+    &[],
+    1,
+);
+
+/// Answers of the HTTP server.
+pub static HTTP_REQUESTS: Desc = counter(
+    "nodeprobe_http_requests_total",
+    "HTTP requests answered, by status code.",
+    &["code"],
+    10,
+);
+
+/// Connections that the HTTP server ended: `over_limit`, `timeout` or `io`.
+pub static HTTP_CONNECTIONS_DROPPED: Desc = counter(
+    "nodeprobe_http_connections_dropped_total",
+    "HTTP connections that were refused or ended early, by reason.",
+    &["reason"],
+    4,
+);
+
+/// Processor time of the agent.
+pub static PROCESS_CPU: Desc = seconds_counter(
+    "process_cpu_seconds_total",
+    "User and system CPU time of the probe's process.",
+    &[],
+    1,
+);
+
+/// Memory of the agent.
+pub static PROCESS_RESIDENT_MEMORY: Desc = gauge(
+    "process_resident_memory_bytes",
+    "Resident memory of the probe's process.",
+    Unit::Bytes,
+    &[],
+    1,
+);
+
+/// Start of the agent.
+pub static PROCESS_START_TIME: Desc = gauge(
+    "process_start_time_seconds",
+    "Unix time at which the probe's process was started.",
+    Unit::Seconds,
+    &[],
+    1,
+);
+
+/// Open files of the agent.
+pub static PROCESS_OPEN_FDS: Desc = gauge(
+    "process_open_fds",
+    "Open file descriptors of the probe's process.",
+    Unit::None,
+    &[],
+    1,
+);

@@ -1,0 +1,210 @@
+//! The `scheduler` probe: run-queue latency, time on and off the CPU, switches and preemptions by owner.
+
+use std::{collections::HashSet, time::Duration};
+
+use aya::Ebpf;
+use probe_common::{
+    owner::{BY_CGROUP, BY_PROCESS, Process},
+    scheduler::{PreemptionKey, Running, SchedStats},
+};
+
+use super::{
+    Attached, Collector, Options, ProbeSpec,
+    pool::{Names, Pool},
+    processes,
+    table::Table,
+};
+use crate::{
+    kernel::clock,
+    loader::{self, Globals, Kernel, LoadError, Sizes},
+    maps::{self, Banks, MapError},
+    model::{
+        FeatureState, MapFill, Measurements, OwnerId, OwnerKind, PreemptionRow, RunningRow,
+        SchedRow,
+    },
+};
+
+pub(super) const SPEC: ProbeSpec = ProbeSpec {
+    name: "scheduler",
+    about: "run-queue latency, time on and off the CPU, switches and preemptors, by container",
+    attach,
+};
+
+/// Arguments of `sched_switch` from Linux 5.18 on, when the state of the previous task was added (fa2c3254d7cf).
+const ARGS_WITH_STATE: usize = 4;
+
+fn attach(kernel: &Kernel, options: &Options) -> Result<Attached, LoadError> {
+    // Before Linux 6.4 creating task storage allocates memory with the general allocator. Under the run-queue lock,
+    // which these hooks hold, that may try to wake a kernel thread and wait for that same lock.
+    let storage = kernel.task_storage
+        && kernel
+            .types
+            .field_offset("bpf_local_storage_map", "bpf_ma")
+            .is_ok();
+    let object: &[u8] = if storage {
+        aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/scheduler"))
+    } else {
+        aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/scheduler_hash"))
+    };
+    let sizes = options.sizes;
+    let mut ebpf = loader::load(
+        object,
+        &globals(kernel, options)?,
+        &[
+            ("SCHED", sizes.sched.values()),
+            ("SCHED_ENTRIES", sizes.sched.entries),
+            ("SCHED_FREE", sizes.sched.entries),
+            ("RUNNING", kernel.possible_cpus),
+            ("PREEMPTIONS", sizes.pairs),
+            (
+                "PROCESSES",
+                if options.owners == OwnerKind::Process {
+                    sizes.processes
+                } else {
+                    1
+                },
+            ),
+        ],
+    )?;
+    let reader = Reader::open(&mut ebpf, kernel, &sizes, options.owners)?;
+    for hook in ["sched_wakeup", "sched_wakeup_new", "sched_switch"] {
+        loader::attach(&mut ebpf, kernel, hook)?;
+    }
+    let state = if storage {
+        FeatureState::On
+    } else {
+        FeatureState::Degraded(
+            "task storage cannot be used under the run-queue lock (Linux 6.4): a hash table by thread id, slower".into(),
+        )
+    };
+    let mut attached = Attached::new(SPEC.name, state, ebpf);
+    attached.collector = Some(Box::new(reader));
+    Ok(attached)
+}
+
+fn globals(kernel: &Kernel, options: &Options) -> Result<Globals, LoadError> {
+    let has_state = kernel
+        .types
+        .tracepoint_args("sched_switch")
+        .is_some_and(|args| args >= ARGS_WITH_STATE);
+    let mut globals = Globals::new();
+    let kind = if options.owners == OwnerKind::Process {
+        BY_PROCESS
+    } else {
+        BY_CGROUP
+    };
+    globals
+        .set_log_level(super::log_level(options))
+        .set_owner(kernel, kind)?
+        .set("BANK_ENTRIES", options.sizes.sched.entries)
+        .set("BANK_MASK", options.sizes.sched.banks - 1)
+        .set("EXCLUSIVE_BANKS", u32::from(options.sizes.sched.exclusive))
+        .set("HAS_PREV_STATE", u32::from(has_state))
+        .set_offset(kernel, "TASK_PID", &[("task_struct", "pid")])?
+        // Renamed in Linux 5.14 (2f064a59a11f).
+        .set_offset(
+            kernel,
+            "TASK_STATE",
+            &[("task_struct", "__state"), ("task_struct", "state")],
+        )?
+        .set_offset(kernel, "TASK_ON_CPU", &[("task_struct", "on_cpu")])?;
+    Ok(globals)
+}
+
+struct Reader {
+    sched: Pool<u64, SchedStats>,
+    running: Banks<Running>,
+    pairs: Table<PreemptionKey, u64>,
+    processes: Option<Table<u64, Process>>,
+}
+
+impl Reader {
+    fn open(
+        ebpf: &mut Ebpf,
+        kernel: &Kernel,
+        sizes: &Sizes,
+        owners: OwnerKind,
+    ) -> Result<Self, MapError> {
+        let names = Names {
+            counters: "SCHED",
+            entries: "SCHED_ENTRIES",
+            free: "SCHED_FREE",
+            reserve: None,
+        };
+        let running = maps::take(ebpf, "RUNNING")?;
+        Ok(Self {
+            sched: Pool::open(ebpf, names, sizes.sched, 0)?,
+            running: Banks::new(running, "RUNNING", 1, kernel.possible_cpus)?,
+            pairs: Table::open(ebpf, "PREEMPTIONS", sizes.pairs)?,
+            processes: processes::open(ebpf, owners, sizes)?,
+        })
+    }
+}
+
+impl Collector for Reader {
+    fn collect(&mut self, into: &mut Measurements) -> Result<(), MapError> {
+        into.sched.extend(
+            self.sched
+                .read()?
+                .iter()
+                .map(|(owner, stats)| row(OwnerId(*owner), stats)),
+        );
+        into.sched.extend(
+            self.sched
+                .overflow()
+                .iter()
+                .map(|stats| row(OwnerId::OVERFLOW, stats)),
+        );
+        into.sched
+            .retain(|row| row.voluntary + row.involuntary + row.runqueue.count() > 0);
+        let now = clock::monotonic();
+        for cpu in 0..self.running.entries() {
+            let Some(running) = self.running.read(cpu) else {
+                continue;
+            };
+            if running.owner != 0 {
+                let elapsed = now.saturating_sub(Duration::from_nanos(running.since_ns));
+                into.running.push(RunningRow {
+                    owner: OwnerId(running.owner),
+                    elapsed,
+                });
+            }
+        }
+        for (key, count) in self.pairs.read()? {
+            into.preemptions.push(PreemptionRow {
+                victim: OwnerId(key.victim),
+                by: OwnerId(key.by),
+                count,
+            });
+        }
+        processes::read(self.processes.as_mut(), into)
+    }
+
+    fn release(&mut self, owners: &[OwnerId]) -> Result<(), MapError> {
+        let owners: HashSet<u64> = owners.iter().map(|owner| owner.0).collect();
+        self.sched.release(|owner| owners.contains(owner))?;
+        self.pairs
+            .release(|key| owners.contains(&key.victim) || owners.contains(&key.by))
+    }
+
+    fn fill(&self) -> Vec<MapFill> {
+        let processes = self.processes.as_ref().map(|table| table.fill(SPEC.name));
+        [self.sched.fill(SPEC.name), self.pairs.fill(SPEC.name)]
+            .into_iter()
+            .chain(processes)
+            .collect()
+    }
+}
+
+fn row(owner: OwnerId, stats: &SchedStats) -> SchedRow {
+    SchedRow {
+        owner,
+        runqueue: stats.runqueue,
+        offcpu_voluntary: stats.offcpu_voluntary,
+        offcpu_involuntary: stats.offcpu_involuntary,
+        uninterruptible: Duration::from_nanos(stats.uninterruptible_ns),
+        oncpu: Duration::from_nanos(stats.oncpu_ns),
+        voluntary: stats.voluntary,
+        involuntary: stats.involuntary,
+    }
+}

@@ -1,0 +1,60 @@
+//! The user side of a hash table of counts by key.
+
+use aya::{Ebpf, Pod, maps::Map};
+
+use crate::{
+    maps::{self, MapError},
+    model::MapFill,
+};
+
+/// A hash table that the programs fill, with values that are read as they are.
+pub(super) struct Table<K, V> {
+    name: &'static str,
+    map: Map,
+    capacity: u32,
+    used: u64,
+    _entries: std::marker::PhantomData<fn() -> (K, V)>,
+}
+
+impl<K: Pod, V: Pod> Table<K, V> {
+    pub(super) fn open(
+        ebpf: &mut Ebpf,
+        name: &'static str,
+        capacity: u32,
+    ) -> Result<Self, MapError> {
+        Ok(Self {
+            name,
+            map: maps::take(ebpf, name)?,
+            capacity,
+            used: 0,
+            _entries: std::marker::PhantomData,
+        })
+    }
+
+    pub(super) fn read(&mut self) -> Result<Vec<(K, V)>, MapError> {
+        let entries = maps::lookup_all(&self.map, self.name)?;
+        self.used = entries.len() as u64;
+        Ok(entries)
+    }
+
+    /// Removes the entries whose key is `gone`.
+    pub(super) fn release(&mut self, gone: impl Fn(&K) -> bool) -> Result<(), MapError> {
+        for (key, _) in maps::lookup_all::<K, V>(&self.map, self.name)? {
+            if gone(&key) {
+                maps::remove(&self.map, self.name, &key)?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn fill(&self, probe: &str) -> MapFill {
+        // A preallocated element: the kernel's header of 48 bytes, key and value each rounded up to 8 bytes.
+        let element = 48 + size_of::<K>().next_multiple_of(8) + size_of::<V>().next_multiple_of(8);
+        MapFill {
+            map: format!("{probe}/{}", self.name),
+            entries: self.used,
+            capacity: u64::from(self.capacity),
+            bytes: u64::from(self.capacity) * element as u64,
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! Reports for programs.
+//!
+//! JSON escapes only what its grammar demands, which lets through characters that steer some
+//! terminals. They are escaped as well: the text means the same to a parser and is harmless when
+//! printed.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+use super::{
+    text::is_harmless,
+    view::{Report, Row},
+};
+
+/// Writes a report as one indented object.
+///
+/// # Errors
+///
+/// Those of `out`.
+pub fn write_json<R: Row>(out: &mut impl Write, report: &Report<R>) -> io::Result<()> {
+    writeln!(out, "{}", harmless(&serde_json::to_string_pretty(report)?))
+}
+
+/// Writes a report as one object a line: the rows, then the rest with `"type": "summary"`.
+///
+/// # Errors
+///
+/// Those of `out`.
+pub fn write_ndjson<R: Row>(out: &mut impl Write, report: &Report<R>) -> io::Result<()> {
+    let Report { summary, rows } = report;
+    for row in rows {
+        line(out, R::TYPE, row)?;
+    }
+    line(out, "summary", summary)
+}
+
+#[derive(Serialize)]
+struct Typed<'a, T> {
+    r#type: &'static str,
+    #[serde(flatten)]
+    fields: &'a T,
+}
+
+fn line<T: Serialize>(out: &mut impl Write, r#type: &'static str, fields: &T) -> io::Result<()> {
+    writeln!(
+        out,
+        "{}",
+        harmless(&serde_json::to_string(&Typed { r#type, fields })?)
+    )
+}
+
+/// Escapes what is not harmless. Outside strings JSON has only line breaks of that kind.
+fn harmless(json: &str) -> String {
+    let mut text = String::with_capacity(json.len());
+    for c in json.chars() {
+        if c == '\n' || is_harmless(c) {
+            text.push(c);
+        } else {
+            let mut units = [0; 2];
+            text.extend(
+                c.encode_utf16(&mut units)
+                    .iter()
+                    .map(|unit| format!("\\u{unit:04x}")),
+            );
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::render::fixtures;
+
+    fn lines(report: &Report<impl Row>) -> Vec<Value> {
+        let mut out = Vec::new();
+        write_ndjson(&mut out, report).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        text.lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
+    }
+
+    fn object(report: &Report<impl Row>) -> Value {
+        let mut out = Vec::new();
+        write_json(&mut out, report).unwrap();
+        serde_json::from_slice(&out).unwrap()
+    }
+
+    #[test]
+    fn a_report_is_one_object_with_the_documented_fields() {
+        let object = object(&fixtures::syscalls());
+        let mut keys: Vec<&String> = object.as_object().unwrap().keys().collect();
+        keys.sort();
+        assert_eq!(
+            keys,
+            [
+                "by",
+                "duration_seconds",
+                "lost",
+                "notes",
+                "rows",
+                "started",
+                "tool"
+            ]
+        );
+        assert_eq!(object["started"], "2026-01-02T03:04:05.000Z");
+        assert_eq!(object["by"], "container,syscall");
+        let row = &object["rows"][0];
+        assert_eq!(row["container"]["pod"], "cart-7d9f8b6c5-x2x4z");
+        assert_eq!(row["syscall"], "epoll_wait");
+        assert_eq!(row["errnos"], json!({"EINTR": 12}));
+        assert!(row.get("process").is_none());
+        assert!(row["latency"]["p99_seconds"].is_f64());
+    }
+
+    #[test]
+    fn a_stream_has_one_line_a_row_and_a_summary_at_its_end() {
+        let report = fixtures::sched();
+        let lines = lines(&report);
+        assert_eq!(lines.len(), report.rows.len() + 1);
+        assert!(
+            lines[..report.rows.len()]
+                .iter()
+                .all(|line| line["type"] == "sched")
+        );
+        assert_eq!(lines[0]["voluntary_switches"], 40_211);
+        assert_eq!(lines[report.rows.len()]["type"], "summary");
+        assert_eq!(lines[report.rows.len()]["tool"], "runqlat");
+    }
+
+    proptest! {
+        #[test]
+        fn names_survive_and_never_reach_the_terminal_raw(name: String) {
+            let mut report = fixtures::syscalls();
+            report.rows.truncate(1);
+            report.rows[0].container.name = name.clone();
+            let mut out = Vec::new();
+            write_ndjson(&mut out, &report).unwrap();
+            let text = String::from_utf8(out).unwrap();
+            prop_assert!(text.chars().all(|c| c == '\n' || is_harmless(c)));
+            prop_assert_eq!(text.lines().count(), 2);
+            prop_assert_eq!(&lines(&report)[0]["container"]["name"], &json!(name));
+            prop_assert_eq!(&object(&report)["rows"][0]["container"]["name"], &json!(name));
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! What a one-shot tool found out.
+
+use std::{
+    collections::BTreeMap,
+    time::{Duration, SystemTime},
+};
+
+use serde::{Serialize, Serializer};
+
+use crate::{model::LostCount, render::format};
+
+/// A kind of row.
+pub trait Row: Serialize {
+    /// The `type` field of such a row in NDJSON.
+    const TYPE: &'static str;
+}
+
+/// The findings of a one-shot tool: one JSON object.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Report<R> {
+    /// All but the rows.
+    #[serde(flatten)]
+    pub summary: Summary,
+    /// One per owner, or per owner and system call.
+    pub rows: Vec<R>,
+}
+
+/// How the findings came to be.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Summary {
+    /// Name of the tool.
+    pub tool: &'static str,
+    /// How long it measured.
+    #[serde(rename = "duration_seconds", serialize_with = "super::seconds")]
+    pub duration: Duration,
+    /// When it began to measure.
+    #[serde(serialize_with = "rfc3339")]
+    pub started: SystemTime,
+    /// What a row stands for.
+    #[serde(serialize_with = "by_name")]
+    pub by: By,
+    /// What could not be recorded, by `stream/stage/reason`.
+    pub lost: BTreeMap<String, u64>,
+    /// What else the reader should know, in plain words.
+    pub notes: Vec<String>,
+}
+
+/// What a row stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum By {
+    /// A container.
+    Container,
+    /// A system call of a container.
+    ContainerSyscall,
+    /// A process.
+    Process,
+    /// A system call of a process.
+    ProcessSyscall,
+}
+
+impl By {
+    /// As shown in titles and JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Container => "container",
+            Self::ContainerSyscall => "container,syscall",
+            Self::Process => "process",
+            Self::ProcessSyscall => "process,syscall",
+        }
+    }
+
+    /// Whether rows name a process.
+    pub fn has_process(self) -> bool {
+        matches!(self, Self::Process | Self::ProcessSyscall)
+    }
+
+    /// Whether rows name a system call.
+    pub fn has_syscall(self) -> bool {
+        matches!(self, Self::ContainerSyscall | Self::ProcessSyscall)
+    }
+}
+
+/// Losses under the keys that reports use; zero counts are left out, equal keys are added up.
+pub fn lost_map(lost: &[LostCount]) -> BTreeMap<String, u64> {
+    let mut map = BTreeMap::new();
+    for LostCount {
+        stream,
+        stage,
+        reason,
+        count,
+    } in lost.iter().filter(|lost| lost.count > 0)
+    {
+        let sum: &mut u64 = map.entry(format!("{stream}/{stage}/{reason}")).or_default();
+        *sum = sum.saturating_add(*count);
+    }
+    map
+}
+
+fn rfc3339<S: Serializer>(time: &SystemTime, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&format::rfc3339(*time))
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes fields by reference"
+)]
+fn by_name<S: Serializer>(by: &By, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(by.name())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn losses_of_the_same_kind_are_added_up_and_zeros_left_out() {
+        let lost = |reason, count| LostCount {
+            stream: "syscalls",
+            stage: "kernel",
+            reason,
+            count,
+        };
+        let map = lost_map(&[
+            lost("errno_full", 2),
+            lost("ring_full", 0),
+            lost("errno_full", 3),
+        ]);
+        assert_eq!(
+            map,
+            BTreeMap::from([("syscalls/kernel/errno_full".to_owned(), 5)])
+        );
+    }
+}

@@ -1,0 +1,72 @@
+//! Which owners an operator asked for.
+
+use crate::{identity::Pattern, model::Container};
+
+/// Conditions that a row must meet; a kind of condition that names nothing is met by all.
+#[derive(Debug, Default)]
+pub struct Filter {
+    /// The container matches one of these.
+    pub containers: Vec<Pattern>,
+    /// The cgroup is one of these or lies below it: paths from the root of the hierarchy.
+    pub cgroups: Vec<String>,
+    /// The process is one of these.
+    pub pids: Vec<u32>,
+}
+
+impl Filter {
+    /// Whether a row of this owner is wanted.
+    pub fn admits(&self, container: Option<&Container>, pid: Option<u32>) -> bool {
+        self.admits_container(container)
+            && self.admits_cgroup(container)
+            && (self.pids.is_empty() || pid.is_some_and(|pid| self.pids.contains(&pid)))
+    }
+
+    fn admits_container(&self, container: Option<&Container>) -> bool {
+        self.containers.is_empty()
+            || container.is_some_and(|c| self.containers.iter().any(|pattern| pattern.matches(c)))
+    }
+
+    fn admits_cgroup(&self, container: Option<&Container>) -> bool {
+        self.cgroups.is_empty()
+            || container.is_some_and(|c| {
+                self.cgroups
+                    .iter()
+                    .any(|path| lies_in(&c.cgroup_path, path))
+            })
+    }
+}
+
+fn lies_in(path: &str, parent: &str) -> bool {
+    let parent = parent.trim_end_matches('/');
+    path.strip_prefix(parent)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cgroup_holds_what_lies_below_it_and_no_neighbour() {
+        assert!(lies_in("/a/b", "/a"));
+        assert!(lies_in("/a", "/a/"));
+        assert!(lies_in("/a", "/"));
+        assert!(!lies_in("/ab", "/a"));
+    }
+
+    #[test]
+    fn an_unknown_owner_meets_no_condition_but_none() {
+        assert!(Filter::default().admits(None, None));
+        let by_pid = Filter {
+            pids: vec![7],
+            ..Filter::default()
+        };
+        assert!(!by_pid.admits(None, Some(8)));
+        assert!(by_pid.admits(None, Some(7)));
+        let by_cgroup = Filter {
+            cgroups: vec!["/a".into()],
+            ..Filter::default()
+        };
+        assert!(!by_cgroup.admits(None, None));
+    }
+}

@@ -1,0 +1,188 @@
+//! Probes that run and the identities of what they measure: what the agent and the one-shot tools share.
+//!
+//! Owns the attached probes, the thread that follows cgroups, and the task that asks runtimes for names. Dropping a
+//! session detaches everything.
+
+mod start;
+mod watch;
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use probe_common::id::CgroupId;
+
+pub use start::{Enabled, Plan, StartError};
+
+use crate::{
+    identity::Identities,
+    kernel::cgroupfs,
+    loader::Kernel,
+    model::{Container, FeatureState, Measurements, OwnerId, ProbeHealth},
+    probes::Attached,
+};
+use watch::Watch;
+
+/// Running probes and what is known of the cgroups that they measure.
+pub struct Session {
+    kernel: Kernel,
+    identities: Arc<Identities>,
+    attached: Mutex<Vec<Attached>>,
+    /// Probes that are not attached, and why.
+    absent: Vec<(&'static str, FeatureState)>,
+    watch: Option<Watch>,
+    owners: usize,
+    /// Removed cgroups whose counters are still held, and since when.
+    leaving: Mutex<HashMap<CgroupId, Instant>>,
+    started: Instant,
+}
+
+/// How long the counters of a removed cgroup are kept for the last collections. Tasks that are ending may run for a
+/// moment after their cgroup is gone.
+const HOLD: Duration = Duration::from_secs(30);
+
+impl Session {
+    /// What is known of cgroups.
+    pub fn identities(&self) -> &Arc<Identities> {
+        &self.identities
+    }
+
+    /// Facts of the running kernel.
+    pub fn kernel(&self) -> &Kernel {
+        &self.kernel
+    }
+
+    /// When the session started.
+    pub fn started(&self) -> Instant {
+        self.started
+    }
+
+    /// Reads all measurements since the start. A probe that cannot be read leaves its part out and says so in its
+    /// health.
+    pub fn measure(&self) -> Measurements {
+        let mut measurements = Measurements::default();
+        for probe in self.attached().iter_mut() {
+            if let Err(error) = probe.collect(&mut measurements) {
+                tracing::error!(probe = probe.name, error = %chain(&error), "measurements cannot be read");
+            }
+        }
+        if let Some(watch) = &self.watch {
+            measurements.lost.extend(watch.lost());
+        }
+        measurements
+    }
+
+    /// State, cost and fill of every probe, attached or not.
+    pub fn health(&self) -> Vec<ProbeHealth> {
+        let attached = self.attached();
+        let absent = self.absent.iter().map(|(probe, state)| ProbeHealth {
+            probe,
+            state: state.clone(),
+            programs: Vec::new(),
+            maps: Vec::new(),
+            last_collect: None,
+        });
+        attached
+            .iter()
+            .map(Attached::health)
+            .chain(absent)
+            .collect()
+    }
+
+    /// State of every probe, attached or not; cheap.
+    pub fn states(&self) -> Vec<(&'static str, FeatureState)> {
+        let attached = self.attached();
+        attached
+            .iter()
+            .map(|probe| (probe.name, probe.state.clone()))
+            .chain(self.absent.iter().cloned())
+            .collect()
+    }
+
+    /// Keeps the set of cgroups true: walks the hierarchy where records were lost or none are written, gives up on
+    /// names that do not come, and answers which containers have vanished since the last call.
+    pub fn tend(&self) -> Vec<Arc<Container>> {
+        let now = Instant::now();
+        let rescan = match &self.watch {
+            Some(watch) => watch.lost_records(&self.attached()),
+            None => true,
+        };
+        if rescan {
+            self.rescan();
+        }
+        self.identities.expire(now);
+        let mut gone = Vec::new();
+        if let Some(watch) = &self.watch {
+            let mut leaving = lock(&self.leaving);
+            for cgroup in watch.removed() {
+                gone.extend(
+                    self.identities
+                        .lookup(cgroup)
+                        .filter(|container| container.cgroup == cgroup),
+                );
+                leaving.insert(cgroup, now);
+            }
+        }
+        gone
+    }
+
+    /// Frees the counters of cgroups that have been gone for a while, and answers which. Call it right after a
+    /// collection: what those counters held is then accounted for.
+    pub fn release(&self) -> Vec<OwnerId> {
+        let now = Instant::now();
+        let mut leaving = lock(&self.leaving);
+        let due: Vec<OwnerId> = leaving
+            .iter()
+            .filter(|(_, since)| now.duration_since(**since) >= HOLD)
+            .map(|(cgroup, _)| OwnerId(cgroup.0))
+            .collect();
+        if due.is_empty() {
+            return due;
+        }
+        leaving.retain(|_, since| now.duration_since(*since) < HOLD);
+        for probe in self.attached().iter_mut() {
+            if let Err(error) = probe.release(&due) {
+                tracing::warn!(probe = probe.name, error = %chain(&error), "counters of removed cgroups stay taken");
+            }
+        }
+        due
+    }
+
+    /// The probes, for readers of their messages.
+    pub fn attached(&self) -> MutexGuard<'_, Vec<Attached>> {
+        lock(&self.attached)
+    }
+
+    fn rescan(&self) {
+        let started = Instant::now();
+        let scan = cgroupfs::scan(&self.kernel.cgroups, self.owners);
+        if scan.truncated {
+            tracing::warn!(
+                limit = self.owners,
+                "more cgroups than can be tracked; raise limits.owners"
+            );
+            return;
+        }
+        self.identities
+            .rescanned(&scan.found, started, Instant::now());
+    }
+}
+
+/// An error and all its causes in one line.
+pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}
+
+/// A panic of another thread leaves single values behind at worst, which is no reason to stop.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,261 @@
+//! Starting a session: kernel facts, the lifecycle probe, a walk of the hierarchy, then all other probes.
+
+use std::{
+    collections::HashMap,
+    io,
+    path::PathBuf,
+    sync::{Arc, Mutex},
+    time::Instant,
+};
+
+use aya::Btf as AyaBtf;
+
+use super::{Session, chain, watch::Watch};
+use crate::{
+    identity::{Identities, Limits},
+    kernel::{
+        Roots,
+        btf::Btf,
+        cgroupfs::{Cgroups, CgroupfsError},
+        cpus::{self, CpusError},
+        features::Feature,
+    },
+    loader::{Kernel, LoadError, Sizes},
+    model::{FeatureState, OwnerKind},
+    probes::{Attached, Latency, Options, ProbeSpec, REGISTRY},
+};
+
+/// Whether a probe is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Enabled {
+    /// Where it works.
+    Auto,
+    /// Yes; the start fails where it does not work.
+    Always,
+    /// No.
+    Never,
+}
+
+/// What to start.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Where the kernel shows itself.
+    pub roots: Roots,
+    /// Which probes are wanted, by name; those that are not named are `Never`.
+    pub probes: HashMap<&'static str, Enabled>,
+    /// What the owners of measurements are.
+    pub owners: OwnerKind,
+    /// Which system calls are timed.
+    pub latency: Latency,
+    /// Bytes for measurements in the kernel.
+    pub kernel_memory: u64,
+    /// Owners that are told apart in the kernel.
+    pub max_owners: u32,
+    /// Bounds of what is kept of cgroups.
+    pub limits: Limits,
+    /// Whether programs write messages.
+    pub debug: bool,
+}
+
+/// A session could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The kernel's BTF is missing or cannot be used.
+    #[error(
+        "cannot use the kernel's type information {path}; the kernel must be built with CONFIG_DEBUG_INFO_BTF=y"
+    )]
+    Btf {
+        /// Where it should be.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        source: crate::kernel::btf::BtfError,
+    },
+    /// aya cannot use the kernel's BTF.
+    #[error("cannot use the kernel's type information {path}")]
+    AyaBtf {
+        /// Where it should be.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        source: aya::BtfError,
+    },
+    /// There are no cgroups to tell containers apart by.
+    #[error(transparent)]
+    Cgroups(#[from] CgroupfsError),
+    /// The number of CPUs is not known.
+    #[error(transparent)]
+    Cpus(#[from] CpusError),
+    /// A probe that must run does not.
+    #[error("probe `{probe}` cannot run")]
+    Probe {
+        /// Its name.
+        probe: &'static str,
+        /// Why.
+        #[source]
+        source: LoadError,
+    },
+    /// No probe runs at all.
+    #[error("no probe can run; `nodeprobe doctor` says what is missing")]
+    Nothing {
+        /// Why the first of them does not.
+        #[source]
+        source: LoadError,
+    },
+    /// A thread could not be started.
+    #[error("cannot start a thread")]
+    Thread(#[source] io::Error),
+}
+
+impl StartError {
+    /// Whether privileges or a feature of the kernel are missing, as opposed to something being broken.
+    pub fn is_unsupported(&self) -> bool {
+        !matches!(self, Self::Thread(_))
+    }
+}
+
+impl Session {
+    /// Attaches the probes that the plan asks for.
+    ///
+    /// # Errors
+    ///
+    /// If the kernel's types or cgroups cannot be found, a probe that must run does not, or none runs.
+    pub fn start(plan: &Plan) -> Result<Self, StartError> {
+        let kernel = examine(&plan.roots)?;
+        let options = Options {
+            owners: plan.owners,
+            latency: plan.latency,
+            sizes: Sizes::plan(plan.kernel_memory, plan.max_owners, kernel.possible_cpus),
+            debug: plan.debug,
+        };
+        let identities = Arc::new(Identities::new(plan.limits));
+        let mut session = Self {
+            identities,
+            attached: Mutex::default(),
+            absent: Vec::new(),
+            watch: None,
+            owners: plan.limits.live,
+            leaving: Mutex::default(),
+            started: Instant::now(),
+            kernel,
+        };
+        let mut first_error = None;
+        for spec in REGISTRY {
+            match plan
+                .probes
+                .get(spec.name)
+                .copied()
+                .unwrap_or(Enabled::Never)
+            {
+                Enabled::Never => session.absent.push((spec.name, FeatureState::Off)),
+                wanted => {
+                    if let Some(error) = session.attach(spec, &options, wanted)? {
+                        first_error.get_or_insert(error);
+                    }
+                }
+            }
+            if spec.name == "lifecycle" {
+                // Only after the probe is attached, so that nothing falls between the two.
+                session.rescan();
+            }
+        }
+        let measuring = session
+            .attached()
+            .iter()
+            .any(|probe| probe.name != "lifecycle");
+        match first_error {
+            Some(source) if !measuring => Err(StartError::Nothing { source }),
+            _ => Ok(session),
+        }
+    }
+
+    /// Attaches one probe; answers why not, where that is no reason to fail.
+    fn attach(
+        &mut self,
+        spec: &'static ProbeSpec,
+        options: &Options,
+        wanted: Enabled,
+    ) -> Result<Option<LoadError>, StartError> {
+        match (spec.attach)(&self.kernel, options) {
+            Ok(mut probe) => {
+                self.follow(&mut probe)?;
+                tracing::info!(
+                    probe = spec.name,
+                    state = probe.state.name(),
+                    "probe attached"
+                );
+                self.attached().push(probe);
+                Ok(None)
+            }
+            Err(source) if wanted == Enabled::Always => Err(StartError::Probe {
+                probe: spec.name,
+                source,
+            }),
+            Err(error) => {
+                let reason = chain(&error);
+                tracing::warn!(probe = spec.name, error = reason, "probe is off");
+                let state = match error {
+                    LoadError::NoTracepoint(_) | LoadError::Unsupported(_) | LoadError::Btf(_) => {
+                        FeatureState::Unsupported(reason)
+                    }
+                    _ => FeatureState::Failed(reason),
+                };
+                self.absent.push((spec.name, state));
+                Ok(Some(error))
+            }
+        }
+    }
+
+    /// Starts the thread that follows cgroups, if this probe reports them.
+    fn follow(&mut self, probe: &mut Attached) -> Result<(), StartError> {
+        if let Some(reader) = probe.records.take() {
+            let watch =
+                Watch::start(reader, self.identities.clone()).map_err(StartError::Thread)?;
+            self.watch = Some(watch);
+        }
+        Ok(())
+    }
+}
+
+/// Reads what loading needs to know of the running kernel.
+fn examine(roots: &Roots) -> Result<Kernel, StartError> {
+    let path = roots.btf();
+    let types = Btf::from_file(&path).map_err(|source| StartError::Btf {
+        path: path.clone(),
+        source,
+    })?;
+    let aya_types = AyaBtf::parse_file(&path, aya::Endianness::default())
+        .map_err(|source| StartError::AyaBtf { path, source })?;
+    let cgroups = Cgroups::find(&roots.proc)?;
+    tracing::debug!(cgroups = cgroups.describe(), "cgroups found");
+    let cpus = cpus::possible(roots)?;
+    Ok(Kernel {
+        task_storage: Feature::TaskStorage.probe(Some(&types), cpus).is_yes(),
+        // Only a kernel with PREEMPT_RT has this file. All others run these programs with preemption off.
+        preemptible: roots.sys.join("kernel/realtime").exists(),
+        possible_cpus: u32::try_from(cpus).unwrap_or(u32::MAX),
+        types,
+        aya_types,
+        cgroups,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_without_type_information_is_told_what_to_do() {
+        let empty = tempfile::tempdir().unwrap();
+        let roots = Roots {
+            proc: empty.path().into(),
+            sys: empty.path().into(),
+        };
+        let error = examine(&roots).err().unwrap();
+        assert!(error.is_unsupported());
+        assert!(
+            error.to_string().contains("CONFIG_DEBUG_INFO_BTF"),
+            "{error}"
+        );
+    }
+}
