@@ -7,8 +7,14 @@ use std::{
 
 use anyhow::{Result, ensure};
 use tests::{
-    guard::Process, lock::alone, nodeprobe::Tool, runtime::containerd::Containerd,
-    skip::unless_available, wait::LONG,
+    guard::Process,
+    lock::alone,
+    nodeprobe::{Agent, Tool},
+    report::{Report, Row},
+    runtime::containerd::Containerd,
+    scrape::Scrape,
+    skip::unless_available,
+    wait::LONG,
 };
 
 use crate::measure::BY_CALL;
