@@ -1,1 +1,161 @@
-//! (module `agent`)
+//! The agent: owns all that runs, collects, and answers scrapes and the live table.
+
+mod delta;
+mod export;
+mod live;
+mod own;
+mod owners;
+mod preemptors;
+mod run;
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+
+pub use run::{Hooks, RunError, run};
+
+use crate::{
+    config::{Config, Latency},
+    http::{Backend, Dropped, ProbeStatus},
+    metrics::{Budgets, Format, SharedRegistry, families},
+    model::Measurements,
+    session::Session,
+};
+use export::{Choice, Exporter};
+use own::OwnMetrics;
+
+/// Readers that come within this time share one collection.
+const SHARED_FOR: Duration = Duration::from_secs(1);
+
+/// A running agent. Every method may be called from several threads.
+pub struct Agent {
+    session: Session,
+    registry: SharedRegistry,
+    collector: Mutex<Collector>,
+    live: Mutex<live::Live>,
+}
+
+/// What is remembered between collections.
+struct Collector {
+    exporter: Exporter,
+    own: OwnMetrics,
+    latest: Option<(Instant, Arc<Measurements>)>,
+}
+
+impl Agent {
+    /// An agent over running probes.
+    pub fn new(session: Session, config: &Config) -> Self {
+        let syscalls = &config.probes.syscalls;
+        let choice = Choice {
+            latency: syscalls.latency != Latency::Off,
+            per_syscall_latency: syscalls.per_syscall_latency,
+        };
+        Self {
+            registry: SharedRegistry::new(&config.node, budgets(config)),
+            collector: Mutex::new(Collector {
+                exporter: Exporter::new(choice, config.limits.naming_deadline),
+                own: OwnMetrics::new(config),
+                latest: None,
+            }),
+            live: Mutex::new(live::Live::new(config)),
+            session,
+        }
+    }
+
+    /// The probes and what is known of cgroups.
+    pub fn session(&self) -> &Session {
+        &self.session
+    }
+
+    /// Takes over what can change while the agent runs.
+    pub fn reconfigure(&self, config: &Config) {
+        self.registry.lock().set_budgets(budgets(config));
+        self.session
+            .identities()
+            .set_deadline(config.limits.naming_deadline);
+    }
+
+    /// Reads all probes and brings the metrics up to date, unless that was done less than `max_age` ago.
+    pub fn collect(&self, max_age: Duration) -> Arc<Measurements> {
+        self.collect_with(max_age, false)
+    }
+
+    /// The last collection: what waits for a name is shown without one.
+    pub fn collect_last(&self) {
+        self.collect_with(Duration::ZERO, true);
+    }
+
+    fn collect_with(&self, max_age: Duration, last: bool) -> Arc<Measurements> {
+        let mut collector = lock(&self.collector);
+        let now = Instant::now();
+        if let Some((at, measurements)) = &collector.latest
+            && now.duration_since(*at) < max_age
+        {
+            return measurements.clone();
+        }
+        self.session.tend();
+        let measurements = Arc::new(self.session.measure());
+        let identities = self.session.identities();
+        let mut registry = self.registry.lock();
+        collector
+            .exporter
+            .export(&mut registry, &measurements, identities, now, last);
+        let released = self.session.release();
+        collector.exporter.forget(&released);
+        own::retire(&mut registry, identities, &released, now);
+        collector.own.update(&mut registry, &self.session);
+        drop(registry);
+        collector.latest = Some((now, measurements.clone()));
+        measurements
+    }
+}
+
+impl Backend for Agent {
+    fn render(&self, format: Format) -> Result<Bytes, String> {
+        self.collect(SHARED_FOR);
+        let rendered = self.registry.render(format, Instant::now());
+        rendered.map(Bytes::from).map_err(|error| error.to_string())
+    }
+
+    fn probes(&self) -> Vec<ProbeStatus> {
+        let states = self.session.states().into_iter();
+        states
+            .map(|(probe, state)| ProbeStatus { probe, state })
+            .collect()
+    }
+
+    fn answered(&self, status: u16) {
+        self.registry
+            .lock()
+            .add(&families::HTTP_REQUESTS, &[&status.to_string()], 1);
+    }
+
+    fn dropped(&self, reason: Dropped) {
+        let reason = match reason {
+            Dropped::OverLimit => "over_limit",
+            Dropped::Timeout => "timeout",
+            Dropped::Io => "io",
+        };
+        self.registry
+            .lock()
+            .add(&families::HTTP_CONNECTIONS_DROPPED, &[reason], 1);
+    }
+}
+
+fn budgets(config: &Config) -> Budgets {
+    let families = config.limits.series_per_family.iter();
+    Budgets {
+        total: config.limits.series as usize,
+        families: families
+            .map(|(name, cap)| (name.clone(), *cap as usize))
+            .collect(),
+    }
+}
+
+/// A panic of another thread leaves single values behind at worst, which is no reason to stop.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -133,6 +133,11 @@ impl Identities {
         }
     }
 
+    /// Changes how long a runtime may take, for containers that appear from then on.
+    pub fn set_deadline(&self, deadline: Duration) {
+        self.cache().set_deadline(deadline);
+    }
+
     /// A cgroup exists; `path` is its path below the root of its hierarchy. Reporting it again is
     /// harmless.
     pub fn appeared(&self, id: CgroupId, path: &str, now: Instant) {

@@ -3,6 +3,7 @@
 mod container;
 mod health;
 mod measurement;
+mod since;
 mod syscall;
 
 pub use container::{Container, Naming, Runtime};

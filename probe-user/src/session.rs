@@ -3,11 +3,13 @@
 //! Owns the attached probes, the thread that follows cgroups, and the task that asks runtimes for names. Dropping a
 //! session detaches everything.
 
+mod plan;
 mod start;
 mod watch;
 
 use std::{
     collections::HashMap,
+    io,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -20,8 +22,8 @@ use crate::{
     identity::Identities,
     kernel::cgroupfs,
     loader::Kernel,
-    model::{Container, FeatureState, Measurements, OwnerId, ProbeHealth},
-    probes::Attached,
+    model::{FeatureState, Measurements, OwnerId, ProbeHealth},
+    probes::{Attached, LifecycleReader},
 };
 use watch::Watch;
 
@@ -32,6 +34,8 @@ pub struct Session {
     attached: Mutex<Vec<Attached>>,
     /// Probes that are not attached, and why.
     absent: Vec<(&'static str, FeatureState)>,
+    /// Records of the lifecycle probe, until somebody follows them.
+    records: Option<LifecycleReader>,
     watch: Option<Watch>,
     owners: usize,
     /// Removed cgroups whose counters are still held, and since when.
@@ -101,9 +105,23 @@ impl Session {
             .collect()
     }
 
-    /// Keeps the set of cgroups true: walks the hierarchy where records were lost or none are written, gives up on
-    /// names that do not come, and answers which containers have vanished since the last call.
-    pub fn tend(&self) -> Vec<Arc<Container>> {
+    /// Starts to follow cgroups. Until then their records wait in the ring.
+    ///
+    /// Not part of the start, so that the caller can let go of privileges before there are other threads.
+    ///
+    /// # Errors
+    ///
+    /// If the thread cannot be started.
+    pub fn follow(&mut self) -> io::Result<()> {
+        if let Some(reader) = self.records.take() {
+            self.watch = Some(Watch::start(reader, self.identities.clone())?);
+        }
+        Ok(())
+    }
+
+    /// Keeps the set of cgroups true: walks the hierarchy where records were lost or none are written, and gives up on
+    /// names that do not come. Call it before each collection.
+    pub fn tend(&self) {
         let now = Instant::now();
         let rescan = match &self.watch {
             Some(watch) => watch.lost_records(&self.attached()),
@@ -113,19 +131,10 @@ impl Session {
             self.rescan();
         }
         self.identities.expire(now);
-        let mut gone = Vec::new();
         if let Some(watch) = &self.watch {
             let mut leaving = lock(&self.leaving);
-            for cgroup in watch.removed() {
-                gone.extend(
-                    self.identities
-                        .lookup(cgroup)
-                        .filter(|container| container.cgroup == cgroup),
-                );
-                leaving.insert(cgroup, now);
-            }
+            leaving.extend(watch.removed().into_iter().map(|cgroup| (cgroup, now)));
         }
-        gone
     }
 
     /// Frees the counters of cgroups that have been gone for a while, and answers which. Call it right after a

@@ -15,7 +15,9 @@ pub(super) struct Previous<K, V> {
 
 impl<K, V> Default for Previous<K, V> {
     fn default() -> Self {
-        Self { readings: FxHashMap::default() }
+        Self {
+            readings: FxHashMap::default(),
+        }
     }
 }
 

@@ -88,7 +88,13 @@ impl Exporter {
                 self.preemptors.add(registry, row, &victim, &by);
             }
         }
-        for LostCount { stream, stage, reason, count } in &measurements.lost {
+        for LostCount {
+            stream,
+            stage,
+            reason,
+            count,
+        } in &measurements.lost
+        {
             registry.raise(&families::RECORDS_LOST, &[stream, stage, reason], *count);
         }
     }
@@ -120,18 +126,30 @@ impl Exporter {
     ) {
         for row in &measurements.syscalls {
             let owner = self.owners.find(row.owner, identities, now, last);
-            let Some(labels) = owner.labels() else { continue };
+            let Some(labels) = owner.labels() else {
+                continue;
+            };
             let [namespace, pod, container] = labels.parts();
             let added = self.calls.added((row.owner, row.syscall), row.calls);
             let name = row.syscall.name();
-            registry.add(&families::SYSCALLS, &[namespace, pod, container, &name], added);
+            registry.add(
+                &families::SYSCALLS,
+                &[namespace, pod, container, &name],
+                added,
+            );
             if owner.is_unknown() {
                 registry.add(&families::UNATTRIBUTED, &["syscalls", "no_identity"], added);
             }
             if self.choice.latency {
-                let earlier = self.latencies.replace((row.owner, row.syscall), row.latency);
+                let earlier = self
+                    .latencies
+                    .replace((row.owner, row.syscall), row.latency);
                 let since = row.latency.since(&earlier);
-                registry.observe(&families::SYSCALL_DURATION, &[namespace, pod, container], &since);
+                registry.observe(
+                    &families::SYSCALL_DURATION,
+                    &[namespace, pod, container],
+                    &since,
+                );
                 if self.choice.per_syscall_latency {
                     let labels = [namespace, pod, container, &name];
                     registry.observe(&families::SYSCALL_EXACT_DURATION, &labels, &since);
@@ -150,10 +168,20 @@ impl Exporter {
     ) {
         for row in &measurements.errnos {
             let owner = self.owners.find(row.owner, identities, now, last);
-            let Some(labels) = owner.labels() else { continue };
+            let Some(labels) = owner.labels() else {
+                continue;
+            };
             let [namespace, pod, container] = labels.parts();
-            let added = self.errnos.added((row.owner, row.syscall, row.errno), row.count);
-            let labels = [namespace, pod, container, &row.syscall.name(), &errno_name(row.errno)];
+            let added = self
+                .errnos
+                .added((row.owner, row.syscall, row.errno), row.count);
+            let labels = [
+                namespace,
+                pod,
+                container,
+                &row.syscall.name(),
+                &errno_name(row.errno),
+            ];
             registry.add(&families::SYSCALL_ERRORS, &labels, added);
         }
     }
@@ -168,18 +196,28 @@ impl Exporter {
     ) {
         for row in &measurements.sched {
             let owner = self.owners.find(row.owner, identities, now, last);
-            let Some(labels) = owner.labels() else { continue };
+            let Some(labels) = owner.labels() else {
+                continue;
+            };
             let [namespace, pod, container] = labels.parts();
             let c = [namespace, pod, container];
             let earlier = self.runqueue.replace(row.owner, row.runqueue);
-            registry.observe(&families::SCHED_RUNQUEUE_LATENCY, &c, &row.runqueue.since(&earlier));
+            registry.observe(
+                &families::SCHED_RUNQUEUE_LATENCY,
+                &c,
+                &row.runqueue.since(&earlier),
+            );
             for (kind, voluntary, histogram) in [
                 ("voluntary", true, &row.offcpu_voluntary),
                 ("involuntary", false, &row.offcpu_involuntary),
             ] {
                 let earlier = self.offcpu.replace((row.owner, voluntary), *histogram);
                 let labels = [namespace, pod, container, kind];
-                registry.observe(&families::SCHED_OFFCPU_DURATION, &labels, &histogram.since(&earlier));
+                registry.observe(
+                    &families::SCHED_OFFCPU_DURATION,
+                    &labels,
+                    &histogram.since(&earlier),
+                );
             }
             let running: u128 = measurements
                 .running
@@ -193,7 +231,11 @@ impl Exporter {
             if owner.is_unknown() {
                 let switches = row.voluntary + row.involuntary;
                 let added = self.unattributed.added((row.owner, "scheduler"), switches);
-                registry.add(&families::UNATTRIBUTED, &["scheduler", "no_identity"], added);
+                registry.add(
+                    &families::UNATTRIBUTED,
+                    &["scheduler", "no_identity"],
+                    added,
+                );
             }
             for (kind, counter, total) in [
                 ("voluntary", SchedCounter::Voluntary, row.voluntary),
@@ -207,7 +249,11 @@ impl Exporter {
             let interruptible = row.offcpu_voluntary.sum_ns.saturating_sub(uninterruptible);
             for (state, counter, total) in [
                 ("interruptible", SchedCounter::Interruptible, interruptible),
-                ("uninterruptible", SchedCounter::Uninterruptible, uninterruptible),
+                (
+                    "uninterruptible",
+                    SchedCounter::Uninterruptible,
+                    uninterruptible,
+                ),
             ] {
                 let added = self.sched.added((row.owner, counter), total);
                 let labels = [namespace, pod, container, state];

@@ -25,7 +25,11 @@ pub(super) struct OwnerLabels {
 impl OwnerLabels {
     /// Everything in one bucket of this name.
     fn bucket(name: &str) -> Self {
-        Self { namespace: name.into(), pod: name.into(), container: name.into() }
+        Self {
+            namespace: name.into(),
+            pod: name.into(),
+            container: name.into(),
+        }
     }
 
     /// The labels as a slice that others can be appended to.
@@ -78,7 +82,13 @@ impl Owners {
     }
 
     /// The labels of an owner. With `last`, nothing waits: there is no later collection.
-    pub(super) fn find(&mut self, owner: OwnerId, identities: &Identities, now: Instant, last: bool) -> Owner {
+    pub(super) fn find(
+        &mut self,
+        owner: OwnerId,
+        identities: &Identities,
+        now: Instant,
+        last: bool,
+    ) -> Owner {
         if owner == OwnerId::OVERFLOW {
             return Owner::Known(self.other.clone());
         }

@@ -40,12 +40,20 @@ impl Preemptors {
             // Outside Kubernetes the container is the workload, and its kind is not known.
             () => (by.namespace.as_str(), by.container.as_str(), ""),
         };
-        let labels = [namespace, pod, container, by_namespace, by_workload, by_kind];
+        let labels = [
+            namespace,
+            pod,
+            container,
+            by_namespace,
+            by_workload,
+            by_kind,
+        ];
         registry.add(&families::SCHED_PREEMPTIONS, &labels, added);
     }
 
     pub(super) fn forget(&mut self, gone: &FxHashSet<OwnerId>) {
-        self.counts.forget(|(victim, by)| gone.contains(victim) || gone.contains(by));
+        self.counts
+            .forget(|(victim, by)| gone.contains(victim) || gone.contains(by));
         self.admitted.retain(|victim, _| !gone.contains(victim));
     }
 }

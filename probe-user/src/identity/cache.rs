@@ -59,6 +59,10 @@ struct Entry {
 }
 
 impl Cache {
+    pub(super) fn set_deadline(&mut self, deadline: std::time::Duration) {
+        self.limits.deadline = deadline;
+    }
+
     pub(super) fn new(limits: Limits) -> Self {
         Self {
             limits,

@@ -58,6 +58,14 @@ impl Registry {
         registry
     }
 
+    /// Replaces the budgets. Series that were admitted stay.
+    pub fn set_budgets(&mut self, budgets: Budgets) {
+        self.budgets = budgets;
+        for family in &mut self.families {
+            family.limit = self.budgets.of(family.desc);
+        }
+    }
+
     /// Adds to a counter.
     pub fn add(&mut self, desc: &'static Desc, labels: &[&str], delta: u64) {
         debug_assert_eq!(desc.kind, Kind::Counter, "{}", desc.name);

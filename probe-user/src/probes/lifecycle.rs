@@ -8,7 +8,7 @@ use std::{
 use aya::maps::{MapData, RingBuf};
 use probe_common::{
     id::{CgroupId, Tgid},
-    lifecycle::{CGROUP_ATTACH_TASK, CGROUP_MKDIR, CGROUP_RMDIR, CgroupEvent},
+    lifecycle::{CGROUP_ATTACH_TASK, CGROUP_MKDIR, CGROUP_RMDIR, CgroupEvent, PATH_LEN},
 };
 use rustix::event::{PollFd, PollFlags, poll};
 
@@ -96,6 +96,11 @@ pub struct CgroupRecord {
 }
 
 impl CgroupRecord {
+    /// Whether the path may be longer than the record could hold.
+    pub fn is_cut(&self) -> bool {
+        self.path.len() + 1 >= PATH_LEN
+    }
+
     /// Makes a record of the bytes that the program wrote; `None` for what no program of this build writes.
     pub fn decode(bytes: &[u8]) -> Option<Self> {
         if bytes.len() < size_of::<CgroupEvent>() {

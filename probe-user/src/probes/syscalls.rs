@@ -103,7 +103,10 @@ fn globals(kernel: &Kernel, options: &Options) -> Result<Globals, LoadError> {
         .set_owner(kernel, kind)?
         .set("BANK_ENTRIES", options.sizes.calls.entries)
         .set("BANK_MASK", options.sizes.calls.banks - 1)
-        .set("EXCLUSIVE_BANKS", u32::from(options.sizes.calls.exclusive && !kernel.preemptible))
+        .set(
+            "EXCLUSIVE_BANKS",
+            u32::from(options.sizes.calls.exclusive && !kernel.preemptible),
+        )
         .set(
             "SAMPLE_EVERY",
             match options.latency {

@@ -2,7 +2,6 @@
 
 use std::{
     collections::HashMap,
-    io,
     path::PathBuf,
     sync::{Arc, Mutex},
     time::Instant,
@@ -10,19 +9,19 @@ use std::{
 
 use aya::Btf as AyaBtf;
 
-use super::{Session, chain, watch::Watch};
+use super::{Session, chain};
 use crate::{
     identity::{Identities, Limits},
     kernel::{
         Roots,
         btf::Btf,
-        cgroupfs::{Cgroups, CgroupfsError},
+        cgroupfs::{CgroupfsError, Cgroups},
         cpus::{self, CpusError},
         features::Feature,
     },
     loader::{Kernel, LoadError, Sizes},
     model::{FeatureState, OwnerKind},
-    probes::{Attached, Latency, Options, ProbeSpec, REGISTRY},
+    probes::{Latency, Options, ProbeSpec, REGISTRY},
 };
 
 /// Whether a probe is wanted.
@@ -102,16 +101,6 @@ pub enum StartError {
         #[source]
         source: LoadError,
     },
-    /// A thread could not be started.
-    #[error("cannot start a thread")]
-    Thread(#[source] io::Error),
-}
-
-impl StartError {
-    /// Whether privileges or a feature of the kernel are missing, as opposed to something being broken.
-    pub fn is_unsupported(&self) -> bool {
-        !matches!(self, Self::Thread(_))
-    }
 }
 
 impl Session {
@@ -133,6 +122,7 @@ impl Session {
             identities,
             attached: Mutex::default(),
             absent: Vec::new(),
+            records: None,
             watch: None,
             owners: plan.limits.live,
             leaving: Mutex::default(),
@@ -178,7 +168,7 @@ impl Session {
     ) -> Result<Option<LoadError>, StartError> {
         match (spec.attach)(&self.kernel, options) {
             Ok(mut probe) => {
-                self.follow(&mut probe)?;
+                self.records = probe.records.take().or(self.records.take());
                 tracing::info!(
                     probe = spec.name,
                     state = probe.state.name(),
@@ -204,16 +194,6 @@ impl Session {
                 Ok(Some(error))
             }
         }
-    }
-
-    /// Starts the thread that follows cgroups, if this probe reports them.
-    fn follow(&mut self, probe: &mut Attached) -> Result<(), StartError> {
-        if let Some(reader) = probe.records.take() {
-            let watch =
-                Watch::start(reader, self.identities.clone()).map_err(StartError::Thread)?;
-            self.watch = Some(watch);
-        }
-        Ok(())
     }
 }
 
@@ -252,7 +232,6 @@ mod tests {
             sys: empty.path().into(),
         };
         let error = examine(&roots).err().unwrap();
-        assert!(error.is_unsupported());
         assert!(
             error.to_string().contains("CONFIG_DEBUG_INFO_BTF"),
             "{error}"

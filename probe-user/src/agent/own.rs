@@ -1,0 +1,148 @@
+//! Metrics of the agent itself.
+
+use std::time::Instant;
+
+use probe_common::id::CgroupId;
+
+use super::delta::Previous;
+use crate::{
+    config::{Config, Latency},
+    identity::Identities,
+    kernel::Roots,
+    metrics::{ProcessReader, Registry, families},
+    model::{FeatureState, OwnerId, ProbeHealth},
+    session::Session,
+};
+
+/// All states that a probe can be in.
+const STATES: [&str; 5] = ["on", "off", "degraded", "unsupported", "failed"];
+
+/// Remembers what is needed to keep the agent's own metrics up to date.
+pub(super) struct OwnMetrics {
+    process: ProcessReader,
+    kernel: String,
+    sampling_ratio: f64,
+    program_stats: bool,
+    evicted: Previous<(), u64>,
+}
+
+impl OwnMetrics {
+    pub(super) fn new(config: &Config) -> Self {
+        let syscalls = &config.probes.syscalls;
+        Self {
+            process: ProcessReader::new(&Roots::default().proc),
+            kernel: rustix::system::uname()
+                .release()
+                .to_string_lossy()
+                .into_owned(),
+            sampling_ratio: match syscalls.latency {
+                Latency::Off => 0.0,
+                Latency::Exact => 1.0,
+                Latency::Sampled => 1.0 / f64::from(syscalls.sample),
+            },
+            program_stats: config.program_stats,
+            evicted: Previous::default(),
+        }
+    }
+
+    pub(super) fn update(&mut self, registry: &mut Registry, session: &Session) {
+        let (version, revision) = (env!("CARGO_PKG_VERSION"), env!("NODEPROBE_REVISION"));
+        registry.set(
+            &families::BUILD,
+            &[version, revision, "1", &self.kernel],
+            1.0,
+        );
+        for family in [
+            &families::SYSCALL_DURATION,
+            &families::SYSCALL_EXACT_DURATION,
+        ] {
+            registry.set(
+                &families::SAMPLING_RATIO,
+                &[family.name],
+                self.sampling_ratio,
+            );
+        }
+        for probe in session.health() {
+            self.show(registry, &probe);
+        }
+        let stats = session.identities().stats();
+        let evicted = self.evicted.added((), stats.evicted + stats.refused);
+        registry.add(&families::IDENTITIES_EVICTED, &[], evicted);
+        show_containers(registry, session.identities());
+        if let Err(error) = self.process.update(registry) {
+            tracing::debug!(%error, "the agent's own resources cannot be read");
+        }
+    }
+
+    fn show(&self, registry: &mut Registry, probe: &ProbeHealth) {
+        for state in STATES {
+            let is = f64::from(u8::from(state == probe.state.name()));
+            registry.set(&families::FEATURE_STATE, &[probe.probe, state], is);
+        }
+        let up = matches!(probe.state, FeatureState::On | FeatureState::Degraded(_));
+        for program in &probe.programs {
+            let labels = [program.name.as_str(), probe.probe];
+            registry.set(&families::PROGRAM_UP, &labels, f64::from(u8::from(up)));
+            if self.program_stats {
+                let nanos = u64::try_from(program.run_time.as_nanos()).unwrap_or(u64::MAX);
+                registry.raise(&families::PROGRAM_RUN, &[&program.name], nanos);
+                registry.raise(&families::PROGRAM_RUNS, &[&program.name], program.runs);
+            }
+        }
+        for map in &probe.maps {
+            registry.set(&families::MAP_ENTRIES, &[&map.map], map.entries as f64);
+            registry.set(&families::MAP_CAPACITY, &[&map.map], map.capacity as f64);
+            registry.set(&families::MAP_BYTES, &[&map.map], map.bytes as f64);
+        }
+        if let Some((took, succeeded)) = probe.last_collect {
+            registry.set(
+                &families::COLLECT_DURATION,
+                &[probe.probe],
+                took.as_secs_f64(),
+            );
+            registry.set(
+                &families::COLLECT_SUCCESS,
+                &[probe.probe],
+                f64::from(u8::from(succeeded)),
+            );
+        }
+    }
+}
+
+/// Containers that exist, by runtime.
+fn show_containers(registry: &mut Registry, identities: &Identities) {
+    let mut by_runtime = std::collections::BTreeMap::<&str, u32>::new();
+    for container in identities.containers() {
+        *by_runtime.entry(container.runtime.name()).or_default() += 1;
+    }
+    registry.clear(&families::CONTAINERS);
+    for (runtime, count) in by_runtime {
+        registry.set(&families::CONTAINERS, &[runtime], f64::from(count));
+    }
+}
+
+/// Ends the series of containers whose counters have been freed, unless a live one has the same names.
+pub(super) fn retire(
+    registry: &mut Registry,
+    identities: &Identities,
+    released: &[OwnerId],
+    now: Instant,
+) {
+    if released.is_empty() {
+        return;
+    }
+    let live = identities.containers();
+    for owner in released {
+        let cgroup = CgroupId(owner.0);
+        let Some(gone) = identities.lookup(cgroup).filter(|c| c.cgroup == cgroup) else {
+            continue;
+        };
+        let lives_on = live.iter().any(|c| {
+            c.cgroup != cgroup
+                && (&c.namespace, &c.pod, &c.name) == (&gone.namespace, &gone.pod, &gone.name)
+        });
+        if !lives_on {
+            registry.retire(&gone.namespace, &gone.pod, &gone.name, now);
+        }
+    }
+}

@@ -1,0 +1,305 @@
+//! The agent from start to end: attach, let go of privileges, serve and collect, end cleanly.
+
+use std::{
+    future,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::JoinHandle,
+    time::Duration,
+};
+
+use aya::sys::{Stats, enable_stats};
+use aya_log::EbpfLogger;
+use rustix::thread::CapabilitySet;
+use tokio::{
+    runtime::Builder,
+    signal::unix::{Signal, SignalKind, signal},
+    sync::{Notify, watch},
+    task::JoinHandle as Task,
+    time::{MissedTickBehavior, interval, sleep},
+};
+use tracing::{info, warn};
+use tracing_log::LogTracer;
+
+use super::Agent;
+use crate::{
+    config::{self, Config, ConfigError, LogLevel},
+    http::{self, BindError, Limits},
+    identity::resolver,
+    privileges,
+    render::live::{Theme, run_live},
+    session::{Plan, Session, StartError, chain},
+};
+
+/// What an agent keeps of its capabilities: reading maps may need `CAP_BPF` where
+/// `kernel.unprivileged_bpf_disabled` is set.
+const KEEP: CapabilitySet = CapabilitySet::BPF;
+
+/// How often messages of the programs are read, where they are asked for.
+const MESSAGES_EVERY: Duration = Duration::from_millis(200);
+
+/// How often the live table changes.
+const LIVE_EVERY: Duration = Duration::from_secs(1);
+
+/// What the command line has a say in.
+pub struct Hooks {
+    /// Loads the configuration anew, for SIGHUP.
+    pub reload: Box<dyn Fn() -> Result<Config, ConfigError>>,
+    /// Changes the level of the log.
+    pub set_log_level: Box<dyn Fn(LogLevel)>,
+    /// Shows the live table in this look.
+    pub live: Option<Theme>,
+    /// Ends by itself after this time.
+    pub duration: Option<Duration>,
+}
+
+/// The agent could not start or had to stop.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The address is not to be had.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// The probes did not start.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// The system refused something that it always grants.
+    #[error("cannot {what}")]
+    System {
+        /// What was refused.
+        what: &'static str,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+/// Runs an agent until a signal, the end of its time, or until the live table is left.
+///
+/// # Errors
+///
+/// If the address cannot be had or the probes do not start.
+pub fn run(config: Config, hooks: Hooks) -> Result<(), RunError> {
+    let system = |what| move |source| RunError::System { what, source };
+    // One thread for all that waits; what computes for long goes to threads that start later, without privileges.
+    let runtime = Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(system("start the runtime"))?;
+    let listener = runtime.block_on(http::bind(config.listen))?;
+    let statistics = config.program_stats.then(|| enable_stats(Stats::RunTime));
+    if let Some(Err(error)) = &statistics {
+        warn!(%error, "the kernel does not count what programs cost; this needs CAP_SYS_ADMIN");
+    }
+    let mut session = Session::start(&Plan::from(&config))?;
+    if let Err(error) = privileges::drop_after_attach(KEEP) {
+        warn!(error = chain(&error), "privileges are kept");
+    }
+    session.follow().map_err(system("start a thread"))?;
+    runtime.block_on(serve(session, listener, config, hooks))
+}
+
+/// Everything after the start.
+async fn serve(
+    session: Session,
+    listener: tokio::net::TcpListener,
+    config: Config,
+    hooks: Hooks,
+) -> Result<(), RunError> {
+    let signals = |kind| {
+        signal(kind).map_err(|source| RunError::System {
+            what: "wait for signals",
+            source,
+        })
+    };
+    let mut terminate = signals(SignalKind::terminate())?;
+    let mut interrupt = signals(SignalKind::interrupt())?;
+    let mut hang_up = signals(SignalKind::hangup())?;
+    let agent = Arc::new(Agent::new(session, &config));
+    let messages = config.debug.then(|| read_messages(&agent));
+    let (stop, stopped) = watch::channel(());
+    let server = tokio::spawn(http::serve(
+        listener,
+        agent.clone(),
+        Limits::default(),
+        ended(stopped.clone()),
+    ));
+    let mut names = Names::start(&agent, &config);
+    let left = Arc::new(Notify::new());
+    let table = hooks
+        .live
+        .map(|theme| Table::start(agent.clone(), theme, left.clone()))
+        .transpose()?;
+    info!(listen = %config.listen, node = config.node, "ready");
+
+    let mut config = config;
+    let mut ticks = interval(config.collect_interval);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let end = async {
+        match hooks.duration {
+            Some(duration) => sleep(duration).await,
+            None => future::pending().await,
+        }
+    };
+    tokio::pin!(end);
+    loop {
+        tokio::select! {
+            _ = ticks.tick() => collect(&agent, |agent| { agent.collect(Duration::ZERO); }).await,
+            () = received(&mut hang_up) => {
+                if let Some(next) = reload(&config, &hooks) {
+                    agent.reconfigure(&next);
+                    names = names.restart(&agent, &next).await;
+                    ticks = interval(next.collect_interval);
+                    config = next;
+                }
+            }
+            () = received(&mut terminate) => break info!("SIGTERM: ending"),
+            () = received(&mut interrupt) => break info!("SIGINT: ending"),
+            () = left.notified() => break,
+            () = &mut end => break info!("the time is up: ending"),
+        }
+    }
+    drop(stop);
+    if let Some(table) = table {
+        table.end();
+    }
+    collect(&agent, |agent| agent.collect_last()).await;
+    names.end().await;
+    if let Some(messages) = messages {
+        messages.abort();
+    }
+    if let Err(error) = server.await {
+        warn!(%error, "the HTTP server did not end well");
+    }
+    Ok(())
+}
+
+/// Runs a collection where it may take its time.
+async fn collect(agent: &Arc<Agent>, what: impl FnOnce(&Agent) + Send + 'static) {
+    let agent = agent.clone();
+    if let Err(error) = tokio::task::spawn_blocking(move || what(&agent)).await {
+        warn!(%error, "a collection failed");
+    }
+}
+
+/// Completes when the sender is gone.
+async fn ended(mut stopped: watch::Receiver<()>) {
+    // The value never changes: an answer is the end.
+    _ = stopped.changed().await;
+}
+
+async fn received(signal: &mut Signal) {
+    if signal.recv().await.is_none() {
+        future::pending::<()>().await;
+    }
+}
+
+/// Loads the configuration anew; what is wrong with it is logged, and the old one stays.
+fn reload(in_force: &Config, hooks: &Hooks) -> Option<Config> {
+    let loaded = match (hooks.reload)() {
+        Ok(loaded) => loaded,
+        Err(error) => {
+            warn!(
+                error = chain(&error),
+                "SIGHUP: the configuration is wrong, the old one stays in force"
+            );
+            return None;
+        }
+    };
+    let (next, changes) = config::reload(in_force, &loaded);
+    info!(applied = ?changes.applied, "SIGHUP: configuration loaded");
+    if !changes.restart.is_empty() {
+        warn!(keys = ?changes.restart, "SIGHUP: these keys need a restart");
+    }
+    (hooks.set_log_level)(next.log.level);
+    Some(next)
+}
+
+/// The task that asks runtimes for names.
+struct Names {
+    stop: watch::Sender<()>,
+    task: Task<()>,
+}
+
+impl Names {
+    fn start(agent: &Arc<Agent>, config: &Config) -> Self {
+        let (stop, stopped) = watch::channel(());
+        let identities = agent.session().identities().clone();
+        let task = tokio::spawn(resolver::run(
+            identities,
+            (&config.runtimes).into(),
+            ended(stopped),
+        ));
+        Self { stop, task }
+    }
+
+    async fn restart(self, agent: &Arc<Agent>, config: &Config) -> Self {
+        self.end().await;
+        Self::start(agent, config)
+    }
+
+    async fn end(self) {
+        drop(self.stop);
+        if let Err(error) = self.task.await {
+            warn!(%error, "the task that asks for names did not end well");
+        }
+    }
+}
+
+/// The live table, on a thread of its own because it waits for keys.
+struct Table {
+    stop: Arc<AtomicBool>,
+    thread: JoinHandle<()>,
+}
+
+impl Table {
+    fn start(agent: Arc<Agent>, theme: Theme, left: Arc<Notify>) -> Result<Self, RunError> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = stop.clone();
+        let thread = std::thread::Builder::new()
+            .name("live".into())
+            .spawn(move || {
+                let next = || agent.live_view();
+                if let Err(error) =
+                    run_live(next, LIVE_EVERY, || stopped.load(Ordering::Relaxed), &theme)
+                {
+                    warn!(%error, "the live table ended");
+                }
+                left.notify_one();
+            })
+            .map_err(|source| RunError::System {
+                what: "start a thread",
+                source,
+            })?;
+        Ok(Self { stop, thread })
+    }
+
+    fn end(self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if self.thread.join().is_err() {
+            warn!("the live table has panicked");
+        }
+    }
+}
+
+/// Passes messages of the programs on to the log.
+fn read_messages(agent: &Arc<Agent>) -> Task<()> {
+    let mut loggers: Vec<_> = agent
+        .session()
+        .attached()
+        .iter_mut()
+        .filter_map(|probe| {
+            EbpfLogger::init_with_logger(probe.ebpf_mut(), LogTracer::new())
+                .inspect_err(|error| warn!(probe = probe.name, %error, "messages cannot be read"))
+                .ok()
+        })
+        .collect();
+    tokio::spawn(async move {
+        let mut ticks = interval(MESSAGES_EVERY);
+        loop {
+            ticks.tick().await;
+            loggers.iter_mut().for_each(EbpfLogger::flush);
+        }
+    })
+}

@@ -1,0 +1,71 @@
+//! Arguments of the commands.
+
+mod agent;
+mod tools;
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::{Args, ValueEnum};
+
+pub(crate) use self::agent::environment;
+pub use self::{
+    agent::AgentArgs,
+    tools::{By, CommonArgs, OffcpuArgs, OutputFormat, RunqlatArgs, SyscallsArgs},
+};
+
+/// `nodeprobe metrics`
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "Examples:\n  \
+    nodeprobe metrics --address 127.0.0.1:9435         of a running agent\n  \
+    nodeprobe metrics --duration 5s -o json            measure here for five seconds")]
+pub struct MetricsArgs {
+    /// Format to print
+    #[arg(short, long, value_enum, default_value_t = MetricsFormat::Openmetrics)]
+    pub output: MetricsFormat,
+
+    /// Agent to ask [default: none; attach the probes, measure for a while and print]
+    #[arg(short, long, value_name = "ADDR:PORT")]
+    pub address: Option<String>,
+
+    /// How long to measure without an agent [default: 10s]
+    #[arg(short, long, value_name = "TIME", value_parser = humantime::parse_duration, conflicts_with = "address")]
+    pub duration: Option<Duration>,
+}
+
+/// Formats of `nodeprobe metrics`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum MetricsFormat {
+    /// OpenMetrics text 1.0
+    Openmetrics,
+    /// Prometheus text 0.0.4
+    Prometheus,
+    /// One JSON object
+    Json,
+}
+
+/// `nodeprobe doctor`
+#[derive(Args, Clone, Debug)]
+#[command(
+    after_help = "Ends with 0 when all enabled probes can work, with 3 when one cannot.\n\n\
+    Examples:\n  \
+    nodeprobe doctor\n  \
+    nodeprobe doctor -o json | jq '.checks[] | select(.state != \"ok\")'"
+)]
+pub struct DoctorArgs {
+    /// Format to print
+    #[arg(short, long, value_enum, default_value_t = DoctorFormat::Table)]
+    pub output: DoctorFormat,
+
+    /// Configuration whose probes and runtimes are looked at
+    #[arg(long, value_name = "FILE", env = "NODEPROBE_CONFIG")]
+    pub config: Option<PathBuf>,
+}
+
+/// Formats of `nodeprobe doctor`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum DoctorFormat {
+    /// For people
+    Table,
+    /// One JSON object
+    Json,
+}

@@ -1,0 +1,92 @@
+//! `nodeprobe metrics`: the metrics once, of a running agent or measured here.
+
+use std::{net::ToSocketAddrs as _, time::Duration};
+
+use http_body_util::{BodyExt as _, Empty};
+use hyper::{Request, StatusCode, body::Bytes, client::conn::http1, header};
+use hyper_util::rt::TokioIo;
+use tokio::{net::TcpStream, runtime::Builder, time::timeout};
+
+use super::{
+    CliError, Kind,
+    args::{MetricsArgs, MetricsFormat},
+    output,
+};
+use crate::{
+    agent::Agent,
+    config::Config,
+    http::Backend as _,
+    metrics::Format,
+    privileges::{self, Task},
+    session::{Plan, Session},
+};
+
+/// How long to measure where nothing else is asked for.
+const MEASURE: Duration = Duration::from_secs(10);
+
+/// How long an agent may take to answer.
+const ANSWER_WITHIN: Duration = Duration::from_secs(15);
+
+/// Runs the command.
+///
+/// # Errors
+///
+/// If the agent does not answer, or the probes cannot be attached.
+pub fn run(args: &MetricsArgs) -> Result<Kind, CliError> {
+    let format = match args.output {
+        MetricsFormat::Openmetrics => Format::OpenMetrics,
+        MetricsFormat::Prometheus => Format::Text,
+        MetricsFormat::Json => Format::Json,
+    };
+    let text = match &args.address {
+        Some(address) => ask(address, format)?,
+        None => measure(args.duration.unwrap_or(MEASURE), format)?,
+    };
+    output::print(&String::from_utf8_lossy(&text))?;
+    Ok(Kind::Fine)
+}
+
+/// Attaches all probes for a while.
+fn measure(duration: Duration, format: Format) -> Result<Bytes, CliError> {
+    privileges::check(&[Task::Probes])?;
+    let config = Config { node: crate::config::host_name(), ..Config::default() };
+    let mut session = Session::start(&Plan::from(&config))?;
+    session.follow()?;
+    let agent = Agent::new(session, &config);
+    std::thread::sleep(duration);
+    agent.collect_last();
+    agent.render(format).map_err(CliError::failure)
+}
+
+/// Scrapes a running agent.
+fn ask(address: &str, format: Format) -> Result<Bytes, CliError> {
+    let unreachable = |error: Box<dyn std::error::Error + Send + Sync>| {
+        CliError::failure(error).with_remedy(format!("is an agent listening on {address}? start one with `nodeprobe agent`"))
+    };
+    let socket = address
+        .to_socket_addrs()
+        .map_err(|error| CliError::usage(error).with_remedy("an address is HOST:PORT, such as 127.0.0.1:9435"))?
+        .next()
+        .ok_or_else(|| CliError::usage(format!("{address} has no address")))?;
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    let scrape = async {
+        let stream = TcpStream::connect(socket).await?;
+        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+        tokio::spawn(connection);
+        let request = Request::get("/metrics")
+            .header(header::HOST, address)
+            .header(header::ACCEPT, format.content_type())
+            .body(Empty::<Bytes>::new())?;
+        let answer = sender.send_request(request).await?;
+        let status = answer.status();
+        let body = answer.into_body().collect().await?.to_bytes();
+        if status != StatusCode::OK {
+            return Err(format!("the agent answered {status}: {}", String::from_utf8_lossy(&body)).into());
+        }
+        Ok(body)
+    };
+    runtime
+        .block_on(async { timeout(ANSWER_WITHIN, scrape).await })
+        .map_err(|_| unreachable("the agent does not answer".into()))?
+        .map_err(unreachable)
+}

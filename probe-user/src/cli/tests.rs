@@ -1,0 +1,84 @@
+use std::time::Duration;
+
+use clap::CommandFactory as _;
+
+use super::{
+    args::{By, OutputFormat},
+    *,
+};
+
+fn parse(line: &str) -> Result<Cli, clap::Error> {
+    Cli::try_parse_from(line.split(' '))
+}
+
+#[test]
+fn the_command_line_is_consistent_and_every_command_has_examples() {
+    Cli::command().debug_assert();
+    for command in Cli::command().get_subcommands() {
+        let help = command
+            .get_after_help()
+            .map(ToString::to_string)
+            .unwrap_or_default();
+        assert!(help.contains("Examples:"), "{}", command.get_name());
+    }
+}
+
+#[test]
+fn tools_take_the_common_flags() {
+    let cli =
+        parse("nodeprobe syscalls -d 1m30s -o ndjson -c web --by container,syscall -n 5").unwrap();
+    let Command::Syscalls(args) = cli.command else {
+        panic!("{cli:?}")
+    };
+    assert_eq!(args.common.duration, Some(Duration::from_secs(90)));
+    assert_eq!(args.common.output, OutputFormat::Ndjson);
+    assert_eq!(args.common.top, Some(5));
+    assert!(args.by_syscall());
+    assert_eq!(args.owner(), Ok(Some(By::Container)));
+}
+
+#[test]
+fn rows_have_one_owner_at_most() {
+    let owner = |by: &str| match parse(&format!("nodeprobe syscalls --by {by}"))
+        .unwrap()
+        .command
+    {
+        Command::Syscalls(args) => args.owner(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(owner("syscall"), Ok(None));
+    assert_eq!(owner("process,syscall"), Ok(Some(By::Process)));
+    assert!(owner("process,container").is_err());
+    assert!(owner("syscall,syscall,syscall").is_err());
+}
+
+#[test]
+fn nonsense_is_refused() {
+    for line in [
+        "nodeprobe",
+        "nodeprobe nothing",
+        "nodeprobe runqlat --by syscall",
+        "nodeprobe offcpu --pid 0",
+        "nodeprobe offcpu --top 0",
+        "nodeprobe syscalls --duration 10",
+        "nodeprobe syscalls --duration 0s",
+        "nodeprobe syscalls --by host",
+        "nodeprobe agent --set limits.series",
+        "nodeprobe metrics -o xml",
+        "nodeprobe metrics --duration 1s --address x:1",
+    ] {
+        assert_eq!(parse(line).unwrap_err().exit_code(), 2, "{line}");
+    }
+}
+
+#[test]
+fn flags_of_the_agent_become_keys_of_the_configuration() {
+    let cli = parse("nodeprobe agent --listen [::1]:0 --debug --set limits.series=7").unwrap();
+    let Command::Agent(args) = cli.command else {
+        panic!("{cli:?}")
+    };
+    let arguments = args.sources().arguments;
+    assert!(arguments.contains(&("listen".into(), "[::1]:0".into())));
+    assert!(arguments.contains(&("debug".into(), "true".into())));
+    assert!(arguments.contains(&("limits.series".into(), "7".into())));
+}

@@ -1,0 +1,69 @@
+//! A plan from the agent's configuration.
+
+use std::collections::HashMap;
+
+use super::{Enabled, Plan};
+use crate::{
+    config::{self, Config},
+    identity::{Limits, resolver},
+    kernel::Roots,
+    model::OwnerKind,
+    probes::Latency,
+};
+
+impl From<&Config> for Plan {
+    fn from(config: &Config) -> Self {
+        let probes = &config.probes;
+        Self {
+            roots: Roots::default(),
+            probes: HashMap::from([
+                ("lifecycle", probes.lifecycle.into()),
+                ("syscalls", probes.syscalls.enabled.into()),
+                ("scheduler", probes.scheduler.into()),
+            ]),
+            owners: OwnerKind::Cgroup,
+            latency: match probes.syscalls.latency {
+                config::Latency::Off => Latency::Off,
+                config::Latency::Sampled => Latency::Sampled(probes.syscalls.sample),
+                config::Latency::Exact => Latency::Exact,
+            },
+            kernel_memory: config.limits.kernel_memory,
+            max_owners: config.limits.owners,
+            limits: Limits {
+                deadline: config.limits.naming_deadline,
+                retention: config.limits.retain,
+                ..Limits::default()
+            },
+            debug: config.debug,
+        }
+    }
+}
+
+impl From<config::Enabled> for Enabled {
+    fn from(enabled: config::Enabled) -> Self {
+        match enabled {
+            config::Enabled::Auto => Self::Auto,
+            config::Enabled::Always => Self::Always,
+            config::Enabled::Never => Self::Never,
+        }
+    }
+}
+
+impl From<&config::Runtimes> for resolver::Config {
+    fn from(runtimes: &config::Runtimes) -> Self {
+        Self {
+            docker: runtimes.docker.clone(),
+            podman: runtimes.podman.clone(),
+            podman_storage: runtimes.podman_storage.clone(),
+            containerd: runtimes.containerd.clone(),
+            // containerd serves CRI on its own socket.
+            cri: runtimes
+                .containerd
+                .iter()
+                .chain(&runtimes.crio)
+                .cloned()
+                .collect(),
+            ..Self::default()
+        }
+    }
+}
