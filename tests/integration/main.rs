@@ -1,1 +1,17 @@
-//! Integration tests.
+//! Integration tests: nodeprobe on the running kernel, against workloads of known size.
+//!
+//! They need root. `NODEPROBE_BIN` names the binary under test, `NODEPROBE_REQUIRE` the rigs that
+//! must not be skipped.
+
+mod agent;
+mod bad_input;
+mod burst;
+mod edges;
+mod hierarchies;
+mod latency;
+mod measure;
+mod peers;
+mod plain;
+mod rigs;
+mod runtimes;
+mod scheduler;

@@ -1,3 +1,27 @@
-//! Rigs for the integration tests.
+//! Rigs for the integration tests: workloads of known size, real container runtimes, cgroups, and
+//! nodeprobe itself.
+//!
+//! Every rig is a guard: dropping it ends the processes, unmounts, and removes the cgroups that it
+//! made, also when a test fails. A rig that this machine cannot have answers with [`Unavailable`],
+//! see [`skip`].
 
+pub mod attached;
+pub mod cgroup;
+pub mod guard;
+pub mod http;
+pub mod image;
+pub mod isolate;
+pub mod lock;
+pub mod nodeprobe;
+pub mod peers;
 pub mod prometheus;
+pub mod report;
+pub mod runtime;
+pub mod scrape;
+pub mod skip;
+pub mod task;
+pub mod truth;
+pub mod wait;
+pub mod workload;
+
+pub use skip::Unavailable;

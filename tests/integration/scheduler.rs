@@ -1,0 +1,200 @@
+//! Scheduling, compared with what the kernel says about the same threads.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use tests::{
+    cgroup::Cgroup,
+    guard::run,
+    lock::alone,
+    nodeprobe::Tool,
+    report::Row,
+    skip::unless_available,
+    truth::{self, Scheduling},
+    workload::Workload,
+};
+
+const RUNQLAT: &str = "runqlat --duration 300s --by container";
+const OFFCPU: &str = "offcpu --duration 300s --by container";
+
+/// The row of a cgroup, which must be the only one.
+fn row(report: &tests::report::Report, cgroup: &Cgroup) -> Row {
+    let path = cgroup.path();
+    let rows: Vec<_> = report.of(&path).collect();
+    assert_eq!(rows.len(), 1, "one row of {path}");
+    rows[0].clone()
+}
+
+/// Measures one workload in a cgroup of its own, by nodeprobe and by the kernel.
+fn both(tool: &str, args: &str) -> Result<Option<(Row, Scheduling)>> {
+    let Some(cgroup) = unless_available("cgroup", Cgroup::new("sched")) else {
+        return Ok(None);
+    };
+    let running = Workload::new()?.ready(&cgroup, args)?;
+    let before = truth::scheduling(running.task.pid())?;
+    let tool = Tool::attach(tool)?;
+    running.work()?;
+    let truth = truth::scheduling(running.task.pid())? - before;
+    let report = tool.finish()?;
+    assert_eq!(report.lost_total(), 0, "{:?}", report.lost);
+    Ok(Some((row(&report, &cgroup), truth)))
+}
+
+fn within(share: f64, measured: f64, truth: f64, what: &str) {
+    assert!(
+        (measured - truth).abs() <= share * truth,
+        "{what}: measured {measured}, truth {truth}"
+    );
+}
+
+#[test]
+fn context_switches_agree_with_proc_status() -> Result<()> {
+    let _alone = alone();
+    let Some((row, truth)) = both(RUNQLAT, "pingpong --rounds 20000")? else {
+        return Ok(());
+    };
+    assert!(truth.voluntary + truth.involuntary >= 40_000, "{truth:?}");
+    within(
+        0.01,
+        row.voluntary_switches as f64,
+        truth.voluntary as f64,
+        "voluntary switches",
+    );
+    let all = |voluntary: u64, involuntary: u64| (voluntary + involuntary) as f64;
+    let measured = all(row.voluntary_switches, row.involuntary_switches);
+    within(
+        0.01,
+        measured,
+        all(truth.voluntary, truth.involuntary),
+        "switches",
+    );
+    within(
+        0.01,
+        row.runqueue.count as f64,
+        truth.slices as f64,
+        "waits",
+    );
+    Ok(())
+}
+
+#[test]
+fn time_on_the_cpu_and_in_the_queue_agrees_with_schedstat() -> Result<()> {
+    let _alone = alone();
+    let Some(cgroup) = unless_available("cgroup", Cgroup::new("contend")) else {
+        return Ok(());
+    };
+    let workload = Workload::new()?;
+    let cpu = last_cpu()?;
+    // The hog makes the other one wait for milliseconds at a time.
+    let hog = Cgroup::new("hog")?;
+    let hog = workload.start(&hog, &format!("spin --seconds 300 --cpu {cpu}"))?;
+    let running = workload.ready(&cgroup, &format!("victim --seconds 6 --cpu {cpu}"))?;
+    let before = truth::scheduling(running.task.pid())?;
+    let usage = truth::cgroup_cpu_time(cgroup.folder())?;
+    let tool = Tool::attach(RUNQLAT)?;
+    running.work()?;
+    let truth = truth::scheduling(running.task.pid())? - before;
+    let usage = truth::cgroup_cpu_time(cgroup.folder())?.saturating_sub(usage);
+    let report = tool.finish()?;
+    drop(hog);
+    let row = row(&report, &cgroup);
+    assert!(
+        truth.waiting > Duration::from_secs(1),
+        "the hog took its share: {truth:?}"
+    );
+    within(
+        0.01,
+        row.oncpu_seconds,
+        truth.oncpu.as_secs_f64(),
+        "seconds on the CPU",
+    );
+    within(
+        0.02,
+        row.oncpu_seconds,
+        usage.as_secs_f64(),
+        "seconds on the CPU by cpu.stat",
+    );
+    within(
+        0.01,
+        row.runqueue.sum_seconds,
+        truth.waiting.as_secs_f64(),
+        "seconds in the queue",
+    );
+    Ok(())
+}
+
+#[test]
+fn a_hog_is_the_top_preemptor_of_its_victim() -> Result<()> {
+    let _alone = alone();
+    let Some(cgroup) = unless_available("cgroup", Cgroup::new("victim")) else {
+        return Ok(());
+    };
+    let workload = Workload::new()?;
+    let cpu = last_cpu()?;
+    let hogs = Cgroup::new("hog")?;
+    let hog = workload.start(&hogs, &format!("spin --seconds 300 --cpu {cpu}"))?;
+    let running = workload.ready(&cgroup, &format!("victim --seconds 5 --cpu {cpu}"))?;
+    let report = crate::measure::measure(OFFCPU, &[&running])?;
+    drop(hog);
+    let row = row(&report, &cgroup);
+    let top = row
+        .preempted_by
+        .first()
+        .expect("somebody preempted the victim");
+    assert!(top.container.is_at(&hogs.path()), "{:?}", row.preempted_by);
+    assert!(
+        top.count * 2 > row.involuntary_switches,
+        "the hog alone is most of it: {row:?}"
+    );
+    let sum: u64 = row.preempted_by.iter().map(|by| by.count).sum();
+    assert!(sum <= row.involuntary_switches, "{row:?}");
+    Ok(())
+}
+
+#[test]
+fn a_sleeper_is_off_the_cpu_for_as_long_as_it_sleeps() -> Result<()> {
+    let _alone = alone();
+    let Some((row, truth)) = both(OFFCPU, "sleep --calls 50 --ms 20")? else {
+        return Ok(());
+    };
+    assert!(truth.voluntary >= 50);
+    let sleeps = &row.offcpu_voluntary;
+    // Those of the hand-shake before and after the work are open at one end.
+    assert!((50..=55).contains(&sleeps.count), "{sleeps:?}");
+    assert!(
+        sleeps.between(2f64.powi(-6), 2f64.powi(-2)) >= 50,
+        "{sleeps:?}"
+    );
+    assert!((1.0..3.0).contains(&sleeps.sum_seconds), "{sleeps:?}");
+    Ok(())
+}
+
+#[test]
+fn a_task_that_runs_all_the_time_has_its_time_counted_before_it_switches() -> Result<()> {
+    let _alone = alone();
+    let Some(cgroup) = unless_available("cgroup", Cgroup::new("spin")) else {
+        return Ok(());
+    };
+    let running = Workload::new()?.ready(
+        &cgroup,
+        &format!("spin --seconds 300 --cpu {}", last_cpu()?),
+    )?;
+    let tool = Tool::attach(RUNQLAT)?;
+    let usage = truth::cgroup_cpu_time(cgroup.folder())?;
+    running.task.go()?;
+    let spun = tests::wait::poll(tests::wait::LONG, "two seconds of CPU time", || {
+        let spun = truth::cgroup_cpu_time(cgroup.folder())
+            .ok()?
+            .saturating_sub(usage);
+        (spun > Duration::from_secs(2)).then_some(spun)
+    })?;
+    let report = tool.finish()?;
+    drop(running);
+    assert!(row(&report, &cgroup).oncpu_seconds > 0.95 * spun.as_secs_f64());
+    Ok(())
+}
+
+/// The last CPU, which has less to do than the first one.
+fn last_cpu() -> Result<usize> {
+    Ok(run(&mut std::process::Command::new("nproc"))?.parse::<usize>()? - 1)
+}

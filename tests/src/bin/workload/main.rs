@@ -1,0 +1,88 @@
+//! A program that does a known amount of known things, to compare measurements with.
+//!
+//! It uses nothing but `std` and is linked statically, so that it runs in an empty container. Its
+//! thread name tells how far it is: `np-ready` waits for the first SIGUSR1, `np-work` works,
+//! `np-done` holds until the second one. That can be read from the host for every runtime. Each
+//! command ends by printing what it did as one JSON object.
+
+mod blocking;
+mod calls;
+mod compat;
+mod cpu;
+mod ending;
+mod options;
+mod restart;
+mod stage;
+mod sys;
+
+use std::process::ExitCode;
+
+use options::Options;
+
+/// What a command did, as a JSON object; or what went wrong.
+type Done = Result<String, Box<dyn std::error::Error>>;
+
+type Command = fn(&Options) -> Done;
+
+/// Every command: its name, its options, and what it does.
+const COMMANDS: &[(&str, &str, Command)] = &[
+    (
+        "syscalls",
+        "--calls N [--errors M] [--other K] [--threads T]",
+        calls::syscalls,
+    ),
+    ("steady", "--per-second N --seconds S", calls::steady),
+    ("sleep", "[--calls N] [--ms MS]", calls::sleep),
+    ("pingpong", "--rounds N [--cpu C]", cpu::pingpong),
+    ("spin", "--seconds S [--cpu C]", cpu::spin),
+    (
+        "victim",
+        "--seconds S [--cpu C] [--burst-ms MS] [--pause-ms MS]",
+        cpu::victim,
+    ),
+    ("blocked", "", blocking::blocked),
+    (
+        "move-cgroup",
+        "--procs FILE [--calls N]",
+        blocking::move_cgroup,
+    ),
+    (
+        "exit-in-call",
+        "[--rounds N] [--threads T]",
+        ending::exit_in_call,
+    ),
+    ("restart", "[--rounds N]", restart::restart),
+    ("compat", "--calls N", compat::compat),
+    ("pause", "", |_| Ok(stage::wait_for_end())),
+];
+
+fn main() -> ExitCode {
+    let mut args = std::env::args().skip(1);
+    let name = args.next().unwrap_or_default();
+    let Some((_, _, command)) = COMMANDS.iter().find(|(known, _, _)| *known == name) else {
+        usage();
+        return ExitCode::from(2);
+    };
+    match Options::parse(args).and_then(|options| run(*command, &options)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("workload {name}: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command, options: &Options) -> Result<(), Box<dyn std::error::Error>> {
+    stage::prepare(options)?;
+    let done = command(options)?;
+    println!("{done}");
+    stage::finish(options)
+}
+
+fn usage() {
+    eprintln!("usage: workload COMMAND [OPTIONS] [--go] [--hold] [--hold-ms MS]");
+    for (name, options, _) in COMMANDS {
+        eprintln!("  {name} {options}");
+    }
+    eprintln!("--go waits for SIGUSR1 before the work, --hold for another one after it");
+}

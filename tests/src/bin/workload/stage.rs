@@ -1,0 +1,43 @@
+//! The hand-shake with the test: where the program stands, and what it waits for.
+
+use std::{error::Error, time::Duration};
+
+use crate::{options::Options, sys};
+
+/// Announces itself and waits for SIGUSR1 where `--go` was given.
+///
+/// The signal is blocked before the name changes, so that whoever sees the name can send it.
+/// Threads that a command starts later inherit the mask; a command that needs threads before the
+/// work starts them in [`ready_and_wait`].
+pub(crate) fn prepare(options: &Options) -> Result<(), Box<dyn Error>> {
+    sys::block(&[sys::SIGUSR1, sys::SIGTERM])?;
+    if options.has("--go") {
+        ready_and_wait()?;
+    }
+    Ok(sys::set_name(c"np-work")?)
+}
+
+/// Announces that the work can begin and waits for SIGUSR1.
+pub(crate) fn ready_and_wait() -> Result<(), Box<dyn Error>> {
+    sys::set_name(c"np-ready")?;
+    Ok(sys::wait_for(sys::SIGUSR1, None)?)
+}
+
+/// Announces the end of the work and holds as long as it was asked to.
+pub(crate) fn finish(options: &Options) -> Result<(), Box<dyn Error>> {
+    sys::set_name(c"np-done")?;
+    if options.has("--hold") {
+        sys::wait_for(sys::SIGUSR1, None)?;
+    }
+    if let Some(ms) = options.get("--hold-ms")? {
+        sys::wait_for(sys::SIGUSR1, Some(Duration::from_millis(ms)))?;
+    }
+    Ok(())
+}
+
+/// Does nothing until SIGTERM: the process that keeps a pod's sandbox alive.
+pub(crate) fn wait_for_end() -> String {
+    // An error can only be an interruption, and then there is nothing better to do than to end.
+    let ended = sys::wait_for(sys::SIGTERM, None).is_ok();
+    format!(r#"{{"ended":{ended}}}"#)
+}

@@ -1,0 +1,197 @@
+//! The system calls that the workload makes, without a wrapper that could turn one into another.
+
+use std::{
+    ffi::{CStr, c_int, c_long},
+    io,
+    os::fd::{AsRawFd, BorrowedFd},
+    time::Duration,
+};
+
+#[cfg(target_arch = "x86_64")]
+#[path = "sys_x86_64.rs"]
+pub(crate) mod nr;
+#[cfg(target_arch = "aarch64")]
+#[path = "sys_aarch64.rs"]
+pub(crate) mod nr;
+
+pub(crate) const SIGKILL: c_int = 9;
+pub(crate) const SIGUSR1: c_int = 10;
+pub(crate) const SIGUSR2: c_int = 12;
+pub(crate) const SIGTERM: c_int = 15;
+pub(crate) const SIGCONT: c_int = 18;
+pub(crate) const SIGSTOP: c_int = 19;
+
+pub(crate) const EAGAIN: i32 = 11;
+pub(crate) const EINTR: i32 = 4;
+
+const SIG_BLOCK: usize = 0;
+const PR_SET_NAME: usize = 15;
+/// `waitpid` also reports stopped children.
+pub(crate) const WUNTRACED: c_int = 2;
+
+unsafe extern "C" {
+    fn syscall(number: c_long, ...) -> c_long;
+    fn fork() -> c_int;
+    fn waitpid(pid: c_int, status: *mut c_int, options: c_int) -> c_int;
+    fn signal(signum: c_int, handler: usize) -> usize;
+}
+
+/// Makes one system call.
+///
+/// # Safety
+///
+/// Arguments that are addresses must be valid for what the call does with them.
+unsafe fn raw(number: c_long, args: [usize; 4]) -> io::Result<usize> {
+    // SAFETY: the caller vouches for the arguments; further registers are ignored by these calls.
+    let result = unsafe { syscall(number, args[0], args[1], args[2], args[3]) };
+    usize::try_from(result).map_err(|_| io::Error::last_os_error())
+}
+
+/// `getpriority(which, who)`: a rare call that fails at will, with EINVAL for an unknown `which`
+/// and with ESRCH for an unknown `who`.
+pub(crate) fn getpriority(which: usize, who: usize) -> io::Result<usize> {
+    // SAFETY: the arguments are plain numbers.
+    unsafe { raw(nr::GETPRIORITY, [which, who, 0, 0]) }
+}
+
+/// `sched_get_priority_max(policy)`: another rare call.
+pub(crate) fn sched_get_priority_max(policy: usize) -> io::Result<usize> {
+    // SAFETY: the argument is a plain number.
+    unsafe { raw(nr::SCHED_GET_PRIORITY_MAX, [policy, 0, 0, 0]) }
+}
+
+/// One `nanosleep`; the library's function would call `clock_nanosleep`.
+pub(crate) fn nanosleep(time: Duration) -> io::Result<usize> {
+    let spec = timespec(time);
+    // SAFETY: `spec` has the layout of a timespec and outlives the call; a null remainder is
+    // allowed.
+    unsafe { raw(nr::NANOSLEEP, [spec.as_ptr().addr(), 0, 0, 0]) }
+}
+
+/// One `readv` of one byte: a blocking call that nothing else in this program makes.
+pub(crate) fn readv(from: BorrowedFd<'_>) -> io::Result<usize> {
+    let mut byte = 0u8;
+    let iov = [(&raw mut byte).expose_provenance(), 1];
+    let fd = usize::try_from(from.as_raw_fd()).map_err(io::Error::other)?;
+    // SAFETY: `iov` has the layout of one iovec over `byte`; both outlive the call.
+    unsafe { raw(nr::READV, [fd, iov.as_ptr().expose_provenance(), 1, 0]) }
+}
+
+/// Names the calling thread; at most 15 bytes.
+pub(crate) fn set_name(name: &CStr) -> io::Result<()> {
+    // SAFETY: the name is a zero-terminated string.
+    unsafe {
+        raw(
+            nr::PRCTL,
+            [PR_SET_NAME, name.as_ptr().expose_provenance(), 0, 0],
+        )
+    }
+    .map(drop)
+}
+
+/// Binds the calling thread to one CPU.
+pub(crate) fn pin(cpu: usize) -> io::Result<()> {
+    let mut mask = [0usize; 16];
+    let bits = usize::BITS as usize;
+    *mask
+        .get_mut(cpu / bits)
+        .ok_or(io::ErrorKind::InvalidInput)? = 1 << (cpu % bits);
+    // SAFETY: the mask is as long as stated and outlives the call.
+    unsafe {
+        raw(
+            nr::SCHED_SETAFFINITY,
+            [0, size_of_val(&mask), mask.as_ptr().expose_provenance(), 0],
+        )
+    }
+    .map(drop)
+}
+
+/// Blocks signals for the calling thread and the threads that it starts.
+pub(crate) fn block(signals: &[c_int]) -> io::Result<()> {
+    let set = set_of(signals);
+    // SAFETY: `set` is a kernel signal set of eight bytes; a null old set is allowed.
+    unsafe {
+        raw(
+            nr::RT_SIGPROCMASK,
+            [SIG_BLOCK, (&raw const set).expose_provenance(), 0, 8],
+        )
+    }
+    .map(drop)
+}
+
+/// Waits until a blocked signal arrives, or for some time.
+pub(crate) fn wait_for(signal: c_int, limit: Option<Duration>) -> io::Result<()> {
+    let set = set_of(&[signal]);
+    let spec = limit.map(timespec);
+    let spec = spec
+        .as_ref()
+        .map_or(0, |spec| spec.as_ptr().expose_provenance());
+    loop {
+        // SAFETY: `set` is a kernel signal set of eight bytes, `spec` null or a timespec; a null
+        // siginfo is allowed.
+        let got = unsafe {
+            raw(
+                nr::RT_SIGTIMEDWAIT,
+                [(&raw const set).expose_provenance(), 0, spec, 8],
+            )
+        };
+        match got {
+            Err(error) if error.raw_os_error() == Some(EINTR) => {}
+            Err(error) if error.raw_os_error() == Some(EAGAIN) => return Ok(()),
+            other => return other.map(drop),
+        }
+    }
+}
+
+/// Ends the calling thread and leaves the rest of the process alone.
+pub(crate) fn exit_thread() -> ! {
+    // SAFETY: the call does not return; a thread that ends so leaks its stack, which is what is to
+    // be tested.
+    let _never = unsafe { raw(nr::EXIT, [0; 4]) };
+    unreachable!("exit does not return")
+}
+
+/// Sends a signal to a process.
+pub(crate) fn kill(pid: c_int, signal: c_int) -> io::Result<()> {
+    // SAFETY: the arguments are plain numbers.
+    unsafe { raw(nr::KILL, [pid as usize, signal as usize, 0, 0]) }.map(drop)
+}
+
+/// Runs `body` in a child process and returns its pid. The caller has no other thread.
+pub(crate) fn child(body: impl FnOnce() -> i32) -> io::Result<c_int> {
+    // SAFETY: with a single thread the child finds no lock held, and `exit` below keeps it out of
+    // the caller's code.
+    match unsafe { fork() } {
+        -1 => Err(io::Error::last_os_error()),
+        0 => std::process::exit(body()),
+        pid => Ok(pid),
+    }
+}
+
+/// Waits for a child to change its state and returns the wait status.
+pub(crate) fn wait(pid: c_int, options: c_int) -> io::Result<c_int> {
+    let mut status = 0;
+    // SAFETY: `status` is writable and outlives the call.
+    match unsafe { waitpid(pid, &raw mut status, options) } {
+        -1 => Err(io::Error::last_os_error()),
+        _ => Ok(status),
+    }
+}
+
+/// Installs a handler that does nothing, with SA_RESTART.
+pub(crate) fn handle_and_restart(signum: c_int) {
+    extern "C" fn nothing(_signal: c_int) {}
+    let handler: extern "C" fn(c_int) = nothing;
+    // SAFETY: the handler touches nothing. The library's `signal` sets SA_RESTART.
+    unsafe { signal(signum, handler as usize) };
+}
+
+fn timespec(time: Duration) -> [u64; 2] {
+    [time.as_secs(), u64::from(time.subsec_nanos())]
+}
+
+fn set_of(signals: &[c_int]) -> u64 {
+    signals
+        .iter()
+        .fold(0, |set, signal| set | 1 << (signal - 1))
+}

@@ -1,0 +1,218 @@
+//! `nodeprobe agent` in the background.
+
+use std::{
+    net::{Ipv4Addr, SocketAddr, TcpListener},
+    path::PathBuf,
+    process::{Command, ExitStatus, Stdio},
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use rustix::process::Signal;
+use tempfile::TempDir;
+
+use crate::{
+    guard::{self, Process},
+    http::{self, Response},
+    scrape::Scrape,
+    wait::{LONG, poll},
+};
+
+/// What Prometheus asks for when it wants the plain text form.
+const TEXT: &str = "text/plain;version=0.0.4";
+
+/// A running agent. Dropping it kills it.
+#[derive(Debug)]
+pub struct Agent {
+    address: SocketAddr,
+    process: Process,
+    log: Option<JoinHandle<String>>,
+    folder: TempDir,
+}
+
+impl Agent {
+    /// Starts an agent with this configuration and waits until it is ready.
+    ///
+    /// # Errors
+    ///
+    /// If it does not get ready; with its log.
+    pub fn start(config: &str) -> Result<Self> {
+        Self::start_with(config, super::command())
+    }
+
+    /// As [`Self::start`], by a command that was prepared otherwise.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::start`].
+    pub fn start_with(config: &str, command: Command) -> Result<Self> {
+        let mut agent = Self::spawn(config, command)?;
+        let ready = poll(2 * LONG, "the agent to get ready", || {
+            let ready =
+                http::get(agent.address, "/readyz", "*/*").is_ok_and(|answer| answer.status == 200);
+            (ready || agent.process.has_ended()).then_some(ready)
+        });
+        match ready {
+            Ok(true) => Ok(agent),
+            Ok(false) => bail!("the agent ended:\n{}", agent.log()),
+            Err(error) => Err(error.context(format!("log:\n{}", agent.log()))),
+        }
+    }
+
+    /// Starts an agent and does not wait.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be started.
+    pub fn spawn(config: &str, command: Command) -> Result<Self> {
+        Self::spawn_with_args(config, command, &[])
+    }
+
+    /// As [`Self::spawn`], with more arguments.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::spawn`].
+    pub fn spawn_with_args(config: &str, mut command: Command, args: &[&str]) -> Result<Self> {
+        let folder = tempfile::tempdir().context("make a folder")?;
+        let address = free_port()?;
+        let file = folder.path().join("nodeprobe.toml");
+        std::fs::write(&file, config).context("write the configuration")?;
+        command
+            .args(["agent", "--listen", &address.to_string(), "--config"])
+            .arg(&file)
+            .args(args);
+        let mut process = Process::spawn(
+            command
+                .stdin(Stdio::null())
+                .stdout(Stdio::null())
+                .stderr(Stdio::piped()),
+        )?;
+        let log = process.take_stderr().map(guard::collect);
+        Ok(Self {
+            address,
+            process,
+            log,
+            folder,
+        })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> i32 {
+        self.process.pid()
+    }
+
+    /// Its configuration file, to be changed before a reload.
+    pub fn config(&self) -> PathBuf {
+        self.folder.path().join("nodeprobe.toml")
+    }
+
+    /// Whether it has ended by itself.
+    pub fn has_ended(&mut self) -> bool {
+        self.process.has_ended()
+    }
+
+    /// Gets a path.
+    ///
+    /// # Errors
+    ///
+    /// If there is no answer.
+    pub fn get(&self, path: &str) -> Result<Response> {
+        http::get(self.address, path, TEXT)
+    }
+
+    /// Scrapes the metrics.
+    ///
+    /// # Errors
+    ///
+    /// If the answer is not 200 or no metrics text.
+    pub fn scrape(&self) -> Result<Scrape> {
+        let answer = self.get("/metrics")?;
+        ensure!(
+            answer.status == 200,
+            "/metrics answered {}: {}",
+            answer.status,
+            answer.text()
+        );
+        Scrape::parse(&answer.text())
+    }
+
+    /// Scrapes until the metrics are as expected, and returns the last scrape whether they are or
+    /// not: an assertion on that tells more than a time-out.
+    ///
+    /// # Errors
+    ///
+    /// If a scrape fails.
+    pub fn scrape_until(
+        &self,
+        limit: Duration,
+        mut expected: impl FnMut(&Scrape) -> bool,
+    ) -> Result<Scrape> {
+        let begin = Instant::now();
+        loop {
+            let scrape = self.scrape()?;
+            if expected(&scrape) || begin.elapsed() > limit {
+                return Ok(scrape);
+            }
+            std::thread::sleep(Duration::from_millis(200));
+        }
+    }
+
+    /// Sends a signal.
+    ///
+    /// # Errors
+    ///
+    /// If the agent is gone.
+    pub fn signal(&self, signal: Signal) -> Result<()> {
+        self.process.signal(signal)
+    }
+
+    /// Asks it to end by SIGTERM and returns how it ended, how long that took, and its log.
+    ///
+    /// # Errors
+    ///
+    /// If it does not end.
+    pub fn terminate(mut self) -> Result<(ExitStatus, Duration, String)> {
+        let begin = Instant::now();
+        self.signal(Signal::TERM)?;
+        let status = self.process.wait(LONG)?;
+        let took = begin.elapsed();
+        Ok((status, took, self.log()))
+    }
+
+    /// Waits for it to end by itself and returns how, with its log.
+    ///
+    /// # Errors
+    ///
+    /// If it does not end.
+    pub fn wait(mut self) -> Result<(ExitStatus, String)> {
+        let status = self.process.wait(2 * LONG)?;
+        Ok((status, self.log()))
+    }
+
+    /// Its log, once it has ended; ends it.
+    fn log(&mut self) -> String {
+        // It may have ended already.
+        self.process.signal(Signal::KILL).ok();
+        self.log
+            .take()
+            .and_then(|log| log.join().ok())
+            .unwrap_or_default()
+    }
+}
+
+/// A port of the loopback interface that was free a moment ago.
+///
+/// # Errors
+///
+/// If there is none.
+pub fn free_port() -> Result<SocketAddr> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("find a free port")?;
+    listener.local_addr().context("ask for the port")
+}
