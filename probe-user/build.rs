@@ -47,7 +47,10 @@ fn skipped() -> bool {
 
 /// Sets what aya-build's cargo inherits. The environment of the whole build is not the place for it: there, other crates
 /// would take the compiler for a nightly.
-#[expect(clippy::disallowed_methods, reason = "aya-build reads and hands on the environment of this process")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "aya-build reads and hands on the environment of this process"
+)]
 fn prepare_environment() {
     let variables = [
         // `core` is built from source, which a stable compiler, such as Debian's, must be allowed to do.

@@ -201,7 +201,7 @@ impl Default for Config {
             probes: Probes {
                 syscalls: Syscalls {
                     enabled: Enabled::Auto,
-                    latency: Latency::Exact,
+                    latency: Latency::Sampled,
                     sample: limits::LATENCY_SAMPLE,
                     per_syscall_latency: false,
                 },

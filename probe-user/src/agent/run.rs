@@ -47,8 +47,8 @@ const LIVE_EVERY: Duration = Duration::from_secs(1);
 pub struct Hooks {
     /// Loads the configuration anew, for SIGHUP.
     pub reload: Box<dyn Fn() -> Result<Config, ConfigError>>,
-    /// Changes the level of the log.
-    pub set_log_level: Box<dyn Fn(LogLevel)>,
+    /// Changes the level of the log; answers whether it did.
+    pub set_log_level: Box<dyn Fn(LogLevel) -> bool>,
     /// Shows the live table in this look.
     pub live: Option<Theme>,
     /// Ends by itself after this time.
@@ -212,7 +212,9 @@ fn reload(in_force: &Config, hooks: &Hooks) -> Option<Config> {
     if !changes.restart.is_empty() {
         warn!(keys = ?changes.restart, "SIGHUP: these keys need a restart");
     }
-    (hooks.set_log_level)(next.log.level);
+    if in_force.log.level != next.log.level && !(hooks.set_log_level)(next.log.level) {
+        warn!("SIGHUP: RUST_LOG decides what is logged, log.level does not");
+    }
     Some(next)
 }
 

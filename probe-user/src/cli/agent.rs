@@ -1,11 +1,14 @@
 //! `nodeprobe agent`: from arguments to a running agent.
 
-use std::io::{self, IsTerminal as _};
+use std::{
+    io::{self, IsTerminal as _},
+    rc::Rc,
+};
 
 use super::{CliError, Kind, args::AgentArgs, output, tool::charset};
 use crate::{
     agent::{self, Hooks, RunError},
-    logs,
+    logs::{self, LogError},
     privileges::{self, Task},
     render::live::Theme,
 };
@@ -19,24 +22,33 @@ pub(super) fn run(args: &AgentArgs) -> Result<Kind, CliError> {
     let config = args.load()?;
     // A table for a person at a terminal, logs for everybody else.
     let live = io::stdout().is_terminal() && io::stdin().is_terminal() && !args.no_table;
-    let logs = logs::init(&config.log, live)?;
+    let logs = Rc::new(logs::init(
+        &config.log,
+        output::style_wanted(&io::stderr()),
+    )?);
     privileges::check(&[Task::Probes])?;
+    if live {
+        logs.keep_lines();
+    }
     let theme = || {
-        let theme = if output::style_wanted(&io::stdout()) {
-            Theme::colour
+        let coloured = output::style_wanted(&io::stdout());
+        if coloured {
+            Theme::colour(charset())
         } else {
-            Theme::plain
-        };
-        theme(charset())
+            Theme::plain(charset())
+        }
     };
-    let again = args.clone();
+    let (again, levels) = (args.clone(), logs.clone());
     let hooks = Hooks {
         reload: Box::new(move || again.load()),
-        set_log_level: Box::new(move |level| logs.set_level(level)),
+        set_log_level: Box::new(move |level| levels.set_level(level)),
         live: live.then(theme),
         duration: args.duration,
     };
-    agent::run(config, hooks)?;
+    let result = agent::run(config, hooks);
+    // What was logged behind the table is shown once it is gone.
+    logs.release_lines();
+    result?;
     Ok(Kind::Fine)
 }
 
@@ -45,6 +57,15 @@ impl From<RunError> for CliError {
         match error {
             RunError::Start(error) => error.into(),
             RunError::Bind(_) | RunError::System { .. } => Self::failure(error),
+        }
+    }
+}
+
+impl From<LogError> for CliError {
+    fn from(error: LogError) -> Self {
+        match error {
+            LogError::Filter(_) => Self::usage(error),
+            LogError::Running(_) => Self::failure(error),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! `nodeprobe doctor`: what this kernel, this host and these privileges allow, and what to do about it.
 
 mod capabilities;
+mod containers;
 mod facts;
 mod features;
 mod host;
@@ -112,6 +113,7 @@ pub fn checks(facts: &Facts) -> Vec<Check> {
     let mut checks = host::checks(facts);
     checks.extend(features::checks(facts));
     checks.extend(capabilities::checks(facts));
+    checks.extend(containers::checks(facts));
     checks.extend(probes::checks(facts));
     checks
 }

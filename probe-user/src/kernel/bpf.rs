@@ -26,7 +26,6 @@ mod cmd {
 pub(super) mod map_type {
     pub(in super::super) const HASH: u32 = 1;
     pub(in super::super) const ARRAY: u32 = 2;
-    pub(in super::super) const PERCPU_ARRAY: u32 = 6;
     pub(in super::super) const RINGBUF: u32 = 27;
     pub(in super::super) const TASK_STORAGE: u32 = 29;
 }
@@ -39,8 +38,6 @@ pub(super) mod map_flag {
 
 /// `enum bpf_prog_type`.
 pub(super) mod program_type {
-    pub(in super::super) const SOCKET_FILTER: u32 = 1;
-    pub(in super::super) const RAW_TRACEPOINT: u32 = 17;
     pub(in super::super) const TRACING: u32 = 26;
 }
 

@@ -45,8 +45,6 @@ impl Support {
 pub enum Feature {
     /// Typed tracepoint programs, `tp_btf`.
     BtfTracepoint,
-    /// Raw tracepoint programs.
-    RawTracepoint,
     /// Per-task memory that the kernel frees with the task, from a typed tracepoint program.
     TaskStorage,
     /// Ring buffer maps.
@@ -55,45 +53,35 @@ pub enum Feature {
     MmapableArray,
     /// Reading many entries of a hash table by one system call.
     HashBatch,
-    /// The same for per-CPU arrays.
-    PerCpuArrayBatch,
-    /// Atomic operations that return the old value.
-    FetchAtomics,
     /// Counting what each program costs.
     RunStatistics,
 }
 
 impl Feature {
     /// All of them, in the order in which they are shown.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 6] = [
         Self::BtfTracepoint,
-        Self::RawTracepoint,
         Self::TaskStorage,
         Self::RingBuffer,
         Self::MmapableArray,
         Self::HashBatch,
-        Self::PerCpuArrayBatch,
-        Self::FetchAtomics,
         Self::RunStatistics,
     ];
 
-    /// Asks this kernel, which takes some hundred microseconds; nothing stays loaded. `cpus` is the number of possible
-    /// CPUs; without BTF, typed programs are a sure no.
-    pub fn probe(self, btf: Option<&Btf>, cpus: usize) -> Support {
-        probe::probe(self, btf, cpus)
+    /// Asks this kernel, which takes some hundred microseconds; nothing stays loaded. Without
+    /// BTF, typed programs are a sure no.
+    pub fn probe(self, btf: Option<&Btf>) -> Support {
+        probe::probe(self, btf)
     }
 
     /// Short name for tables and JSON.
     pub fn name(self) -> &'static str {
         match self {
             Self::BtfTracepoint => "typed tracepoints",
-            Self::RawTracepoint => "raw tracepoints",
             Self::TaskStorage => "task storage",
             Self::RingBuffer => "ring buffer",
             Self::MmapableArray => "mapped arrays",
             Self::HashBatch => "batch reads, hash",
-            Self::PerCpuArrayBatch => "batch reads, per-CPU array",
-            Self::FetchAtomics => "fetching atomics",
             Self::RunStatistics => "run statistics",
         }
     }
@@ -101,13 +89,10 @@ impl Feature {
     /// What happens without it.
     pub fn without(self) -> &'static str {
         match self {
-            Self::BtfTracepoint => "raw tracepoints are used instead",
-            Self::RawTracepoint => "typed tracepoints are used instead",
+            Self::BtfTracepoint => "no probe can run",
             Self::TaskStorage => "a hash table keeps what is in flight, at a higher cost",
             Self::RingBuffer => "the lifecycle probe cannot run",
-            Self::MmapableArray => "arrays are read by system calls",
-            Self::HashBatch | Self::PerCpuArrayBatch => "maps are read entry by entry",
-            Self::FetchAtomics => "counters of several CPUs use plain atomic additions",
+            Self::MmapableArray | Self::HashBatch => "system calls and scheduling are not measured",
             Self::RunStatistics => "the cost of programs is not exported",
         }
     }
@@ -120,11 +105,11 @@ pub struct Features {
 }
 
 impl Features {
-    /// Asks for everything. Takes some milliseconds; nothing stays loaded. `cpus` is the number of possible
-    /// CPUs; without BTF, typed programs are a sure no.
-    pub fn probe(btf: Option<&Btf>, cpus: usize) -> Self {
+    /// Asks for everything. Takes some milliseconds; nothing stays loaded. Without
+    /// BTF, typed programs are a sure no.
+    pub fn probe(btf: Option<&Btf>) -> Self {
         Self {
-            answers: Feature::ALL.map(|f| (f, f.probe(btf, cpus))).into(),
+            answers: Feature::ALL.map(|f| (f, f.probe(btf))).into(),
         }
     }
 
@@ -167,7 +152,7 @@ mod tests {
 
     #[test]
     fn without_btf_typed_programs_are_a_sure_no() {
-        let features = Features::probe(None, 1);
+        let features = Features::probe(None);
         assert!(matches!(
             features.get(Feature::BtfTracepoint),
             Support::No(_)
@@ -179,8 +164,7 @@ mod tests {
     fn the_running_kernel_gives_an_answer_to_each_question() {
         let roots = crate::kernel::Roots::default();
         let btf = Btf::from_file(&roots.btf()).ok();
-        let cpus = crate::kernel::cpus::possible(&roots).unwrap();
-        let features = Features::probe(btf.as_ref(), cpus);
+        let features = Features::probe(btf.as_ref());
         for (feature, answer) in features.iter() {
             eprintln!("{}: {answer:?}", feature.name());
         }

@@ -18,6 +18,7 @@ use crate::{
         cgroupfs::{CgroupfsError, Cgroups},
         cpus::{self, CpusError},
         features::Feature,
+        memlock,
     },
     loader::{Kernel, LoadError, Sizes},
     model::{FeatureState, OwnerKind},
@@ -110,6 +111,9 @@ impl Session {
     ///
     /// If the kernel's types or cgroups cannot be found, a probe that must run does not, or none runs.
     pub fn start(plan: &Plan) -> Result<Self, StartError> {
+        // Before Linux 5.11 maps count against this limit. Later kernels do not care, and where it cannot be lifted the
+        // kernel says so when a map is made.
+        memlock::raise().ok();
         let kernel = examine(&plan.roots)?;
         let options = Options {
             owners: plan.owners,
@@ -210,7 +214,7 @@ fn examine(roots: &Roots) -> Result<Kernel, StartError> {
     tracing::debug!(cgroups = cgroups.describe(), "cgroups found");
     let cpus = cpus::possible(roots)?;
     Ok(Kernel {
-        task_storage: Feature::TaskStorage.probe(Some(&types), cpus).is_yes(),
+        task_storage: Feature::TaskStorage.probe(Some(&types)).is_yes(),
         // Only a kernel with PREEMPT_RT has this file. All others run these programs with preemption off.
         preemptible: roots.sys.join("kernel/realtime").exists(),
         possible_cpus: u32::try_from(cpus).unwrap_or(u32::MAX),

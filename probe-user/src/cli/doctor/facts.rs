@@ -50,7 +50,7 @@ impl Facts {
         let cpus = cpus::possible(&roots);
         Self {
             host: Host::read(&roots),
-            features: Features::probe(btf.as_ref().ok(), *cpus.as_ref().unwrap_or(&1)),
+            features: Features::probe(btf.as_ref().ok()),
             memlock,
             held: privileges::effective(),
             root: rustix::process::geteuid().is_root(),

@@ -37,16 +37,6 @@ pub(in super::super) const fn copy(dst: u8, src: u8) -> Insn {
     insn(0xbf, dst, src, 0, 0)
 }
 
-/// `*(u64 *)(r10 + offset) = immediate`
-pub(in super::super) const fn store(offset: i16, immediate: i32) -> Insn {
-    insn(0x7a, 10, 0, offset, immediate)
-}
-
-/// `src = atomic_fetch_add((u64 *)(r10 + offset), src)`
-pub(in super::super) const fn fetch_add(src: u8, offset: i16) -> Insn {
-    insn(0xdb, 10, src, offset, 0x01)
-}
-
 /// `dst = map`, two instructions long
 pub(in super::super) fn map(dst: u8, fd: BorrowedFd<'_>) -> [Insn; 2] {
     const PSEUDO_MAP_FD: u8 = 1;

@@ -12,16 +12,13 @@ use crate::kernel::{
 const TRACEPOINT: &str = "sys_enter";
 
 /// Tries one feature.
-pub(super) fn probe(feature: Feature, btf: Option<&Btf>, cpus: usize) -> Support {
+pub(super) fn probe(feature: Feature, btf: Option<&Btf>) -> Support {
     let nothing = [insn::set(0, 0), insn::EXIT];
     match feature {
         Feature::BtfTracepoint => typed(btf, |tracepoint| {
             load_program(program_type::TRACING, &nothing, Some(tracepoint))
         }),
         Feature::TaskStorage => typed(btf, task_storage),
-        Feature::RawTracepoint => {
-            Support::from_trial(load_program(program_type::RAW_TRACEPOINT, &nothing, None))
-        }
         Feature::RingBuffer => {
             let page = rustix::param::page_size() as u32;
             let shape = Map {
@@ -46,12 +43,6 @@ pub(super) fn probe(feature: Feature, btf: Option<&Btf>, cpus: usize) -> Support
             .create(),
         ),
         Feature::HashBatch => Support::from_trial(batch(map_type::HASH, 8)),
-        Feature::PerCpuArrayBatch => Support::from_trial(batch(map_type::PERCPU_ARRAY, 8 * cpus)),
-        Feature::FetchAtomics => {
-            let code = [insn::store(-8, 0), insn::set(1, 1), insn::fetch_add(1, -8)];
-            let code: Vec<_> = code.into_iter().chain(nothing).collect();
-            Support::from_trial(load_program(program_type::SOCKET_FILTER, &code, None))
-        }
         Feature::RunStatistics => Support::from_trial(bpf::enable_run_statistics()),
     }
 }
