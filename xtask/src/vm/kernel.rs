@@ -85,7 +85,7 @@ fn extract(entry: &Entry, cache: &Path, to: &Path) -> Result<()> {
 /// Of a metapackage's dependencies, those that hold a kernel. Which they are changed with 7.2.
 fn kernel_packages(names: &[String]) -> Vec<String> {
     let holds_a_kernel = |name: &&String| {
-        ["linux-image-", "linux-binary-", "linux-modules-"]
+        ["linux-image-", "linux-base-", "linux-binary-", "linux-modules-"]
             .iter()
             .filter_map(|prefix| name.strip_prefix(prefix))
             .any(|version| version.starts_with(|c: char| c.is_ascii_digit()))
@@ -98,7 +98,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_kernel_comes_in_one_package_or_in_three() {
+    fn a_kernel_comes_in_one_package_or_in_several() {
         let names = |names: &[&str]| {
             kernel_packages(&names.iter().map(|name| (*name).into()).collect::<Vec<_>>())
         };
@@ -115,6 +115,6 @@ mod tests {
             "linux-image-7.2.13-amd64",
             "linux-modules-7.2.13-amd64",
         ];
-        assert_eq!(names(&split).len(), 3);
+        assert_eq!(names(&split).len(), 4);
     }
 }
