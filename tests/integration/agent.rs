@@ -22,7 +22,7 @@ const ERRORS: &str = "nodeprobe_syscall_errors_total";
 fn calls_of(scrape: &Scrape, cgroup: &Cgroup) -> f64 {
     scrape.sum(
         CALLS,
-        &[("container", &cgroup.path()), ("syscall", "getpriority")],
+        &[("container", &cgroup.path()), ("syscall", "ioprio_get")],
     )
 }
 
@@ -38,7 +38,7 @@ fn metrics_are_exact_by_container_call_and_errno() -> Result<()> {
     let scrape = agent.scrape_until(LONG, |scrape| calls_of(scrape, &cgroup) >= 4000.0)?;
     assert_eq!(calls_of(&scrape, &cgroup), 4000.0);
     assert_eq!(
-        scrape.sum(CALLS, &[("syscall", "getpriority")]),
+        scrape.sum(CALLS, &[("syscall", "ioprio_get")]),
         4000.0,
         "nobody else is charged"
     );
@@ -46,7 +46,7 @@ fn metrics_are_exact_by_container_call_and_errno() -> Result<()> {
     for (errno, count) in [("EINVAL", 151.0), ("ESRCH", 150.0)] {
         let labels = [
             ("container", path.as_str()),
-            ("syscall", "getpriority"),
+            ("syscall", "ioprio_get"),
             ("errno", errno),
         ];
         assert_eq!(scrape.sum(ERRORS, &labels), count, "{errno}");
@@ -148,7 +148,7 @@ fn series_of_a_removed_container_go_away_after_their_last_value_was_shown() -> R
     Workload::new()?.run(&cgroup, "syscalls --calls 60")?;
     let path = cgroup.path();
     cgroup.remove()?;
-    let labels = [("container", path.as_str()), ("syscall", "getpriority")];
+    let labels = [("container", path.as_str()), ("syscall", "ioprio_get")];
     let shown = agent.scrape_until(LONG, |scrape| scrape.sum(CALLS, &labels) > 0.0)?;
     assert_eq!(shown.sum(CALLS, &labels), 60.0);
     let gone = |scrape: &Scrape| scrape.with(CALLS, &[("container", &path)]).next().is_none();

@@ -200,7 +200,7 @@ fn counts_without(folder: &str) -> Result<()> {
     let agent = Agent::start_with("", command)?;
     Workload::new()?.run(&cgroup, "syscalls --calls 90")?;
     let path = cgroup.path();
-    let labels = [("container", path.as_str()), ("syscall", "getpriority")];
+    let labels = [("container", path.as_str()), ("syscall", "ioprio_get")];
     let calls = |scrape: &tests::scrape::Scrape| scrape.sum("nodeprobe_syscalls_total", &labels);
     let scrape = agent.scrape_until(LONG, |scrape| calls(scrape) >= 90.0)?;
     assert_eq!(calls(&scrape), 90.0);

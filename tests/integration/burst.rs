@@ -20,7 +20,7 @@ use tests::{
 use crate::measure::BY_CALL;
 
 const CALLS: &str = "nodeprobe_syscalls_total";
-const OF_INTEREST: &[(&str, &str)] = &[("syscall", "getpriority")];
+const OF_INTEREST: &[(&str, &str)] = &[("syscall", "ioprio_get")];
 const CONTAINERS: usize = 200;
 /// As many as two CPUs can start without queueing so long that it would be no burst.
 const AT_ONCE: usize = 8;
@@ -54,7 +54,7 @@ fn check_tool(report: &Report) {
     let rows: Vec<_> = report
         .rows
         .iter()
-        .filter(|row| row.syscall == "getpriority")
+        .filter(|row| row.syscall == "ioprio_get")
         .collect();
     let sum = |what: fn(&Row) -> u64| rows.iter().map(|row| what(row)).sum::<u64>();
     assert_eq!(sum(|row| row.calls), 7 * CONTAINERS as u64);

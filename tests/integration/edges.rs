@@ -128,7 +128,7 @@ fn a_call_belongs_to_the_cgroup_in_which_it_returns() -> Result<()> {
     )?;
     let report = measure(BY_CALL, &[&running])?;
     let counts = |name| [&here, &there].map(|cgroup| report.calls(&cgroup.path(), name).calls);
-    assert_eq!(counts("getpriority"), [50, 50]);
+    assert_eq!(counts("ioprio_get"), [50, 50]);
     assert_eq!(counts("readv"), [0, 1]);
     // The write that moves the process returns in the other cgroup.
     assert_eq!(report.lost_total(), 0, "{:?}", report.lost);

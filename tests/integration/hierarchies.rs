@@ -42,11 +42,11 @@ fn exact_when(isolate: impl FnOnce(&mut Command) -> &mut Command) -> Result<()> 
     let report = tool.finish()?;
     let path = cgroup.unified().path();
     assert_eq!(
-        report.calls(&path, "getpriority"),
+        report.calls(&path, "ioprio_get"),
         Calls::expected(333, &[("EINVAL", 10), ("ESRCH", 10)])
     );
     assert_eq!(
-        report.calls_elsewhere(&[&path], "getpriority"),
+        report.calls_elsewhere(&[&path], "ioprio_get"),
         Calls::default()
     );
     Ok(())

@@ -39,7 +39,7 @@ fn sleeps_of_a_tenth_of_a_second_land_in_the_right_buckets() -> Result<()> {
 #[test]
 fn every_short_call_has_a_duration_and_most_are_below_a_hundred_microseconds() -> Result<()> {
     let _alone = alone();
-    let Some(latency) = durations("syscalls --calls 50000", "getpriority")? else {
+    let Some(latency) = durations("syscalls --calls 50000", "ioprio_get")? else {
         return Ok(());
     };
     assert_eq!(latency.count, 50_000);

@@ -25,7 +25,7 @@ fn calls_and_errors_are_exact_and_nobody_else_is_charged() -> Result<()> {
     let report = measure(BY_CALL, &[&first, &second])?;
     let errnos = [("EINVAL", 351), ("ESRCH", 350)];
     assert_eq!(
-        report.calls(&busy.path(), "getpriority"),
+        report.calls(&busy.path(), "ioprio_get"),
         Calls::expected(100_000, &errnos)
     );
     assert_eq!(
@@ -33,7 +33,7 @@ fn calls_and_errors_are_exact_and_nobody_else_is_charged() -> Result<()> {
         Calls::expected(40, &[])
     );
     assert_eq!(
-        report.calls(&calm.path(), "getpriority"),
+        report.calls(&calm.path(), "ioprio_get"),
         Calls::expected(123, &[])
     );
     assert_eq!(
@@ -42,10 +42,7 @@ fn calls_and_errors_are_exact_and_nobody_else_is_charged() -> Result<()> {
     );
     let own = [busy.path(), calm.path()];
     let own: Vec<_> = own.iter().map(String::as_str).collect();
-    assert_eq!(
-        report.calls_elsewhere(&own, "getpriority"),
-        Calls::default()
-    );
+    assert_eq!(report.calls_elsewhere(&own, "ioprio_get"), Calls::default());
     assert_eq!(report.lost_total(), 0, "{:?}", report.lost);
     Ok(())
 }
@@ -62,7 +59,7 @@ fn threads_on_several_cpus_add_up() -> Result<()> {
     )?;
     let report = measure(BY_CALL, &[&running])?;
     let expected = Calls::expected(200_000, &[("EINVAL", 50_000), ("ESRCH", 50_000)]);
-    assert_eq!(report.calls(&cgroup.path(), "getpriority"), expected);
+    assert_eq!(report.calls(&cgroup.path(), "ioprio_get"), expected);
     Ok(())
 }
 
@@ -77,9 +74,9 @@ fn a_cgroup_is_told_apart_from_the_one_below_it() -> Result<()> {
     let first = workload.ready(&outer, "syscalls --calls 11")?;
     let second = workload.ready(&inner, "syscalls --calls 5")?;
     let report = measure(BY_CALL, &[&first, &second])?;
-    assert_eq!(report.calls(&inner.path(), "getpriority").calls, 5);
+    assert_eq!(report.calls(&inner.path(), "ioprio_get").calls, 5);
     assert_eq!(
-        report.calls(&outer.path(), "getpriority").calls,
+        report.calls(&outer.path(), "ioprio_get").calls,
         16,
         "both are below the outer one"
     );
@@ -101,8 +98,8 @@ fn filtered(option: impl Fn(&Cgroup, &Running) -> String) -> Result<Option<(Call
     )?;
     let path = chosen.path();
     Ok(Some((
-        report.calls(&path, "getpriority"),
-        report.calls_elsewhere(&[&path], "getpriority"),
+        report.calls(&path, "ioprio_get"),
+        report.calls_elsewhere(&[&path], "ioprio_get"),
     )))
 }
 
@@ -146,7 +143,7 @@ fn processes_of_one_cgroup_are_told_apart() -> Result<()> {
     let path = cgroup.path();
     let of = |running: &Running| {
         let pid = running.task.pid();
-        let rows = report.of(&path).filter(|row| row.syscall == "getpriority");
+        let rows = report.of(&path).filter(|row| row.syscall == "ioprio_get");
         let own = rows.filter(|row| {
             row.process
                 .as_ref()
@@ -178,7 +175,7 @@ fn a_thousand_cgroups_with_a_short_process_each_are_counted_exactly() -> Result<
     let report = tool.finish()?;
     let wrong: Vec<_> = (0..CGROUPS)
         .filter_map(|index| {
-            let counted = report.calls(&format!("{}/c{index}", top.path()), "getpriority");
+            let counted = report.calls(&format!("{}/c{index}", top.path()), "ioprio_get");
             let right = (counted.calls, counted.errors) == (index % 7 + 1, index % 2);
             (!right).then_some((index, counted))
         })
@@ -203,9 +200,9 @@ fn two_tools_beside_each_other_count_the_same() -> Result<()> {
     let report = measure(BY_CALL, &[&running])?;
     let path = cgroup.path();
     assert_eq!(
-        report.calls(&path, "getpriority"),
-        other.finish()?.calls(&path, "getpriority")
+        report.calls(&path, "ioprio_get"),
+        other.finish()?.calls(&path, "ioprio_get")
     );
-    assert_eq!(report.calls(&path, "getpriority").calls, 500);
+    assert_eq!(report.calls(&path, "ioprio_get").calls, 500);
     Ok(())
 }

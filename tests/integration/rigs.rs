@@ -173,7 +173,7 @@ fn the_peers_measure_a_steady_load() -> Result<()> {
         return Ok(());
     };
     drop(load);
-    let calls = syscount_table(&calls)?["getpriority"];
+    let calls = syscount_table(&calls)?["ioprio_get"];
     assert!(
         (2500..3500).contains(&calls),
         "{calls} calls in three seconds"

@@ -43,14 +43,14 @@ impl Pair<'_> {
     fn check_tool(&self, report: &Report) -> Result<()> {
         let paths = [self.busy.task.cgroup()?, self.calm.task.cgroup()?];
         let expected = Calls::expected(5000, &[("EINVAL", 126), ("ESRCH", 125)]);
-        assert_eq!(report.calls(&paths[0], "getpriority"), expected);
+        assert_eq!(report.calls(&paths[0], "ioprio_get"), expected);
         let other = report.calls(&paths[0], "sched_get_priority_max");
         assert_eq!(other, Calls::expected(3, &[]));
         assert_eq!(
-            report.calls(&paths[1], "getpriority"),
+            report.calls(&paths[1], "ioprio_get"),
             Calls::expected(77, &[])
         );
-        let elsewhere = report.calls_elsewhere(&[&paths[0], &paths[1]], "getpriority");
+        let elsewhere = report.calls_elsewhere(&[&paths[0], &paths[1]], "ioprio_get");
         assert_eq!(elsewhere, Calls::default());
         assert_eq!(report.lost_total(), 0, "{:?}", report.lost);
         for (path, container) in paths.iter().zip([self.busy, self.calm]) {
@@ -68,13 +68,13 @@ impl Pair<'_> {
                 ("namespace", namespace),
                 ("pod", pod),
                 ("container", container.name.as_str()),
-                ("syscall", "getpriority"),
+                ("syscall", "ioprio_get"),
             ];
             scrape.sum("nodeprobe_syscalls_total", &labels)
         };
         let counted = (calls(0, self.busy), calls(1, self.calm));
         anyhow::ensure!(counted == (5000.0, 77.0), "the agent counted {counted:?}");
-        let everywhere = scrape.sum("nodeprobe_syscalls_total", &[("syscall", "getpriority")]);
+        let everywhere = scrape.sum("nodeprobe_syscalls_total", &[("syscall", "ioprio_get")]);
         anyhow::ensure!(everywhere == 5077.0, "{everywhere} in all");
         Ok(())
     }

@@ -77,13 +77,12 @@ impl Task {
         poll(
             2 * LONG,
             &format!("process {} to become {name}", self.pid()),
-            || {
-                // A process that is gone has no such file: then there is nothing to wait for, and
-                // the reader below fails.
-                let stat = fs::read_to_string(self.proc("stat")).ok()?;
-                stat.contains(&expected).then_some(())
+            || match fs::read_to_string(self.proc("stat")) {
+                Ok(stat) => stat.contains(&expected).then_some(Ok(())),
+                Err(error) => Some(Err(error)),
             },
-        )
+        )?
+        .with_context(|| format!("process {} ended before it became {name}", self.pid()))
     }
 
     fn proc(self, file: &str) -> PathBuf {

@@ -25,7 +25,7 @@ pub(crate) fn blocked(_options: &Options) -> Done {
     ))
 }
 
-/// `--calls` calls of getpriority here, then the whole process moves to another cgroup while a
+/// `--calls` calls of ioprio_get here, then the whole process moves to another cgroup while a
 /// thread is inside `readv`, then `--calls` calls there. `--procs` names the other cgroup's
 /// `cgroup.procs`.
 pub(crate) fn move_cgroup(options: &Options) -> Done {
@@ -34,13 +34,13 @@ pub(crate) fn move_cgroup(options: &Options) -> Done {
     let (reader, mut writer) = io::pipe()?;
     let thread = thread::spawn(move || sys::readv(reader.as_fd()));
     wait_until_inside_readv(1)?;
-    (0..calls).try_for_each(|_| sys::getpriority(0, 0).map(drop))?;
+    (0..calls).try_for_each(|_| sys::ioprio_get(sys::WHO_PROCESS, 0).map(drop))?;
     fs::write(&procs, "0").map_err(|error| format!("move to {}: {error}", procs.display()))?;
     writer.write_all(b"x")?;
     thread.join().map_err(|_| "the reader panicked")??;
-    (0..calls).try_for_each(|_| sys::getpriority(0, 0).map(drop))?;
+    (0..calls).try_for_each(|_| sys::ioprio_get(sys::WHO_PROCESS, 0).map(drop))?;
     Ok(format!(
-        r#"{{"syscall":"getpriority","before":{calls},"after":{calls},"readv":1}}"#
+        r#"{{"syscall":"ioprio_get","before":{calls},"after":{calls},"readv":1}}"#
     ))
 }
 

@@ -7,12 +7,12 @@ use std::{
 
 use crate::{Done, options::Options, sys};
 
-/// No `which` of `getpriority`.
+/// No `which` of `ioprio_get`.
 const BAD_WHICH: usize = 99;
 /// No pid: above the kernel's highest.
 const BAD_WHO: usize = 1 << 30;
 
-/// `--calls` calls of getpriority, `--errors` of which fail: the odd ones with EINVAL, the even
+/// `--calls` calls of ioprio_get, `--errors` of which fail: the odd ones with EINVAL, the even
 /// ones with ESRCH; `--other` calls of sched_get_priority_max, none of which fails.
 pub(crate) fn syscalls(options: &Options) -> Done {
     let calls: u64 = options.need("--calls")?;
@@ -30,7 +30,7 @@ pub(crate) fn syscalls(options: &Options) -> Done {
     }
     let (einval, esrch) = (errors.div_ceil(2), errors / 2);
     Ok(format!(
-        r#"{{"syscall":"getpriority","calls":{calls},"errors":{errors},"errnos":{{"EINVAL":{einval},"ESRCH":{esrch}}},"other":{other}}}"#
+        r#"{{"syscall":"ioprio_get","calls":{calls},"errors":{errors},"errnos":{{"EINVAL":{einval},"ESRCH":{esrch}}},"other":{other}}}"#
     ))
 }
 
@@ -39,9 +39,9 @@ fn worker(calls: u64, errors: u64, other: u64, index: u64, threads: u64) -> io::
     let step = usize::try_from(threads).map_err(io::Error::other)?;
     for number in (index..calls).step_by(step) {
         let result = match number {
-            _ if number >= errors => sys::getpriority(0, 0),
-            _ if number % 2 == 0 => sys::getpriority(BAD_WHICH, 0),
-            _ => sys::getpriority(0, BAD_WHO),
+            _ if number >= errors => sys::ioprio_get(sys::WHO_PROCESS, 0),
+            _ if number % 2 == 0 => sys::ioprio_get(BAD_WHICH, 0),
+            _ => sys::ioprio_get(sys::WHO_PROCESS, BAD_WHO),
         };
         if result.is_err() != (number < errors) {
             return Err(io::Error::other(format!(
@@ -55,7 +55,7 @@ fn worker(calls: u64, errors: u64, other: u64, index: u64, threads: u64) -> io::
     Ok(())
 }
 
-/// getpriority at a constant rate, in ten batches a millisecond apart where the rate allows.
+/// ioprio_get at a constant rate.
 pub(crate) fn steady(options: &Options) -> Done {
     let rate: u32 = options.need("--per-second")?;
     let seconds: u32 = options.need("--seconds")?;
@@ -66,10 +66,10 @@ pub(crate) fn steady(options: &Options) -> Done {
         if let Some(early) = due.checked_sub(begin.elapsed()) {
             thread::sleep(early);
         }
-        sys::getpriority(0, 0)?;
+        sys::ioprio_get(sys::WHO_PROCESS, 0)?;
     }
     Ok(format!(
-        r#"{{"syscall":"getpriority","calls":{calls},"errors":0}}"#
+        r#"{{"syscall":"ioprio_get","calls":{calls},"errors":0}}"#
     ))
 }
 

@@ -56,6 +56,9 @@ const COMMANDS: &[(&str, &str, Command)] = &[
     ("pause", "", |_| Ok(stage::wait_for_end())),
 ];
 
+/// Commands that have something in flight before they are ready, and say themselves when they are.
+const READY_BY_THEMSELVES: &[&str] = &["blocked"];
+
 fn main() -> ExitCode {
     let mut args = std::env::args().skip(1);
     let name = args.next().unwrap_or_default();
@@ -63,7 +66,7 @@ fn main() -> ExitCode {
         usage();
         return ExitCode::from(2);
     };
-    match Options::parse(args).and_then(|options| run(*command, &options)) {
+    match Options::parse(args).and_then(|options| run(&name, *command, &options)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("workload {name}: {error}");
@@ -72,8 +75,11 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(command: Command, options: &Options) -> Result<(), Box<dyn std::error::Error>> {
-    stage::prepare(options)?;
+fn run(name: &str, command: Command, options: &Options) -> Result<(), Box<dyn std::error::Error>> {
+    stage::prepare()?;
+    if options.has("--go") && !READY_BY_THEMSELVES.contains(&name) {
+        stage::ready_and_wait()?;
+    }
     let done = command(options)?;
     println!("{done}");
     stage::finish(options)

@@ -4,23 +4,16 @@ use std::{error::Error, time::Duration};
 
 use crate::{options::Options, sys};
 
-/// Announces itself and waits for SIGUSR1 where `--go` was given.
-///
-/// The signal is blocked before the name changes, so that whoever sees the name can send it.
-/// Threads that a command starts later inherit the mask; a command that needs threads before the
-/// work starts them in [`ready_and_wait`].
-pub(crate) fn prepare(options: &Options) -> Result<(), Box<dyn Error>> {
-    sys::block(&[sys::SIGUSR1, sys::SIGTERM])?;
-    if options.has("--go") {
-        ready_and_wait()?;
-    }
-    Ok(sys::set_name(c"np-work")?)
+/// Blocks the signals that are waited for, so that none is missed or deadly. Threads inherit that.
+pub(crate) fn prepare() -> Result<(), Box<dyn Error>> {
+    Ok(sys::block(&[sys::SIGUSR1, sys::SIGTERM])?)
 }
 
-/// Announces that the work can begin and waits for SIGUSR1.
+/// Announces that the work can begin, waits for SIGUSR1, and announces the work.
 pub(crate) fn ready_and_wait() -> Result<(), Box<dyn Error>> {
     sys::set_name(c"np-ready")?;
-    Ok(sys::wait_for(sys::SIGUSR1, None)?)
+    sys::wait_for(sys::SIGUSR1, None)?;
+    Ok(sys::set_name(c"np-work")?)
 }
 
 /// Announces the end of the work and holds as long as it was asked to.

@@ -26,6 +26,8 @@ pub(crate) const EINTR: i32 = 4;
 
 const SIG_BLOCK: usize = 0;
 const PR_SET_NAME: usize = 15;
+/// `which` of `ioprio_get`: `who` is a process, 0 the calling one.
+pub(crate) const WHO_PROCESS: usize = 1;
 /// `waitpid` also reports stopped children.
 pub(crate) const WUNTRACED: c_int = 2;
 
@@ -47,11 +49,11 @@ unsafe fn raw(number: c_long, args: [usize; 4]) -> io::Result<usize> {
     usize::try_from(result).map_err(|_| io::Error::last_os_error())
 }
 
-/// `getpriority(which, who)`: a rare call that fails at will, with EINVAL for an unknown `which`
+/// `ioprio_get(which, who)`: a rare call that fails at will, with EINVAL for an unknown `which`
 /// and with ESRCH for an unknown `who`.
-pub(crate) fn getpriority(which: usize, who: usize) -> io::Result<usize> {
+pub(crate) fn ioprio_get(which: usize, who: usize) -> io::Result<usize> {
     // SAFETY: the arguments are plain numbers.
-    unsafe { raw(nr::GETPRIORITY, [which, who, 0, 0]) }
+    unsafe { raw(nr::IOPRIO_GET, [which, who, 0, 0]) }
 }
 
 /// `sched_get_priority_max(policy)`: another rare call.
