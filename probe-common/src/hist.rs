@@ -130,7 +130,7 @@ impl Histogram {
         self.buckets.iter().fold(0, |sum, n| sum.wrapping_add(*n))
     }
 
-    /// The `q`-quantile (0 to 1) in seconds, interpolated geometrically inside its bucket; `None` when empty.
+    /// The `q`-quantile (0 to 1) in seconds, interpolated inside its bucket; `None` when empty.
     ///
     /// Bounds are a factor of two apart, so the answer is within that factor of the truth. Observations above the
     /// highest finite bound answer with that bound.

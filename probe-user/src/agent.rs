@@ -53,8 +53,10 @@ impl Agent {
             latency: syscalls.latency != Latency::Off,
             per_syscall_latency: syscalls.per_syscall_latency,
         };
+        let registry = SharedRegistry::new(&config.node, budgets(config));
+        registry.lock().set_retention(config.limits.retain);
         Self {
-            registry: SharedRegistry::new(&config.node, budgets(config)),
+            registry,
             collector: Mutex::new(Collector {
                 exporter: Exporter::new(choice, config.limits.naming_deadline),
                 own: OwnMetrics::new(config),
@@ -72,7 +74,12 @@ impl Agent {
 
     /// Takes over what can change while the agent runs.
     pub fn reconfigure(&self, config: &Config) {
-        self.registry.lock().set_budgets(budgets(config));
+        let mut registry = self.registry.lock();
+        registry.set_budgets(budgets(config));
+        registry.set_retention(config.limits.retain);
+        drop(registry);
+        let patience = config.limits.naming_deadline;
+        lock(&self.collector).exporter.set_patience(patience);
         self.session
             .identities()
             .set_deadline(config.limits.naming_deadline);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// Kernel memory of all maps, in bytes, at any number of CPUs.
+/// Kernel memory of the counters and histograms, in bytes, at any number of CPUs.
 pub const KERNEL_MEMORY: u64 = 64 << 20;
 /// Least kernel memory that is accepted.
 pub const KERNEL_MEMORY_MIN: u64 = 4 << 20;

@@ -1,7 +1,6 @@
 //! Probes that run and the identities of what they measure: what the agent and the one-shot tools share.
 //!
-//! Owns the attached probes, the thread that follows cgroups, and the task that asks runtimes for names. Dropping a
-//! session detaches everything.
+//! Owns the attached probes and the thread that follows cgroups. Dropping a session detaches everything.
 
 mod plan;
 mod start;

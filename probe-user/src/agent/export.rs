@@ -1,6 +1,9 @@
 //! From measurements by cgroup to series by container.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use probe_common::hist::Histogram;
 use rustc_hash::FxHashSet;
@@ -51,7 +54,7 @@ enum SchedCounter {
 }
 
 impl Exporter {
-    pub(super) fn new(choice: Choice, patience: std::time::Duration) -> Self {
+    pub(super) fn new(choice: Choice, patience: Duration) -> Self {
         Self {
             choice,
             owners: Owners::new(patience),
@@ -97,6 +100,11 @@ impl Exporter {
         {
             registry.raise(&families::RECORDS_LOST, &[stream, stage, reason], *count);
         }
+    }
+
+    /// Changes how long an owner that nobody knows may become known.
+    pub(super) fn set_patience(&mut self, patience: Duration) {
+        self.owners.set_patience(patience);
     }
 
     /// Forgets owners whose counters have been freed.

@@ -83,8 +83,7 @@ impl Agent {
             containers: self.session.identities().containers().len(),
             agent_cpu: share(reading.cpu, last.map(|last| last.cpu)),
             agent_rss_bytes: resident_bytes(),
-            bpf_cpu: share(reading.bpf, last.map(|last| last.bpf))
-                .filter(|_| !reading.bpf.is_zero()),
+            bpf_cpu: share(reading.bpf, last.map(|last| last.bpf)).filter(|share| *share > 0.0),
         };
         LiveView { header, rows }
     }

@@ -81,6 +81,11 @@ impl Owners {
         }
     }
 
+    /// Changes how long an owner that nobody knows may become known.
+    pub(super) fn set_patience(&mut self, patience: Duration) {
+        self.patience = patience;
+    }
+
     /// The labels of an owner. With `last`, nothing waits: there is no later collection.
     pub(super) fn find(
         &mut self,

@@ -12,7 +12,6 @@ use std::{
 
 use aya::sys::{Stats, enable_stats};
 use aya_log::EbpfLogger;
-use rustix::thread::CapabilitySet;
 use tokio::{
     runtime::Builder,
     signal::unix::{Signal, SignalKind, signal},
@@ -28,14 +27,11 @@ use crate::{
     config::{self, Config, ConfigError, LogLevel},
     http::{self, BindError, Limits},
     identity::resolver,
+    kernel::capabilities_for_map_reads,
     privileges,
     render::live::{Theme, run_live},
     session::{Plan, Session, StartError, chain},
 };
-
-/// What an agent keeps of its capabilities: reading maps may need `CAP_BPF` where
-/// `kernel.unprivileged_bpf_disabled` is set.
-const KEEP: CapabilitySet = CapabilitySet::BPF;
 
 /// How often messages of the programs are read, where they are asked for.
 const MESSAGES_EVERY: Duration = Duration::from_millis(200);
@@ -93,7 +89,8 @@ pub fn run(config: Config, hooks: Hooks) -> Result<(), RunError> {
         warn!(%error, "the kernel does not count what programs cost; this needs CAP_SYS_ADMIN");
     }
     let mut session = Session::start(&Plan::from(&config))?;
-    if let Err(error) = privileges::drop_after_attach(KEEP) {
+    let keep = capabilities_for_map_reads();
+    if let Err(error) = privileges::drop_after_attach(keep) {
         warn!(error = chain(&error), "privileges are kept");
     }
     session.follow().map_err(system("start a thread"))?;
@@ -125,7 +122,7 @@ async fn serve(
         Limits::default(),
         ended(stopped.clone()),
     ));
-    let mut names = Names::start(&agent, &config);
+    let names = Names::start(&agent, &config);
     let left = Arc::new(Notify::new());
     let table = hooks
         .live
@@ -149,7 +146,6 @@ async fn serve(
             () = received(&mut hang_up) => {
                 if let Some(next) = reload(&config, &hooks) {
                     agent.reconfigure(&next);
-                    names = names.restart(&agent, &next).await;
                     ticks = interval(next.collect_interval);
                     config = next;
                 }
@@ -234,11 +230,6 @@ impl Names {
             ended(stopped),
         ));
         Self { stop, task }
-    }
-
-    async fn restart(self, agent: &Arc<Agent>, config: &Config) -> Self {
-        self.end().await;
-        Self::start(agent, config)
     }
 
     async fn end(self) {

@@ -1,21 +1,30 @@
 //! `nodeprobe metrics`: the metrics once, of a running agent or measured here.
 
-use std::{net::ToSocketAddrs as _, time::Duration};
+use std::{
+    future,
+    net::ToSocketAddrs as _,
+    time::{Duration, Instant},
+};
 
 use http_body_util::{BodyExt as _, Empty};
 use hyper::{Request, StatusCode, body::Bytes, client::conn::http1, header};
 use hyper_util::rt::TokioIo;
-use tokio::{net::TcpStream, runtime::Builder, time::timeout};
+use tokio::{
+    net::TcpStream,
+    runtime::Builder,
+    time::{sleep, timeout},
+};
 
 use super::{
     CliError, Kind,
-    args::{MetricsArgs, MetricsFormat},
+    args::{MetricsArgs, MetricsFormat, environment},
     output,
 };
 use crate::{
     agent::Agent,
     config::{self, Sources},
     http::Backend as _,
+    identity::resolver,
     metrics::Format,
     privileges::{self, Task},
     session::{Plan, Session},
@@ -49,11 +58,25 @@ pub(super) fn run(args: &MetricsArgs) -> Result<Kind, CliError> {
 /// Attaches all probes for a while.
 fn measure(duration: Duration, format: Format) -> Result<Bytes, CliError> {
     privileges::check(&[Task::Probes])?;
-    let config = config::load(&Sources::default())?;
+    let config = config::load(&Sources {
+        environment: environment(),
+        ..Sources::default()
+    })?;
+    let runtime = Builder::new_current_thread().enable_all().build()?;
     let mut session = Session::start(&Plan::from(&config))?;
     session.follow()?;
+    let identities = session.identities().clone();
     let agent = Agent::new(session, &config);
-    std::thread::sleep(duration);
+    runtime.block_on(async {
+        let names = resolver::run(
+            identities.clone(),
+            (&config.runtimes).into(),
+            future::pending(),
+        );
+        tokio::spawn(names);
+        sleep(duration).await;
+        resolver::resolve_now(&identities, Instant::now() + config.limits.naming_deadline).await;
+    });
     agent.collect_last();
     agent.render(format).map_err(CliError::failure)
 }

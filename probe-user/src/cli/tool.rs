@@ -7,7 +7,6 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use rustix::thread::CapabilitySet;
 use tokio::{
     runtime::{Builder, Runtime},
     signal::unix::{SignalKind, signal},
@@ -22,7 +21,7 @@ use super::{
 use crate::{
     config,
     identity::{Identities, Limits, Pattern, resolver},
-    kernel::Roots,
+    kernel::{Roots, capabilities_for_map_reads},
     limits,
     model::{Measurements, OwnerKind},
     privileges::{self, Task},
@@ -88,7 +87,7 @@ impl Tool {
             debug: false,
         };
         let mut session = Session::start(&plan)?;
-        if let Err(error) = privileges::drop_after_attach(CapabilitySet::BPF) {
+        if let Err(error) = privileges::drop_after_attach(capabilities_for_map_reads()) {
             tracing::debug!(error = chain(&error), "privileges are kept");
         }
         session.follow()?;
@@ -150,6 +149,7 @@ impl Tool {
                 }
                 session.tend();
                 let measurements = session.measure();
+                session.release();
                 let duration = period_start.0.elapsed();
                 resolver::resolve_now(&identities, Instant::now() + NAMES_WITHIN).await;
                 let added = measurements.since(&earlier);

@@ -131,7 +131,7 @@ keys! {
         read |v| v.size(limits::KERNEL_MEMORY_MIN..=limits::KERNEL_MEMORY_MAX);
         show |size: &u64| quoted(&size_text(*size));
         "a size from 4MiB to 16GiB"
-        "Kernel memory for the tables of all probes. What finds no room is counted in shared \
+        "Kernel memory for counters and histograms. What finds no room is counted in shared \
          overflow entries."
     "limits.owners" (limits.owners, Restart)
         read |v| v.integer(1..=limits::OWNERS_MAX); show plain;
@@ -148,7 +148,7 @@ keys! {
     "limits.retain" (limits.retain, Applied)
         read |v| v.duration(Duration::ZERO..=limits::RETAIN_MAX); show time;
         "a duration from 0s to 1day"
-        "For how long the series of a removed container stay."
+        "For how long the series of a removed container wait for a scrape to show their last values."
     "limits.naming_deadline" (limits.naming_deadline, Applied)
         read |v| v.duration(Duration::ZERO..=limits::NAMING_DEADLINE_MAX); show time;
         "a duration from 0s to 1m"

@@ -37,7 +37,6 @@ pub static ALL: &[&Desc] = &[
     &MAP_ENTRIES,
     &MAP_CAPACITY,
     &MAP_BYTES,
-    &HEARTBEAT,
     &SERIES,
     &SERIES_LIMIT,
     &SERIES_OVERFLOW,

@@ -14,9 +14,6 @@ use super::{
 };
 use crate::model::Container;
 
-/// How long a retired series waits for a scrape.
-const RETIRED_FOR: Duration = Duration::from_secs(600);
-
 /// Overflow series of a family: combinations of the label values that overflow keeps.
 const MAX_OVERFLOW_SERIES: usize = 8;
 
@@ -159,10 +156,10 @@ impl Family {
     }
 
     /// Removes retired series whose last value was shown, or has waited long enough. Answers whether any went.
-    pub(super) fn sweep(&mut self, now: Instant) -> bool {
+    pub(super) fn sweep(&mut self, now: Instant, retain: Duration) -> bool {
         self.remove(|series| {
             let retired = series.retired;
-            retired.is_some_and(|r| r.shown || now.saturating_duration_since(r.at) >= RETIRED_FOR)
+            retired.is_some_and(|r| r.shown || now.saturating_duration_since(r.at) >= retain)
         })
     }
 

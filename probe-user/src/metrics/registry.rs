@@ -1,6 +1,9 @@
 //! Holds every series within its budgets.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use probe_common::hist::Histogram;
 use rustc_hash::FxHashMap;
@@ -14,6 +17,9 @@ use super::{
 
 /// Most labels that a family has.
 const MAX_LABELS: usize = 8;
+
+/// How long a retired series waits for a scrape, unless something else is set.
+const RETAIN: Duration = Duration::from_secs(600);
 
 /// What becomes of an update that is over a budget.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -34,6 +40,8 @@ enum OverBudget {
 pub struct Registry {
     node: Arc<str>,
     budgets: Budgets,
+    /// How long a retired series waits for a scrape.
+    retain: Duration,
     families: Vec<Family>,
     by_name: FxHashMap<&'static str, usize>,
     /// Time series of the families by container.
@@ -47,6 +55,7 @@ impl Registry {
         let mut registry = Self {
             node: labels::clip(node).into(),
             budgets,
+            retain: RETAIN,
             families: Vec::new(),
             by_name: FxHashMap::default(),
             container_series: 0,
@@ -56,6 +65,11 @@ impl Registry {
             registry.family(desc);
         }
         registry
+    }
+
+    /// Sets how long a retired series waits for a scrape.
+    pub fn set_retention(&mut self, retain: Duration) {
+        self.retain = retain;
     }
 
     /// Replaces the budgets. Series that were admitted stay.
@@ -148,8 +162,8 @@ impl Registry {
         }
     }
 
-    /// Starts the end of a container's series: they go once a scrape has shown their last values, or after ten
-    /// minutes. A series that is updated before that lives on.
+    /// Starts the end of a container's series: they go once a scrape has shown their last values, or after
+    /// the retention. A series that is updated before that lives on.
     ///
     /// Call it after the last delta of the container, and not while another container has the same three names.
     pub fn retire(&mut self, namespace: &str, pod: &str, container: &str, now: Instant) {
@@ -168,7 +182,7 @@ impl Registry {
     pub fn sweep(&mut self, now: Instant) {
         let mut gone = false;
         for family in &mut self.families {
-            gone |= family.sweep(now);
+            gone |= family.sweep(now, self.retain);
         }
         if gone {
             self.series_went();

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{Enabled, Plan};
+use super::{Enabled, HOLD, Plan};
 use crate::{
     config::{self, Config},
     identity::{Limits, resolver},
@@ -31,7 +31,8 @@ impl From<&Config> for Plan {
             max_owners: config.limits.owners,
             limits: Limits {
                 deadline: config.limits.naming_deadline,
-                retention: config.limits.retain,
+                // Longer than counters are held, whose owner must still be known when they are freed.
+                retention: config.limits.retain.max(2 * HOLD),
                 ..Limits::default()
             },
             debug: config.debug,

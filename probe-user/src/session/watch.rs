@@ -22,7 +22,7 @@ use crate::{
 /// How long the thread waits for records before it looks whether it should end.
 const PATIENCE: Duration = Duration::from_millis(100);
 
-/// Removals that wait for the next collection; what is over it is freed by the next walk of the hierarchy.
+/// Removals that wait for the next collection. The counters of what is over it stay taken; it is counted.
 const MAX_REMOVED: usize = 65_536;
 
 /// Follows cgroups until it is dropped.

@@ -21,7 +21,7 @@ pub struct CommonArgs {
     #[arg(short, long, value_enum, default_value_t = OutputFormat::Table)]
     pub output: OutputFormat,
 
-    /// Only containers whose name or id starts with this, or namespace/pod/name
+    /// Only containers with this name, namespace/pod/name or start of an id; `*` stands for anything
     #[arg(short, long, value_name = "NAME")]
     pub container: Option<String>,
 
@@ -123,7 +123,7 @@ impl SyscallsArgs {
         self.by.contains(&By::Syscall)
     }
 
-    /// Whose rows: containers or processes, or `None` for the whole host.
+    /// Whose rows: containers or processes, or `None` where only system calls were named.
     ///
     /// # Errors
     ///

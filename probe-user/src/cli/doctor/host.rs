@@ -27,7 +27,7 @@ pub(super) fn checks(facts: &Facts) -> Vec<Check> {
         mount(
             "tracing file system",
             host.tracefs.as_deref(),
-            "not mounted; only needed without BTF",
+            "not mounted, and not needed",
         ),
     ]
 }

@@ -32,7 +32,7 @@ pub static UNATTRIBUTED: Desc = counter(
 /// Liveness of programs.
 pub static PROGRAM_UP: Desc = gauge(
     "nodeprobe_program_up",
-    "1 while the program is attached and its path to the reader is proven.",
+    "1 while the program is attached.",
     Unit::None,
     &["program", "probe"],
     24,
@@ -79,15 +79,6 @@ pub static MAP_BYTES: Desc = gauge(
     Unit::Bytes,
     &["map"],
     32,
-);
-
-/// Liveness of ring buffers.
-pub static HEARTBEAT: Desc = gauge(
-    "nodeprobe_heartbeat_timestamp_seconds",
-    "Unix time of the last record that proved the path through the ring.",
-    Unit::Seconds,
-    &["ring"],
-    4,
 );
 
 /// Use of the budgets. Kept by the registry itself, like the two below.

@@ -1,6 +1,6 @@
 //! Waiting for and using CPUs, by container.
 
-use super::{Bounds, C, Desc, counter, histogram, off_by_default, seconds_counter};
+use super::{Bounds, C, Desc, counter, histogram, seconds_counter};
 
 /// Run-queue latency.
 pub static SCHED_RUNQUEUE_LATENCY: Desc = histogram(
@@ -20,13 +20,13 @@ pub static SCHED_OFFCPU: Desc = seconds_counter(
 );
 
 /// Times off the CPU; `kind` is `voluntary` or `involuntary`.
-pub static SCHED_OFFCPU_DURATION: Desc = off_by_default(histogram(
+pub static SCHED_OFFCPU_DURATION: Desc = histogram(
     "nodeprobe_sched_offcpu_duration_seconds",
     "Times off the CPU from switch to next run, by kind of switch.",
     Bounds::Coarse,
     &["namespace", "pod", "container", "kind"],
-    4000,
-));
+    2000,
+);
 
 /// Time on a CPU.
 pub static SCHED_ONCPU: Desc = seconds_counter(
@@ -45,7 +45,7 @@ pub static SCHED_CONTEXT_SWITCHES: Desc = counter(
 );
 
 /// Preemptions by whom. A preemptor outside Kubernetes is a workload of its own: `by_workload` is the container's
-/// name, `by_workload_kind` its runtime, `by_namespace` its namespace label (empty, or `~host`).
+/// name, `by_workload_kind` is empty, `by_namespace` its namespace label (empty, or `~host`).
 pub static SCHED_PREEMPTIONS: Desc = counter(
     "nodeprobe_sched_preemptions_total",
     "Times a runnable task of the container lost its CPU, by owner of the task that ran next.",
