@@ -34,7 +34,17 @@ impl Tally {
 
     /// Whether something ran, and nothing failed.
     pub(crate) fn good(&self) -> bool {
-        self.failed == 0 && self.passed_for_real() > 0
+        self.fault().is_none()
+    }
+
+    /// What is wrong with the run.
+    pub(crate) fn fault(&self) -> Option<&'static str> {
+        match self {
+            Self { failed: 1.., .. } => Some("tests failed"),
+            Self { passed: 0, .. } => Some("no test ran"),
+            _ if self.passed_for_real() == 0 => Some("all tests were skipped"),
+            _ => None,
+        }
     }
 
     pub(crate) fn add(&mut self, other: Self) {

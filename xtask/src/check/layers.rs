@@ -11,6 +11,7 @@ const LAYERED: &str = "probe-user/src/";
 #[serde(deny_unknown_fields)]
 pub(super) struct Rules {
     layers: Vec<Vec<String>>,
+    unlayered: Vec<String>,
     never: Vec<Never>,
 }
 
@@ -31,21 +32,30 @@ impl Rules {
     }
 
     pub(super) fn faults(&self, source: &Source) -> Vec<String> {
-        let mut faults: Vec<_> = imports::paths(&source.text)
-            .into_iter()
-            .filter_map(|(line, path)| {
-                let why = self
-                    .upwards(&source.path, &path)
-                    .or_else(|| self.forbidden(&source.path, &path))?;
-                Some(format!("{}:{line}: `{path}`: {why}", source.path))
-            })
-            .collect();
+        let mut faults = Vec::from_iter(self.without_layer(&source.path));
+        faults.extend(
+            imports::paths(&source.text)
+                .into_iter()
+                .filter_map(|(line, path)| {
+                    let why = self
+                        .upwards(&source.path, &path)
+                        .or_else(|| self.forbidden(&source.path, &path))?;
+                    Some(format!("{}:{line}: `{path}`: {why}", source.path))
+                }),
+        );
         faults.dedup();
         faults
     }
 
+    /// A module that nobody has given a place would be free to use everything.
+    fn without_layer(&self, file: &str) -> Option<String> {
+        let module = top_module(file)?;
+        let placed = self.layer(module).is_some() || self.unlayered.iter().any(|it| it == module);
+        (!placed).then(|| format!("{file}: `{module}` has no layer in xtask/src/check/rules.toml"))
+    }
+
     fn upwards(&self, file: &str, path: &str) -> Option<String> {
-        let user = file.strip_prefix(LAYERED)?.split(['/', '.']).next()?;
+        let user = top_module(file)?;
         let used = path.strip_prefix("crate::")?.split(':').next()?;
         let (above, below) = (self.layer(user)?, self.layer(used)?);
         (user != used && below <= above)
@@ -64,6 +74,11 @@ impl Rules {
             .find(|rule| rule.covers(file) && rule.names(path))
             .map(|rule| rule.because.clone())
     }
+}
+
+/// The module that a file belongs to, if it is in layers.
+fn top_module(file: &str) -> Option<&str> {
+    file.strip_prefix(LAYERED)?.split(['/', '.']).next()
 }
 
 impl Never {
@@ -123,9 +138,15 @@ mod tests {
     }
 
     #[test]
+    fn a_module_without_a_layer_is_a_fault() {
+        assert_eq!(faults("probe-user/src/flows/table.rs", ""), 1);
+        assert_eq!(faults("probe-user/src/lib.rs", "pub mod http;"), 0);
+    }
+
+    #[test]
     fn a_forbidden_path_is_a_fault_with_its_exception() {
         assert_eq!(faults("probe-user/src/cli/top.rs", "use aya::Ebpf;"), 1);
-        assert_eq!(faults("probe-user/src/client.rs", "use aya::Ebpf;"), 0);
+        assert_eq!(faults("probe-user/src/probes.rs", "use aya::Ebpf;"), 0);
         assert_eq!(
             faults("probe-common/src/id.rs", "unsafe impl aya::Pod for X {}"),
             0
