@@ -19,8 +19,7 @@ pub use start::{Enabled, Plan, StartError};
 
 use crate::{
     identity::Identities,
-    kernel::cgroupfs,
-    loader::Kernel,
+    kernel::cgroupfs::{self, Cgroups},
     model::{FeatureState, Measurements, OwnerId, ProbeHealth},
     probes::{Attached, LifecycleReader},
 };
@@ -28,7 +27,7 @@ use watch::Watch;
 
 /// Running probes and what is known of the cgroups that they measure.
 pub struct Session {
-    kernel: Kernel,
+    cgroups: Cgroups,
     identities: Arc<Identities>,
     attached: Mutex<Vec<Attached>>,
     /// Probes that are not attached, and why.
@@ -50,11 +49,6 @@ impl Session {
     /// What is known of cgroups.
     pub fn identities(&self) -> &Arc<Identities> {
         &self.identities
-    }
-
-    /// Facts of the running kernel.
-    pub fn kernel(&self) -> &Kernel {
-        &self.kernel
     }
 
     /// When the session started.
@@ -166,7 +160,7 @@ impl Session {
     /// Walks the hierarchy; answers which cgroups are gone.
     fn rescan(&self) -> Vec<CgroupId> {
         let started = Instant::now();
-        let scan = cgroupfs::scan(&self.kernel.cgroups, self.max_cgroups);
+        let scan = cgroupfs::scan(&self.cgroups, self.max_cgroups);
         if scan.truncated {
             // What was not reached is not gone.
             tracing::warn!(

@@ -131,7 +131,7 @@ impl Session {
             max_cgroups: plan.limits.live,
             leaving: Mutex::default(),
             started: Instant::now(),
-            kernel,
+            cgroups: kernel.cgroups.clone(),
         };
         let mut first_error = None;
         for spec in REGISTRY {
@@ -143,7 +143,7 @@ impl Session {
             {
                 Enabled::Never => session.absent.push((spec.name, FeatureState::Off)),
                 wanted => {
-                    if let Some(error) = session.attach(spec, &options, wanted)? {
+                    if let Some(error) = session.attach(&kernel, spec, &options, wanted)? {
                         first_error.get_or_insert(error);
                     }
                 }
@@ -157,6 +157,8 @@ impl Session {
             .attached()
             .iter()
             .any(|probe| probe.name != "lifecycle");
+        // The kernel's types take tens of megabytes and are needed no more.
+        drop(kernel);
         match first_error {
             Some(source) if !measuring => Err(StartError::Nothing { source }),
             _ => Ok(session),
@@ -166,11 +168,12 @@ impl Session {
     /// Attaches one probe; answers why not, where that is no reason to fail.
     fn attach(
         &mut self,
+        kernel: &Kernel,
         spec: &'static ProbeSpec,
         options: &Options,
         wanted: Enabled,
     ) -> Result<Option<LoadError>, StartError> {
-        match (spec.attach)(&self.kernel, options) {
+        match (spec.attach)(kernel, options) {
             Ok(mut probe) => {
                 self.records = probe.records.take().or(self.records.take());
                 tracing::info!(
