@@ -46,7 +46,7 @@ fn refused_config(content: &str) -> Result<String> {
             file.path().display()
         ),
         command(),
-        FAILURE,
+        USAGE,
     )
 }
 
@@ -87,7 +87,7 @@ fn a_configuration_that_is_missing_or_binary_is_refused() -> Result<()> {
     let said = refused(
         &format!("agent --listen {listen} --config /nonexistent/nodeprobe.toml"),
         command(),
-        FAILURE,
+        USAGE,
     )?;
     assert!(said.contains("/nonexistent/nodeprobe.toml"), "{said}");
     let file = tempfile::NamedTempFile::new()?;
@@ -95,7 +95,7 @@ fn a_configuration_that_is_missing_or_binary_is_refused() -> Result<()> {
     refused(
         &format!("agent --listen {listen} --config {}", file.path().display()),
         command(),
-        FAILURE,
+        USAGE,
     )?;
     Ok(())
 }
@@ -221,7 +221,7 @@ fn without_tracefs_everything_is_counted() -> Result<()> {
 fn without_any_cgroup_hierarchy_the_agent_says_so_and_does_not_panic() -> Result<()> {
     let _alone = alone();
     let mut hidden = command();
-    hidden.without("/sys/fs/cgroup");
+    hidden.without_cgroups();
     let (code, _, said) = run(
         &format!("agent --listen {} --duration 3s", free_port()?),
         hidden,
@@ -248,8 +248,10 @@ fn doctor_answers_on_every_host() -> Result<()> {
         .chain([None])
     {
         let mut command = command();
-        if let Some(folder) = folder {
-            command.without(folder);
+        match folder {
+            Some(&"/sys/fs/cgroup") => drop(command.without_cgroups()),
+            Some(folder) => drop(command.without(folder)),
+            None => {}
         }
         let (code, stdout, stderr) = run("doctor -o json", command)?;
         assert!(!stderr.contains("panicked"), "without {folder:?}: {stderr}");

@@ -15,7 +15,17 @@ pub trait Isolate {
     fn with_v2_only(&mut self) -> &mut Self;
     /// A host with the v1 hierarchies only: meant for hybrid hosts, where v2 is mounted below them.
     fn with_v1_only(&mut self) -> &mut Self;
+    /// A host where no cgroup hierarchy is mounted.
+    fn without_cgroups(&mut self) -> &mut Self;
     /// A host where this folder is empty.
+    fn without_cgroups(&mut self) -> &mut Self {
+        before_exec(self, || {
+            own_mounts()?;
+            // On a hybrid host this takes everything below with it.
+            unmount(CGROUP, UnmountFlags::DETACH)
+        })
+    }
+
     fn without(&mut self, folder: &str) -> &mut Self;
     /// A host where tracefs is mounted, as most distributions do.
     fn with_tracefs(&mut self) -> &mut Self;
