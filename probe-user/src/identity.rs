@@ -154,10 +154,17 @@ impl Identities {
     /// Brings the set in line with a complete walk of the hierarchy that began at `started`.
     /// Cgroups that appeared since then are left alone: the walk may have passed their place
     /// before.
-    pub fn rescanned(&self, found: &[(CgroupId, String)], started: Instant, now: Instant) {
+    ///
+    /// Answers which cgroups are gone.
+    pub fn rescanned(
+        &self,
+        found: &[(CgroupId, String)],
+        started: Instant,
+        now: Instant,
+    ) -> Vec<CgroupId> {
         let mut cache = self.cache();
         let mut ask = false;
-        cache.remove_unseen(found, started, now);
+        let gone = cache.remove_unseen(found, started, now);
         for (id, path) in found {
             ask |= cache.appeared(*id, path, now);
         }
@@ -165,6 +172,7 @@ impl Identities {
         if ask {
             self.asked.notify_one();
         }
+        gone
     }
 
     /// The container or unit that a cgroup belongs to; `None` stands for [`Container::UNKNOWN`].

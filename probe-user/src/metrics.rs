@@ -5,6 +5,8 @@
 
 mod budgets;
 mod desc;
+#[cfg(test)]
+mod document;
 mod expose;
 pub mod families;
 mod family;

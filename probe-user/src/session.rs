@@ -37,7 +37,7 @@ pub struct Session {
     /// Records of the lifecycle probe, until somebody follows them.
     records: Option<LifecycleReader>,
     watch: Option<Watch>,
-    owners: usize,
+    max_cgroups: usize,
     /// Removed cgroups whose counters are still held, and since when.
     leaving: Mutex<HashMap<CgroupId, Instant>>,
     started: Instant,
@@ -127,12 +127,12 @@ impl Session {
             Some(watch) => watch.lost_records(&self.attached()),
             None => true,
         };
+        let mut leaving = lock(&self.leaving);
         if rescan {
-            self.rescan();
+            leaving.extend(self.rescan().into_iter().map(|cgroup| (cgroup, now)));
         }
         self.identities.expire(now);
         if let Some(watch) = &self.watch {
-            let mut leaving = lock(&self.leaving);
             leaving.extend(watch.removed().into_iter().map(|cgroup| (cgroup, now)));
         }
     }
@@ -164,18 +164,23 @@ impl Session {
         lock(&self.attached)
     }
 
-    fn rescan(&self) {
+    /// Walks the hierarchy; answers which cgroups are gone.
+    fn rescan(&self) -> Vec<CgroupId> {
         let started = Instant::now();
-        let scan = cgroupfs::scan(&self.kernel.cgroups, self.owners);
+        let scan = cgroupfs::scan(&self.kernel.cgroups, self.max_cgroups);
         if scan.truncated {
+            // What was not reached is not gone.
             tracing::warn!(
-                limit = self.owners,
-                "more cgroups than can be tracked; raise limits.owners"
+                limit = self.max_cgroups,
+                "more cgroups than can be told apart"
             );
-            return;
+            for (id, path) in &scan.found {
+                self.identities.appeared(*id, path, Instant::now());
+            }
+            return Vec::new();
         }
         self.identities
-            .rescanned(&scan.found, started, Instant::now());
+            .rescanned(&scan.found, started, Instant::now())
     }
 }
 

@@ -7,6 +7,7 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::{process::Cmd, progress::note, workspace};
 
+mod code;
 mod imports;
 mod layers;
 mod machine_paths;

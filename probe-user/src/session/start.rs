@@ -128,7 +128,7 @@ impl Session {
             absent: Vec::new(),
             records: None,
             watch: None,
-            owners: plan.limits.live,
+            max_cgroups: plan.limits.live,
             leaving: Mutex::default(),
             started: Instant::now(),
             kernel,

@@ -1,5 +1,6 @@
 //! Finds the paths that a file uses, without a parser: `use` items and paths in code look the same
 //! to the rules.
+use super::code::code;
 
 /// Every path in the code that starts with one of our roots or names a crate: `crate::http`,
 /// `std::fs::File`, `aya`.
@@ -7,7 +8,7 @@
 /// Groups are taken apart one level at a time, so `crate::{http, model::Flow}` is `crate::http` and
 /// `crate::model::Flow`.
 pub(super) fn paths(text: &str) -> Vec<(usize, String)> {
-    let code = without_comments(text);
+    let code = code(text);
     let mut found = Vec::new();
     for (at, path) in code
         .match_indices("::")
@@ -75,12 +76,6 @@ fn members(group: &str) -> Vec<&str> {
         .map(|member| member[..path(member)].trim_end_matches(':'))
         .filter(|member| !member.is_empty())
         .collect()
-}
-
-/// The text with comments blanked, so that lines keep their numbers.
-fn without_comments(text: &str) -> String {
-    let code = |line: &str| line.split("//").next().unwrap_or_default().to_owned();
-    text.lines().map(code).collect::<Vec<_>>().join("\n")
 }
 
 fn is_word(c: char) -> bool {

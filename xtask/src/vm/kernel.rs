@@ -85,10 +85,15 @@ fn extract(entry: &Entry, cache: &Path, to: &Path) -> Result<()> {
 /// Of a metapackage's dependencies, those that hold a kernel. Which they are changed with 7.2.
 fn kernel_packages(names: &[String]) -> Vec<String> {
     let holds_a_kernel = |name: &&String| {
-        ["linux-image-", "linux-base-", "linux-binary-", "linux-modules-"]
-            .iter()
-            .filter_map(|prefix| name.strip_prefix(prefix))
-            .any(|version| version.starts_with(|c: char| c.is_ascii_digit()))
+        [
+            "linux-image-",
+            "linux-base-",
+            "linux-binary-",
+            "linux-modules-",
+        ]
+        .iter()
+        .filter_map(|prefix| name.strip_prefix(prefix))
+        .any(|version| version.starts_with(|c: char| c.is_ascii_digit()))
     };
     names.iter().filter(holds_a_kernel).cloned().collect()
 }

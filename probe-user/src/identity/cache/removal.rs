@@ -32,23 +32,26 @@ impl Cache {
         }
     }
 
-    /// Marks as removed what a walk that began at `started` did not find.
+    /// Marks as removed what a walk that began at `started` did not find, and answers what that was.
     pub(in crate::identity) fn remove_unseen(
         &mut self,
         found: &[(CgroupId, String)],
         started: Instant,
         now: Instant,
-    ) {
+    ) -> Vec<CgroupId> {
         let seen: HashSet<CgroupId> = found.iter().map(|(id, _)| *id).collect();
         let gone: Vec<CgroupId> = self
             .members
             .iter()
-            .filter(|(id, member)| member.appeared < started && !seen.contains(id))
+            .filter(|(id, member)| {
+                member.removed.is_none() && member.appeared < started && !seen.contains(id)
+            })
             .map(|(id, _)| *id)
             .collect();
-        for id in gone {
-            self.removed(id, now);
+        for id in &gone {
+            self.removed(*id, now);
         }
+        gone
     }
 
     /// Forgets removed cgroups whose time is over.
