@@ -18,14 +18,6 @@ pub trait Isolate {
     /// A host where no cgroup hierarchy is mounted.
     fn without_cgroups(&mut self) -> &mut Self;
     /// A host where this folder is empty.
-    fn without_cgroups(&mut self) -> &mut Self {
-        before_exec(self, || {
-            own_mounts()?;
-            // On a hybrid host this takes everything below with it.
-            unmount(CGROUP, UnmountFlags::DETACH)
-        })
-    }
-
     fn without(&mut self, folder: &str) -> &mut Self;
     /// A host where tracefs is mounted, as most distributions do.
     fn with_tracefs(&mut self) -> &mut Self;
@@ -46,6 +38,14 @@ impl Isolate for Command {
         before_exec(self, || {
             own_mounts()?;
             unmount(c"/sys/fs/cgroup/unified", UnmountFlags::DETACH)
+        })
+    }
+
+    fn without_cgroups(&mut self) -> &mut Self {
+        before_exec(self, || {
+            own_mounts()?;
+            // On a hybrid host this takes everything below with it.
+            unmount(CGROUP, UnmountFlags::DETACH)
         })
     }
 
