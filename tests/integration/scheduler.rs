@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::Result;
 use tests::{
     cgroup::Cgroup,
-    guard::run,
+    guard::{run, urgent},
     lock::alone,
     nodeprobe::Tool,
     report::Row,
@@ -87,8 +87,10 @@ fn time_on_the_cpu_and_in_the_queue_agrees_with_schedstat() -> Result<()> {
     let cpu = last_cpu()?;
     // The hog makes the other one wait for milliseconds at a time.
     let hog = Cgroup::new("hog")?;
-    let hog = workload.start(&hog, &format!("spin --seconds 300 --cpu {cpu}"))?;
-    let running = workload.ready(&cgroup, &format!("victim --seconds 6 --cpu {cpu}"))?;
+    let hog = urgent(hog.command(workload.path()));
+    let hog = workload.start_as(hog, &format!("spin --seconds 300 --cpu {cpu}"))?;
+    let victim = urgent(cgroup.command(workload.path()));
+    let running = workload.ready_as(victim, &format!("victim --seconds 6 --cpu {cpu}"))?;
     let before = truth::scheduling(running.task.pid())?;
     let usage = truth::cgroup_cpu_time(cgroup.folder())?;
     let tool = Tool::attach(RUNQLAT)?;
@@ -132,8 +134,10 @@ fn a_hog_is_the_top_preemptor_of_its_victim() -> Result<()> {
     let workload = Workload::new()?;
     let cpu = last_cpu()?;
     let hogs = Cgroup::new("hog")?;
-    let hog = workload.start(&hogs, &format!("spin --seconds 300 --cpu {cpu}"))?;
-    let running = workload.ready(&cgroup, &format!("victim --seconds 5 --cpu {cpu}"))?;
+    let hog = urgent(hogs.command(workload.path()));
+    let hog = workload.start_as(hog, &format!("spin --seconds 300 --cpu {cpu}"))?;
+    let victim = urgent(cgroup.command(workload.path()));
+    let running = workload.ready_as(victim, &format!("victim --seconds 5 --cpu {cpu}"))?;
     let report = crate::measure::measure(OFFCPU, &[&running])?;
     drop(hog);
     let row = row(&report, &cgroup);

@@ -15,6 +15,8 @@ pub trait Isolate {
     fn with_v2_only(&mut self) -> &mut Self;
     /// A host with the v1 hierarchies only: meant for hybrid hosts, where v2 is mounted below them.
     fn with_v1_only(&mut self) -> &mut Self;
+    /// A host where no cgroup hierarchy is mounted.
+    fn without_cgroups(&mut self) -> &mut Self;
     /// A host where this folder is empty.
     fn without(&mut self, folder: &str) -> &mut Self;
     /// A host where tracefs is mounted, as most distributions do.
@@ -36,6 +38,14 @@ impl Isolate for Command {
         before_exec(self, || {
             own_mounts()?;
             unmount(c"/sys/fs/cgroup/unified", UnmountFlags::DETACH)
+        })
+    }
+
+    fn without_cgroups(&mut self) -> &mut Self {
+        before_exec(self, || {
+            own_mounts()?;
+            // On a hybrid host this takes everything below with it.
+            unmount(CGROUP, UnmountFlags::DETACH)
         })
     }
 

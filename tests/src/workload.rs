@@ -94,7 +94,16 @@ impl Workload {
     ///
     /// If it cannot be started.
     pub fn start(&self, cgroup: &Cgroup, args: &str) -> Result<Running> {
-        Running::spawn(cgroup.command(&self.path).args(args.split_whitespace()))
+        self.start_as(cgroup.command(&self.path), args)
+    }
+
+    /// As [`Self::start`], by a command for [`Self::path`] that was prepared otherwise.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::start`].
+    pub fn start_as(&self, mut command: Command, args: &str) -> Result<Running> {
+        Running::spawn(command.args(args.split_whitespace()))
     }
 }
 
