@@ -93,12 +93,13 @@ pub fn syscount_table(text: &str) -> Result<BTreeMap<String, u64>> {
         .lines()
         .skip_while(|line| !line.starts_with("SYSCALL"))
         .skip(1)
+        .map(str::trim)
         .filter(|line| !line.is_empty());
     let table: BTreeMap<_, _> = rows
         .map(|line| {
-            let mut words = line.split_whitespace();
-            let name = words.next()?.to_owned();
-            Some((name, words.next()?.parse().ok()?))
+            // Calls that its table lacks are named `[unknown: 439]`.
+            let (name, count) = line.rsplit_once(char::is_whitespace)?;
+            Some((name.trim().to_owned(), count.parse().ok()?))
         })
         .collect::<Option<_>>()
         .with_context(|| format!("`{text}` is no table"))?;
