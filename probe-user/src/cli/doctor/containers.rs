@@ -29,7 +29,8 @@ fn cgroups(facts: &Facts) -> Check {
                 (Mode::V2 | Mode::Hybrid, None) => check(State::Ok),
             }
         }
-        Err(error) => Check::new(AREA, "control groups", State::Missing, error.to_string()),
+        Err(error) => Check::new(AREA, "control groups", State::Missing, error.to_string())
+            .with_remedy("mount /proc and a control group hierarchy, or run on the host itself"),
     }
 }
 
