@@ -58,6 +58,9 @@ pub struct ProbeSpec {
     pub attach: fn(&Kernel, &Options) -> Result<Attached, LoadError>,
 }
 
+/// Programs that do nothing, at the hooks of the probes: what benchmarks state the cost of a probe in.
+pub const EMPTY_OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/empty"));
+
 /// All probes. Lifecycle is first: what appears while the others attach is not missed.
 pub const REGISTRY: &[ProbeSpec] = &[lifecycle::SPEC, syscalls::SPEC, scheduler::SPEC];
 

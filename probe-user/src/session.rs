@@ -15,7 +15,7 @@ use std::{
 
 use probe_common::id::CgroupId;
 
-pub use start::{Enabled, Plan, StartError};
+pub use start::{Enabled, Plan, StartError, examine};
 
 use crate::{
     identity::Identities,

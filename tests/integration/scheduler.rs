@@ -156,14 +156,29 @@ fn a_hog_is_the_top_preemptor_of_its_victim() -> Result<()> {
     let report = crate::measure::measure(OFFCPU, &[&running])?;
     drop(hog);
     let row = row(&report, &cgroup);
-    let top = row
+    // Whatever else the host does may take the CPU as well, but no other container does so more often.
+    let by = |path: &str| {
+        let found = row.preempted_by.iter().find(|by| by.container.is_at(path));
+        found.map_or(0, |by| by.count)
+    };
+    let (hog, host) = (by(&hogs.path()), by("/"));
+    assert!(hog > 10, "{:?}", row.preempted_by);
+    let others = row
         .preempted_by
-        .first()
-        .expect("somebody preempted the victim");
-    assert!(top.container.is_at(&hogs.path()), "{:?}", row.preempted_by);
+        .iter()
+        .filter(|by| !by.container.is_at(&hogs.path()));
+    let rival = others
+        .filter(|by| !by.container.is_at("/"))
+        .map(|by| by.count)
+        .max();
     assert!(
-        top.count * 2 > row.involuntary_switches,
-        "the hog alone is most of it: {row:?}"
+        rival.is_none_or(|rival| rival < hog),
+        "{:?}",
+        row.preempted_by
+    );
+    assert!(
+        (hog + host) * 2 > row.involuntary_switches,
+        "these are most of it: {row:?}"
     );
     let sum: u64 = row.preempted_by.iter().map(|by| by.count).sum();
     assert!(sum <= row.involuntary_switches, "{row:?}");

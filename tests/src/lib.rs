@@ -1,11 +1,13 @@
-//! Rigs for the integration tests: workloads of known size, real container runtimes, cgroups, and
-//! nodeprobe itself.
+//! Rigs for the integration tests and benchmarks: workloads of known size, real container runtimes,
+//! cgroups, and nodeprobe itself.
 //!
 //! Every rig is a guard: dropping it ends the processes, unmounts, and removes the cgroups that it
 //! made, also when a test fails. A rig that this machine cannot have answers with [`Unavailable`],
 //! see [`skip`].
 
 pub mod attached;
+#[cfg(feature = "bench")]
+pub mod bench;
 pub mod cgroup;
 pub mod guard;
 pub mod http;

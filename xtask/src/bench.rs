@@ -12,7 +12,9 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> Result<()> {
     requirements::install(requirements::BENCH)?;
-    build::with_tests()?.run()?;
+    build::with_tests()?
+        .args(["--features", "tests/bench"])
+        .run()?;
     Cmd::new(workspace::release("nodeprobe-bench"))
         .args(&args.bench)
         .env("NODEPROBE_BIN", workspace::release("nodeprobe"))

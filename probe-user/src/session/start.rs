@@ -205,7 +205,11 @@ impl Session {
 }
 
 /// Reads what loading needs to know of the running kernel.
-fn examine(roots: &Roots) -> Result<Kernel, StartError> {
+///
+/// # Errors
+///
+/// If its types, its cgroups or the number of its CPUs cannot be found.
+pub fn examine(roots: &Roots) -> Result<Kernel, StartError> {
     let path = roots.btf();
     let types = Btf::from_file(&path).map_err(|source| StartError::Btf {
         path: path.clone(),

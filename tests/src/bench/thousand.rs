@@ -1,0 +1,58 @@
+//! A thousand cgroups in each of which something has run.
+
+use std::{
+    path::Path,
+    process::{Command, Stdio},
+};
+
+use anyhow::{Context as _, Result, ensure};
+
+use crate::cgroup::Cgroup;
+
+/// How many.
+pub const CGROUPS: usize = 1_000;
+
+/// Moves itself into the cgroup that it is given, makes a few different calls there, and ends.
+const TASK: &str = "echo 0 > \"$1/cgroup.procs\" && read -r line < /proc/self/comm \
+    && : > /dev/null && cd / && umask 22";
+
+/// The cgroups. They are removed with this value.
+#[derive(Debug)]
+pub struct Thousand {
+    #[expect(dead_code, reason = "removes what is below it when it is dropped")]
+    parent: Cgroup,
+}
+
+impl Thousand {
+    /// Makes them and runs a short task in each.
+    ///
+    /// # Errors
+    ///
+    /// [`Unavailable`](crate::Unavailable) without cgroup v2; else if one cannot be made, or a task
+    /// fails.
+    pub fn make() -> Result<Self> {
+        let parent = Cgroup::new("bench")?;
+        for number in 0..CGROUPS {
+            let folder = parent.folder().join(format!("bench-{number:04}.service"));
+            // Not a guard each: the parent's removes all.
+            std::fs::create_dir(&folder).with_context(|| format!("make {}", folder.display()))?;
+            visit(&folder)?;
+        }
+        Ok(Self { parent })
+    }
+}
+
+fn visit(folder: &Path) -> Result<()> {
+    let status = Command::new("sh")
+        .args(["-c", TASK, "sh"])
+        .arg(folder)
+        .stdin(Stdio::null())
+        .status()
+        .context("run a short task")?;
+    ensure!(
+        status.success(),
+        "a task in {} failed: {status}",
+        folder.display()
+    );
+    Ok(())
+}
