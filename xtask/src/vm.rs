@@ -37,7 +37,7 @@ pub(crate) struct Args {
     #[arg(long)]
     list: bool,
     /// Seconds that one kernel may take
-    #[arg(long, default_value_t = 600)]
+    #[arg(long, default_value_t = 1200)]
     timeout: u64,
     /// Arguments for the tests, such as a part of a test's name
     #[arg(last = true)]
@@ -67,7 +67,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 
 /// Runs the tests on the named kernels with the usual time limit.
 pub(crate) fn run_on(kernels: &[String], test: &[String]) -> Result<()> {
-    boot(&Catalog::load()?, kernels, test, Duration::from_mins(10))
+    boot(&Catalog::load()?, kernels, test, Duration::from_mins(20))
 }
 
 fn boot(catalog: &Catalog, kernels: &[String], test: &[String], timeout: Duration) -> Result<()> {

@@ -19,8 +19,8 @@ use crate::{process::Cmd, progress::note};
 /// instructions that kernels use. An old processor, because each extension costs time to emulate.
 const MACHINE: &str = "-machine q35 -accel tcg,thread=multi -cpu Nehalem -nodefaults \
                        -no-user-config -display none -no-reboot -serial stdio";
-/// With `-no-reboot`, a kernel that panics ends the emulator. On a busy host the emulated timer is too late for the check
-/// that a kernel makes at boot, which it would take for broken hardware.
+/// With `-no-reboot`, a kernel that panics ends the emulator. On a busy host emulated timers are late,
+/// and a kernel that checks them panics.
 const KERNEL_ARGUMENTS: &str = "console=ttyS0 quiet panic=-1 mitigations=off no_timer_check";
 
 /// One kernel with its file system.
@@ -171,10 +171,9 @@ fn read_lines(output: impl Read + Send + 'static) -> Receiver<String> {
         let mut output = BufReader::new(output);
         let mut line = Vec::new();
         while matches!(output.read_until(b'\n', &mut line), Ok(1..)) {
-            if sender
-                .send(String::from_utf8_lossy(&line).trim_end().to_owned())
-                .is_err()
-            {
+            // Firmware clears the screen; a terminal that shows the console should not.
+            let text = String::from_utf8_lossy(&line).replace(|c: char| c.is_control(), "");
+            if sender.send(text).is_err() {
                 break;
             }
             line.clear();
