@@ -12,6 +12,7 @@ mod latency;
 mod measure;
 mod peers;
 mod plain;
+mod prometheus;
 mod rigs;
 mod runtimes;
 mod scheduler;

@@ -14,6 +14,11 @@ use std::{
 use anyhow::{Context as _, Result, bail, ensure};
 use tempfile::TempDir;
 
+use crate::skip::program;
+
+/// The Debian package of both programs.
+const PACKAGE: &str = "prometheus";
+
 /// How long the server may take for anything. Generous: machines of a test farm are slow.
 const DEADLINE: Duration = Duration::from_secs(120);
 
@@ -48,7 +53,7 @@ impl Prometheus {
     ///
     /// # Errors
     ///
-    /// If it is not installed or does not come up; with the end of its log.
+    /// [`Unavailable`](crate::Unavailable) if it is not installed; if it does not come up, with its log.
     pub fn start(target: SocketAddr, scrape: Scrape) -> Result<Self> {
         let directory = tempfile::tempdir().context("make a data directory")?;
         let config = directory.path().join("prometheus.yml");
@@ -63,7 +68,7 @@ impl Prometheus {
         // Somebody else may take the port before the server does; it then fails to start, and says so.
         let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
         let log = File::create(directory.path().join("log"))?;
-        let mut command = Command::new("prometheus");
+        let mut command = Command::new(program("prometheus", PACKAGE)?);
         command.arg(format!("--config.file={}", config.display()));
         command.arg(format!(
             "--storage.tsdb.path={}",
@@ -77,9 +82,7 @@ impl Prometheus {
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log);
-        let child = command
-            .spawn()
-            .context("start prometheus; `apt-get install prometheus` brings it")?;
+        let child = command.spawn().context("start prometheus")?;
         let mut server = Self {
             child,
             address,
@@ -185,19 +188,17 @@ impl Drop for Prometheus {
 ///
 /// # Errors
 ///
-/// If it is not installed, or with all that it finds.
+/// [`Unavailable`](crate::Unavailable) if it is not installed, or with all that it finds.
 pub fn promtool_check(text: &[u8]) -> Result<()> {
     // A file, because a pipe would have to be written and read at the same time.
     let directory = tempfile::tempdir()?;
     let input: PathBuf = directory.path().join("metrics");
     fs::write(&input, text)?;
-    let mut command = Command::new("promtool");
+    let mut command = Command::new(program("promtool", PACKAGE)?);
     command
         .args(["check", "metrics"])
         .stdin(File::open(&input)?);
-    let output = command
-        .output()
-        .context("run promtool; `apt-get install prometheus` brings it")?;
+    let output = command.output().context("run promtool")?;
     let findings = [output.stdout, output.stderr].concat();
     ensure!(
         output.status.success() && findings.is_empty(),
@@ -274,6 +275,3 @@ fn number(pair: &serde_json::Value) -> Result<f64> {
         .with_context(|| format!("no number in {pair}"))?;
     text.parse().with_context(|| format!("{text} is no number"))
 }
-
-#[cfg(test)]
-mod tests;

@@ -38,7 +38,8 @@ impl Sub for Scheduling {
     }
 }
 
-/// Reads the scheduling of a process, thread by thread. Exact only while all of them sleep.
+/// Reads the scheduling of a process, thread by thread. Exact only while all of them sleep, and
+/// none ends.
 ///
 /// # Errors
 ///
@@ -48,7 +49,12 @@ pub fn scheduling(pid: i32) -> Result<Scheduling> {
     for thread in
         fs::read_dir(format!("/proc/{pid}/task")).with_context(|| format!("threads of {pid}"))?
     {
-        add_thread(&mut sum, &thread?.path())?;
+        let thread = thread?.path();
+        match add_thread(&mut sum, &thread) {
+            // It ended between being listed and being read.
+            Err(_) if !thread.exists() => {}
+            outcome => outcome?,
+        }
     }
     Ok(sum)
 }
@@ -104,6 +110,21 @@ mod tests {
     fn this_process_has_run_and_has_switched() {
         let truth = scheduling(std::process::id().cast_signed()).unwrap();
         assert!(truth.oncpu > Duration::ZERO && truth.slices > 0);
+    }
+
+    #[test]
+    fn threads_that_end_meanwhile_are_left_out() {
+        let pid = std::process::id().cast_signed();
+        std::thread::scope(|scope| {
+            let churn = scope.spawn(|| {
+                for _ in 0..2000 {
+                    std::thread::spawn(|| {}).join().unwrap();
+                }
+            });
+            while !churn.is_finished() {
+                scheduling(pid).unwrap();
+            }
+        });
     }
 
     #[test]

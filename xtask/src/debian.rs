@@ -54,6 +54,21 @@ pub(crate) fn install(packages: &[&str]) -> Result<()> {
     }
 }
 
+/// Installs packages in the newest version that the archive has, whatever apt's lists say: old
+/// lists name old versions.
+pub(crate) fn install_newest(packages: &[&str]) -> Result<()> {
+    let apt = find("apt-get").is_some();
+    // Installed or not, they are to be brought up to date.
+    match plan(packages, |_| Package::Unknown, apt, workspace::is_root()) {
+        Plan::Tell(remedy) => bail!(remedy),
+        Plan::Nothing => Ok(()),
+        Plan::Install { packages, .. } => {
+            update_lists()?;
+            apt_install(&packages, false)
+        }
+    }
+}
+
 /// What apt knows of one package. Its lists may be absent, so `Unknown` is no proof that it does
 /// not exist.
 pub(crate) fn look_up(package: &str) -> Package {

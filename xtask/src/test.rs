@@ -67,7 +67,8 @@ fn unit(args: &Args) -> Result<Tally> {
             .arg("--locked")
             .env("AYA_BUILD_SKIP", "1")
     };
-    let mut tally = counted(test().args(["--lib", "--bins"]).args(&args.filter))?;
+    let plain = test().args(["--lib", "--bins", "--test", "command_line"]);
+    let mut tally = counted(plain.args(&args.filter))?;
     tally.add(counted(test().arg("--doc").args(&args.filter))?);
     Ok(tally)
 }

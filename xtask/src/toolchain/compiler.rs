@@ -16,6 +16,8 @@ const LINKED: &str = "nodeprobe-ebpf";
 /// A compiler and library source of one version, from Debian's security archive.
 const PACKAGES: [&str; 3] = ["rustc-web", "cargo-web", "rust-web-src"];
 const SOURCE: &str = "lib/rustlib/src/rust/library/core";
+/// The oldest Rust that the workspace takes, as `1.95`.
+const MINIMUM: &str = env!("CARGO_PKG_RUST_VERSION");
 
 /// A toolchain that can build the kernel side.
 pub(crate) struct Compiler {
@@ -47,10 +49,12 @@ impl Compiler {
 struct Facts {
     requested: Option<String>,
     rustup: bool,
-    nightly_has_source: bool,
-    linked_has_source: bool,
-    /// Debian's compiler, cargo and library source are installed.
-    debian_compiler: bool,
+    /// There is a nightly that will do.
+    nightly: bool,
+    /// Debian's compiler is linked, and will do.
+    linked: bool,
+    /// Debian's compiler, cargo and library source are installed, and will do.
+    debian: bool,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -69,18 +73,9 @@ fn choose(facts: &Facts) -> Choice {
             ..
         } => Choice::Use(name.clone()),
         Facts { rustup: false, .. } => Choice::NoRustup,
-        Facts {
-            nightly_has_source: true,
-            ..
-        } => Choice::Use("nightly".into()),
-        Facts {
-            linked_has_source: true,
-            ..
-        } => Choice::Use(LINKED.into()),
-        Facts {
-            debian_compiler: true,
-            ..
-        } => Choice::Link,
+        Facts { nightly: true, .. } => Choice::Use("nightly".into()),
+        Facts { linked: true, .. } => Choice::Use(LINKED.into()),
+        Facts { debian: true, .. } => Choice::Link,
         _ => Choice::InstallThenLink,
     }
 }
@@ -93,10 +88,21 @@ pub(super) fn ensure() -> Result<Compiler> {
         ),
         Choice::Link => link()?,
         Choice::InstallThenLink => {
-            debian::install(&PACKAGES).context(
-                "the kernel side needs a compiler with library source: a nightly (`rustup \
-                 toolchain install nightly --component rust-src`) or Debian's packages",
-            )?;
+            debian::install_newest(&PACKAGES).with_context(|| {
+                format!(
+                    "the kernel side needs a compiler of Rust {MINIMUM} or later with library \
+                     source: a nightly (`rustup toolchain install nightly --component rust-src`) \
+                     or Debian's packages"
+                )
+            })?;
+            if !debian_will_do() {
+                bail!(
+                    "Debian's {} are older than Rust {MINIMUM}; `apt-cache policy {}` shows what \
+                     the sources in /etc/apt offer (the security archive has the newest)",
+                    PACKAGES.join(", "),
+                    PACKAGES[0]
+                );
+            }
             link()?
         }
     };
@@ -111,19 +117,40 @@ fn look() -> Facts {
     Facts {
         requested: env::var(REQUEST).ok(),
         rustup,
-        nightly_has_source: rustup && has_source("nightly"),
-        linked_has_source: rustup && has_source(LINKED),
-        debian_compiler: ["bin/rustc", "bin/cargo", SOURCE]
-            .iter()
-            .all(|path| Path::new("/usr").join(path).exists()),
+        nightly: rustup && will_do("nightly"),
+        linked: rustup && will_do(LINKED),
+        debian: debian_will_do(),
     }
 }
 
-fn has_source(toolchain: &str) -> bool {
-    of_toolchain(toolchain, "rustc")
-        .args(["--print", "sysroot"])
-        .read()
-        .is_ok_and(|sysroot| Path::new(&sysroot).join(SOURCE).is_dir())
+fn debian_will_do() -> bool {
+    let version = Cmd::new("/usr/bin/rustc").arg("-vV").read();
+    Path::new("/usr/bin/cargo").exists()
+        && has_source(Path::new("/usr"))
+        && version.is_ok_and(|version| is_recent(&version))
+}
+
+fn will_do(toolchain: &str) -> bool {
+    let rustc = |args: &[&str]| of_toolchain(toolchain, "rustc").args(args).read();
+    rustc(&["--print", "sysroot"]).is_ok_and(|sysroot| has_source(Path::new(&sysroot)))
+        && rustc(&["-vV"]).is_ok_and(|version| is_recent(&version))
+}
+
+fn has_source(sysroot: &Path) -> bool {
+    sysroot.join(SOURCE).is_dir()
+}
+
+/// Whether a compiler that says this of its version is new enough. Without a version it is not.
+fn is_recent(version: &str) -> bool {
+    let release = version
+        .lines()
+        .find_map(|line| line.strip_prefix("release: "));
+    release.and_then(minor) >= minor(MINIMUM)
+}
+
+/// The second number of a version of Rust, whose first is always 1.
+fn minor(release: &str) -> Option<u32> {
+    release.strip_prefix("1.")?.split('.').next()?.parse().ok()
 }
 
 fn link() -> Result<String> {
@@ -158,7 +185,7 @@ mod tests {
     fn a_request_wins_over_everything() {
         let facts = Facts {
             requested: Some("mine".into()),
-            nightly_has_source: true,
+            nightly: true,
             ..Facts::default()
         };
         assert_eq!(choose(&facts), Choice::Use("mine".into()));
@@ -168,8 +195,8 @@ mod tests {
     fn a_nightly_with_source_wins_over_debian() {
         let facts = Facts {
             rustup: true,
-            nightly_has_source: true,
-            linked_has_source: true,
+            nightly: true,
+            linked: true,
             ..Facts::default()
         };
         assert_eq!(choose(&facts), Choice::Use("nightly".into()));
@@ -179,8 +206,8 @@ mod tests {
     fn a_linked_toolchain_is_used_without_another_step() {
         let facts = Facts {
             rustup: true,
-            linked_has_source: true,
-            debian_compiler: true,
+            linked: true,
+            debian: true,
             ..Facts::default()
         };
         assert_eq!(choose(&facts), Choice::Use(LINKED.into()));
@@ -190,7 +217,7 @@ mod tests {
     fn installed_packages_are_linked_only() {
         let facts = Facts {
             rustup: true,
-            debian_compiler: true,
+            debian: true,
             ..Facts::default()
         };
         assert_eq!(choose(&facts), Choice::Link);
@@ -206,6 +233,14 @@ mod tests {
             Choice::InstallThenLink
         );
         assert_eq!(choose(&Facts::default()), Choice::NoRustup);
+    }
+
+    #[test]
+    fn a_compiler_is_recent_from_the_minimum_on() {
+        assert!(is_recent(&format!("rustc x\nrelease: {MINIMUM}.0\n")));
+        assert!(is_recent("release: 1.1000.0-nightly\n"));
+        assert!(!is_recent("rustc 1.85.0\nrelease: 1.85.0\n"));
+        assert!(!is_recent("rustc\n"));
     }
 
     #[test]
