@@ -101,7 +101,7 @@ fn threads_that_end_inside_a_call_leave_nothing_behind() -> Result<()> {
 }
 
 #[test]
-fn the_childs_side_of_a_fork_is_no_call() -> Result<()> {
+fn what_a_fork_returns_in_the_child_is_no_call() -> Result<()> {
     let _alone = alone();
     // One child process a round, and no threads in the parent.
     let Some((report, cgroup)) = one("exit-in-call --rounds 6 --threads 0")? else {

@@ -1,4 +1,5 @@
 //! The metric registry and the HTTP server against the real thing.
+#![expect(clippy::unwrap_used, reason = "helpers of a test may panic")]
 
 use std::{
     net::{Ipv4Addr, SocketAddr, TcpListener},

@@ -140,7 +140,7 @@ impl LifecycleReader {
     }
 
     /// The next record, if there is one. What cannot be decoded is counted and skipped.
-    pub fn next(&mut self) -> Option<CgroupRecord> {
+    pub fn take(&mut self) -> Option<CgroupRecord> {
         while let Some(item) = self.ring.next() {
             match CgroupRecord::decode(&item) {
                 Some(record) => return Some(record),

@@ -93,14 +93,14 @@ pub enum StartError {
         probe: &'static str,
         /// Why.
         #[source]
-        source: LoadError,
+        source: Box<LoadError>,
     },
     /// No probe runs at all.
     #[error("no probe can run; `nodeprobe doctor` says what is missing")]
     Nothing {
         /// Why the first of them does not.
         #[source]
-        source: LoadError,
+        source: Box<LoadError>,
     },
 }
 
@@ -160,7 +160,9 @@ impl Session {
         // The kernel's types take tens of megabytes and are needed no more.
         drop(kernel);
         match first_error {
-            Some(source) if !measuring => Err(StartError::Nothing { source }),
+            Some(source) if !measuring => Err(StartError::Nothing {
+                source: source.into(),
+            }),
             _ => Ok(session),
         }
     }
@@ -186,7 +188,7 @@ impl Session {
             }
             Err(source) if wanted == Enabled::Always => Err(StartError::Probe {
                 probe: spec.name,
-                source,
+                source: source.into(),
             }),
             Err(error) => {
                 let reason = chain(&error);

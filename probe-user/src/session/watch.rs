@@ -111,7 +111,7 @@ impl Drop for Watch {
 }
 
 fn drain(reader: &mut LifecycleReader, identities: &Identities, shared: &Shared) {
-    while let Some(record) = reader.next() {
+    while let Some(record) = reader.take() {
         tracing::trace!(cgroup = record.cgroup.0, change = ?record.change, path = record.path, "cgroup");
         let now = Instant::now();
         match record.change {
