@@ -2,6 +2,7 @@
 
 mod banks;
 mod hash;
+mod windows;
 
 pub use banks::{Banks, Cells};
 pub use hash::{lookup_all, remove};
@@ -32,6 +33,14 @@ pub enum MapError {
         /// The kernel's answer.
         #[source]
         source: io::Error,
+    },
+    /// A table names an entry that its pool does not have.
+    #[error("map `{map}` has no entry {entry}; rebuild nodeprobe")]
+    NoEntry {
+        /// Name of the map.
+        map: &'static str,
+        /// The entry.
+        entry: u32,
     },
     /// Entries could not be read.
     #[error("cannot read map `{map}`")]

@@ -95,14 +95,13 @@ impl<K: Pod, T: Cells> Pool<K, T> {
     pub(super) fn read(&mut self) -> Result<Vec<(K, T)>, MapError> {
         let keys = maps::lookup_all::<K, u32>(&self.entries, self.names.entries)?;
         self.used = keys.len() as u64;
-        Ok(keys
-            .into_iter()
-            .filter_map(|(key, entry)| Some((key, self.counters.read(entry)?)))
-            .collect())
+        keys.into_iter()
+            .map(|(key, entry)| Ok((key, self.counters.read(entry)?)))
+            .collect()
     }
 
     /// What found no entry.
-    pub(super) fn overflow(&self) -> Option<T> {
+    pub(super) fn overflow(&self) -> Result<T, MapError> {
         self.counters.read(OVERFLOW)
     }
 
@@ -112,7 +111,7 @@ impl<K: Pod, T: Cells> Pool<K, T> {
     pub(super) fn release(&mut self, gone: impl Fn(&K) -> bool) -> Result<(), MapError> {
         for (key, entry) in maps::lookup_all::<K, u32>(&self.entries, self.names.entries)? {
             if gone(&key) && maps::remove(&self.entries, self.names.entries, &key)? {
-                self.counters.clear(entry);
+                self.counters.clear(entry)?;
                 match &mut self.reserve {
                     Some(reserve) if reserve.range.contains(&entry) => reserve.put_back(entry),
                     _ => self.free.put_back(entry),

@@ -149,19 +149,13 @@ impl Collector for Reader {
                 .iter()
                 .map(|(owner, stats)| row(OwnerId(*owner), stats)),
         );
-        into.sched.extend(
-            self.sched
-                .overflow()
-                .iter()
-                .map(|stats| row(OwnerId::OVERFLOW, stats)),
-        );
+        into.sched
+            .push(row(OwnerId::OVERFLOW, &self.sched.overflow()?));
         into.sched
             .retain(|row| row.voluntary + row.involuntary + row.runqueue.count() > 0);
         let now = clock::monotonic();
         for cpu in 0..self.running.entries() {
-            let Some(running) = self.running.read(cpu) else {
-                continue;
-            };
+            let running = self.running.read(cpu)?;
             if running.owner != 0 {
                 let elapsed = now.saturating_sub(Duration::from_nanos(running.since_ns));
                 into.running.push(RunningRow {

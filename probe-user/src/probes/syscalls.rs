@@ -201,10 +201,11 @@ impl Collector for Reader {
                 &stats,
             ));
         }
-        if let Some(stats) = self.calls.overflow() {
-            into.syscalls
-                .push(row(OwnerId::OVERFLOW, Syscall::OTHER, &stats));
-        }
+        into.syscalls.push(row(
+            OwnerId::OVERFLOW,
+            Syscall::OTHER,
+            &self.calls.overflow()?,
+        ));
         into.syscalls.retain(|row| row.calls > 0);
         for (key, count) in self.errnos.read()? {
             into.errnos.push(ErrnoRow {
