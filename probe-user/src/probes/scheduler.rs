@@ -15,7 +15,7 @@ use super::{
     table::Table,
 };
 use crate::{
-    kernel::clock,
+    kernel::{btf, clock},
     loader::{self, Globals, Kernel, LoadError, Sizes},
     maps::{self, Banks, MapError},
     model::{
@@ -33,14 +33,23 @@ pub(super) const SPEC: ProbeSpec = ProbeSpec {
 /// Arguments of `sched_switch` from Linux 5.18 on, when the state of the previous task was added (fa2c3254d7cf).
 const ARGS_WITH_STATE: usize = 4;
 
+/// Whether task storage may be created under the run-queue lock, which these hooks hold.
+///
+/// Before Linux 6.4 it came from the general allocator, which may try to wake a kernel thread and wait for that same
+/// lock. Then it came from the allocator for BPF, and later from `kmalloc_nolock`: at first by a flag of the map, which
+/// is gone again where every storage does and elements have a state.
+fn storage_needs_no_lock(types: &btf::Btf) -> bool {
+    [
+        ("bpf_local_storage_map", "bpf_ma"),
+        ("bpf_local_storage_map", "use_kmalloc_nolock"),
+        ("bpf_local_storage_elem", "state"),
+    ]
+    .iter()
+    .any(|(structure, field)| types.field_offset(structure, field).is_ok())
+}
+
 fn attach(kernel: &Kernel, options: &Options) -> Result<Attached, LoadError> {
-    // Before Linux 6.4 creating task storage allocates memory with the general allocator. Under the run-queue lock,
-    // which these hooks hold, that may try to wake a kernel thread and wait for that same lock.
-    let storage = kernel.task_storage
-        && kernel
-            .types
-            .field_offset("bpf_local_storage_map", "bpf_ma")
-            .is_ok();
+    let storage = kernel.task_storage && storage_needs_no_lock(&kernel.types);
     let object: &[u8] = if storage {
         aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/scheduler"))
     } else {
