@@ -6,10 +6,10 @@ mod sizes;
 pub use globals::Globals;
 pub use sizes::{PoolSize, Sizes};
 
-use std::borrow::Cow;
+use std::{borrow::Cow, io};
 
 use aya::{
-    Btf, Ebpf, EbpfLoader, VerifierLogLevel,
+    Btf, Ebpf, EbpfLoader,
     programs::{BtfTracePoint, ProgramError},
 };
 
@@ -58,17 +58,28 @@ pub enum LoadError {
     /// Maps could not be created or programs not be found.
     #[error("cannot load the kernel object")]
     Object(#[from] aya::EbpfError),
+    /// The kernel refused a program.
+    #[error("the kernel refuses program `{program}`: {reason}")]
+    Refused {
+        /// Name of the program.
+        program: &'static str,
+        /// The end of the verifier's log.
+        reason: String,
+        /// What the kernel answered.
+        #[source]
+        source: io::Error,
+    },
     /// A program is missing from its object.
     #[error("the kernel object has no program `{0}`; rebuild nodeprobe")]
     NoProgram(&'static str),
-    /// A program was refused or could not be attached.
+    /// A program could not be loaded or attached.
     #[error("cannot {action} program `{program}`")]
     Program {
         /// `load` or `attach`.
         action: &'static str,
         /// Name of the program.
         program: &'static str,
-        /// What the kernel said, with the verifier's log.
+        /// What went wrong.
         #[source]
         source: ProgramError,
     },
@@ -78,19 +89,42 @@ pub enum LoadError {
 }
 
 impl LoadError {
-    /// Whether the kernel refused for lack of privileges.
-    pub fn is_permission(&self) -> bool {
-        let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(self);
-        while let Some(error) = cause {
-            if let Some(io) = error.downcast_ref::<std::io::Error>()
-                && io.kind() == std::io::ErrorKind::PermissionDenied
-            {
-                return true;
+    /// What went wrong with a program. The verifier's log has one line per instruction that it tried: the whole goes to the debug log.
+    fn program(action: &'static str, program: &'static str, source: ProgramError) -> Self {
+        match source {
+            ProgramError::LoadError {
+                io_error,
+                verifier_log,
+            } => {
+                let log = verifier_log.to_string();
+                tracing::debug!(program, "the verifier's log:\n{log}");
+                Self::Refused {
+                    program,
+                    reason: reason(&log),
+                    source: io_error,
+                }
             }
-            cause = error.source();
+            source => Self::Program {
+                action,
+                program,
+                source,
+            },
         }
-        false
     }
+}
+
+/// The end of a verifier's log, without the statistics that follow the refusal: the last instruction and what is wrong with it.
+fn reason(log: &str) -> String {
+    const STATISTICS: [&str; 3] = ["processed ", "verification time ", "stack depth "];
+    let lines: Vec<&str> = log
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty() && !STATISTICS.iter().any(|start| line.starts_with(start)))
+        .collect();
+    let [.., instruction, refusal] = lines[..] else {
+        return lines.first().unwrap_or(&"no reason given").to_string();
+    };
+    format!("{refusal} (at `{instruction}`)")
 }
 
 /// Loads an object with its globals and map sizes; nothing is attached yet.
@@ -107,9 +141,7 @@ pub fn load(
         return Err(LoadError::NotBuilt);
     }
     let mut loader = EbpfLoader::new();
-    loader
-        .allow_unsupported_maps()
-        .verifier_log_level(VerifierLogLevel::VERBOSE | VerifierLogLevel::STATS);
+    loader.allow_unsupported_maps();
     globals.apply(&mut loader);
     for (map, entries) in max_entries {
         loader.map_max_entries(map, *entries);
@@ -140,13 +172,7 @@ pub fn attach_as(
     if !kernel.types.has_tracepoint(tracepoint) {
         return Err(LoadError::NoTracepoint(tracepoint));
     }
-    let failed = |action| {
-        move |source| LoadError::Program {
-            action,
-            program,
-            source,
-        }
-    };
+    let failed = |action| move |source| LoadError::program(action, program, source);
     let loaded: &mut BtfTracePoint = ebpf
         .program_mut(program)
         .ok_or(LoadError::NoProgram(program))?
@@ -157,4 +183,27 @@ pub fn attach_as(
         .map_err(failed("load"))?;
     loaded.attach().map_err(failed("attach"))?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::reason;
+
+    #[test]
+    fn a_refusal_is_told_by_the_end_of_the_log() {
+        let log = "31: (15) if r1 == 0x0 goto pc+3\n32: (61) r1 = *(u32 *)(r6 +0)\n\
+            access beyond the end of member on_cpu (mend:53) in struct task_struct with off 52 size 4\n\
+            verification time 512 usec\nstack depth 24\nprocessed 33 insns (limit 1000000) max_states_per_insn 0\n";
+        assert_eq!(
+            reason(log),
+            "access beyond the end of member on_cpu (mend:53) in struct task_struct with off 52 size 4 \
+             (at `32: (61) r1 = *(u32 *)(r6 +0)`)"
+        );
+    }
+
+    #[test]
+    fn a_log_of_one_line_or_none_is_a_reason_too() {
+        assert_eq!(reason("no log\n"), "no log");
+        assert_eq!(reason(""), "no reason given");
+    }
 }

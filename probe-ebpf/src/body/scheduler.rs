@@ -35,7 +35,8 @@ static TASK_PID: Global<u32> = Global::new(ABSENT);
 /// Offset of `task_struct.__state`, `state` before Linux 5.14. Used where `sched_switch` does not pass the state.
 #[unsafe(no_mangle)]
 static TASK_STATE: Global<u32> = Global::new(ABSENT);
-/// Offset of `task_struct.on_cpu`.
+/// Offset of `task_struct.on_cpu`: 0 or 1, in an `int` before Linux 7.2 and in one byte since. The first byte has it in both,
+/// for all that we build for is little-endian; to read more is to read past the member, which the verifier refuses.
 #[unsafe(no_mangle)]
 static TASK_ON_CPU: Global<u32> = Global::new(ABSENT);
 /// 1 if `sched_switch` passes the state of the previous task (Linux 5.18, fa2c3254d7cf).
@@ -120,7 +121,7 @@ pub(crate) fn wakeup(tasks: &impl TaskTable<Task>, p: *const u8) {
         BLOCKED => true,
         // Seen for the first time: it may be running, woken by an interrupt before it had gone to sleep.
         // SAFETY: as above.
-        UNKNOWN => unsafe { Trusted::field::<u32>(p, &TASK_ON_CPU) == 0 },
+        UNKNOWN => unsafe { Trusted::field::<u8>(p, &TASK_ON_CPU) == 0 },
         _ => false,
     };
     if was_waiting {
