@@ -10,7 +10,7 @@ use std::{borrow::Cow, io};
 
 use aya::{
     Btf, Ebpf, EbpfLoader,
-    programs::{BtfTracePoint, ProgramError},
+    programs::{BtfTracePoint, ProgramError, TracePoint},
 };
 
 use crate::kernel::{
@@ -31,7 +31,8 @@ pub struct Kernel {
     pub possible_cpus: u32,
     /// Whether programs can keep state with a task that the kernel frees.
     pub task_storage: bool,
-    /// Whether a program at a system call can be preempted by another task's, so that a plain add would lose counts.
+    /// Whether a typed program at a system call can be preempted. Its counters need atomic adds then, and while it waits the
+    /// kernel skips it for the other tasks of that CPU.
     pub preemptible: bool,
 }
 
@@ -156,6 +157,29 @@ pub fn load(
 /// If the kernel has no such tracepoint, or refuses the program.
 pub fn attach(ebpf: &mut Ebpf, kernel: &Kernel, tracepoint: &'static str) -> Result<(), LoadError> {
     attach_as(ebpf, kernel, tracepoint, tracepoint)
+}
+
+/// Loads a program that has the name of its tracepoint and attaches it as perf does, which needs tracefs.
+///
+/// # Errors
+///
+/// If the kernel does not show such a tracepoint, or refuses the program.
+pub fn attach_perf(
+    ebpf: &mut Ebpf,
+    category: &'static str,
+    tracepoint: &'static str,
+) -> Result<(), LoadError> {
+    let failed = |action| move |source| LoadError::program(action, tracepoint, source);
+    let loaded: &mut TracePoint = ebpf
+        .program_mut(tracepoint)
+        .ok_or(LoadError::NoProgram(tracepoint))?
+        .try_into()
+        .map_err(failed("load"))?;
+    loaded.load().map_err(failed("load"))?;
+    loaded
+        .attach(category, tracepoint)
+        .map_err(failed("attach"))?;
+    Ok(())
 }
 
 /// Loads and attaches a `tp_btf` program to a tracepoint.

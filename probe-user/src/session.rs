@@ -20,6 +20,7 @@ pub use start::{Enabled, Plan, StartError, examine};
 use crate::{
     identity::Identities,
     kernel::cgroupfs::{self, Cgroups},
+    logs::chain,
     model::{FeatureState, Measurements, OwnerId, ProbeHealth},
     probes::{Attached, LifecycleReader},
 };
@@ -175,18 +176,6 @@ impl Session {
         self.identities
             .rescanned(&scan.found, started, Instant::now())
     }
-}
-
-/// An error and all its causes in one line.
-pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }
 
 /// A panic of another thread leaves single values behind at worst, which is no reason to stop.

@@ -4,6 +4,8 @@
 
 #[path = "../body/syscalls.rs"]
 mod body;
+#[path = "../body/registers.rs"]
+mod registers;
 
 use aya_ebpf::{
     macros::{btf_map, btf_tracepoint},
@@ -25,6 +27,7 @@ fn sys_enter(_ctx: BtfTracePointContext) -> i32 {
 /// `TP_PROTO(struct pt_regs *regs, long ret)`.
 #[btf_tracepoint(function = "sys_exit")]
 fn sys_exit(ctx: BtfTracePointContext) -> i32 {
-    body::exit::<Trusted>(&ctx, &TASKS, ctx.arg(0), ctx.arg(1));
+    let (nr, ret) = registers::returned(&ctx);
+    body::exit::<Trusted>(&ctx, &TASKS, nr, ret);
     0
 }

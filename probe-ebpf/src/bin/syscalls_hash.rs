@@ -4,6 +4,8 @@
 
 #[path = "../body/syscalls.rs"]
 mod body;
+#[path = "../body/registers.rs"]
+mod registers;
 
 use aya_ebpf::{
     helpers::bpf_get_current_pid_tgid,
@@ -29,7 +31,8 @@ fn sys_enter(_ctx: BtfTracePointContext) -> i32 {
 /// `TP_PROTO(struct pt_regs *regs, long ret)`.
 #[btf_tracepoint(function = "sys_exit")]
 fn sys_exit(ctx: BtfTracePointContext) -> i32 {
-    body::exit::<Copied>(&ctx, &TASKS, ctx.arg(0), ctx.arg(1));
+    let (nr, ret) = registers::returned(&ctx);
+    body::exit::<Copied>(&ctx, &TASKS, nr, ret);
     0
 }
 

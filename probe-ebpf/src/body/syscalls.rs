@@ -23,15 +23,12 @@ use probe_common::{
 use probe_ebpf::{
     count::{add_banked, add_shared},
     loss::count_loss,
-    offsets::{ABSENT, Reader, Trusted},
+    offsets::{ABSENT, Reader},
     owner::{self, Processes},
     pool::{self, FreeList},
     task::{TaskTable, Zeroed},
 };
 
-/// Offset of the member of `pt_regs` that holds the system call's number: `orig_ax`, `syscallno`.
-#[unsafe(no_mangle)]
-static REGS_NR: Global<u32> = Global::new(ABSENT);
 /// Offset in `task_struct` of the word that says whether the task is inside a 32-bit call.
 #[unsafe(no_mangle)]
 static TASK_COMPAT: Global<u32> = Global::new(ABSENT);
@@ -139,17 +136,15 @@ fn is_sampled() -> bool {
     true
 }
 
-/// Counts a call that returns.
+/// Counts a call that returns: the number that the kernel holds of it, and its result.
 #[inline(always)]
 pub(crate) fn exit<R: Reader>(
     ctx: &impl EbpfContext,
     tasks: &impl TaskTable<Task>,
-    regs: *const u8,
+    nr: i64,
     ret: i64,
 ) {
     let current = R::current();
-    // SAFETY: the registers are the first argument of `sys_exit`, which the verifier trusts.
-    let nr = unsafe { Trusted::field::<i64>(regs, &REGS_NR) };
     let (nr, abi) = identify::<R>(nr, current);
     // SAFETY: the pointer is that of the current task.
     let task = unsafe { tasks.state_of_current(current) };

@@ -28,9 +28,10 @@ use crate::{
     http::{self, BindError, Limits},
     identity::resolver,
     kernel::capabilities_for_map_reads,
+    logs::chain,
     privileges,
     render::live::{Theme, run_live},
-    session::{Plan, Session, StartError, chain},
+    session::{Plan, Session, StartError},
 };
 
 /// How often messages of the programs are read, where they are asked for.

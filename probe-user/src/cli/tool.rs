@@ -23,6 +23,7 @@ use crate::{
     identity::{Identities, Limits, Pattern, resolver},
     kernel::{Roots, capabilities_for_map_reads},
     limits,
+    logs::chain,
     model::{Measurements, OwnerKind},
     privileges::{self, Task},
     probes::Latency,
@@ -31,7 +32,7 @@ use crate::{
         view::{By, Report, Row, Summary, lost_map},
     },
     report::Filter,
-    session::{Enabled, Plan, Session, StartError, chain},
+    session::{Enabled, Plan, Session, StartError},
 };
 
 /// How long to wait for names when the measurement is over.

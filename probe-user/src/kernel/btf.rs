@@ -181,6 +181,11 @@ impl Btf {
             .map(|(id, _)| id)
     }
 
+    /// Whether the kernel has a function of that name.
+    pub fn has_function(&self, name: &str) -> bool {
+        self.ids(name).any(|(_, ty)| ty.kind == kind::FUNC)
+    }
+
     /// Number of types.
     pub fn type_count(&self) -> usize {
         self.types.len()

@@ -17,6 +17,7 @@ use super::{
 };
 use crate::{
     loader::{self, Globals, Kernel, LoadError, Sizes},
+    logs::chain,
     maps::MapError,
     model::{
         ErrnoRow, FeatureState, MapFill, Measurements, OwnerId, OwnerKind, Syscall, SyscallRow,
@@ -43,17 +44,65 @@ pub enum Latency {
 /// Largest number of calls of which one is timed.
 pub const MAX_SAMPLE: u32 = 1 << 20;
 
+/// How the programs are attached, and where they keep what they know of a task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Variant {
+    /// Typed programs, task storage.
+    Typed,
+    /// Perf-style tracepoints, task storage.
+    Perf,
+    /// Typed programs, a hash table by thread id.
+    Hash,
+}
+
+impl Variant {
+    fn object(self) -> &'static [u8] {
+        match self {
+            Self::Typed => aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/syscalls")),
+            Self::Perf => aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/syscalls_perf")),
+            Self::Hash => aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/syscalls_hash")),
+        }
+    }
+}
+
 fn attach(kernel: &Kernel, options: &Options) -> Result<Attached, LoadError> {
-    let storage = kernel.task_storage;
-    let object: &[u8] = if storage {
-        aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/syscalls"))
-    } else {
-        aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/syscalls_hash"))
-    };
+    if !kernel.task_storage {
+        let reason = "no task storage (Linux 5.11): a hash table by thread id, slower";
+        return attach_as(
+            Variant::Hash,
+            FeatureState::Degraded(reason.into()),
+            kernel,
+            options,
+        );
+    }
+    if !kernel.preemptible {
+        return attach_as(Variant::Typed, FeatureState::On, kernel, options);
+    }
+    attach_as(Variant::Perf, FeatureState::On, kernel, options).or_else(|error| {
+        let reason = format!(
+            "this kernel skips the programs of a whole CPU while one of them is preempted; what that misses is counted \
+             as `recursion`. The perf-style tracepoints would miss none, but: {}",
+            chain(&error)
+        );
+        attach_as(
+            Variant::Typed,
+            FeatureState::Degraded(reason),
+            kernel,
+            options,
+        )
+    })
+}
+
+fn attach_as(
+    variant: Variant,
+    state: FeatureState,
+    kernel: &Kernel,
+    options: &Options,
+) -> Result<Attached, LoadError> {
     let sizes = options.sizes;
     let mut ebpf = loader::load(
-        object,
-        &globals(kernel, options)?,
+        variant.object(),
+        &globals(variant, kernel, options)?,
         &[
             ("CALLS", sizes.calls.values()),
             ("CALL_ENTRIES", sizes.calls.entries),
@@ -72,26 +121,23 @@ fn attach(kernel: &Kernel, options: &Options) -> Result<Attached, LoadError> {
         ],
     )?;
     let reader = Reader::open(&mut ebpf, &sizes, options.owners)?;
-    if !storage {
+    if variant == Variant::Hash {
         loader::attach(&mut ebpf, kernel, "sched_process_exit")?;
     }
-    if options.latency != Latency::Off {
-        loader::attach(&mut ebpf, kernel, "sys_enter")?;
+    let enter = (options.latency != Latency::Off).then_some("sys_enter");
+    for tracepoint in enter.into_iter().chain(["sys_exit"]) {
+        if variant == Variant::Perf {
+            loader::attach_perf(&mut ebpf, "raw_syscalls", tracepoint)?;
+        } else {
+            loader::attach(&mut ebpf, kernel, tracepoint)?;
+        }
     }
-    loader::attach(&mut ebpf, kernel, "sys_exit")?;
-    let state = if storage {
-        FeatureState::On
-    } else {
-        FeatureState::Degraded(
-            "no task storage (Linux 5.11): a hash table by thread id, slower".into(),
-        )
-    };
     let mut attached = Attached::new(SPEC.name, state, ebpf);
     attached.collector = Some(Box::new(reader));
     Ok(attached)
 }
 
-fn globals(kernel: &Kernel, options: &Options) -> Result<Globals, LoadError> {
+fn globals(variant: Variant, kernel: &Kernel, options: &Options) -> Result<Globals, LoadError> {
     let mut globals = Globals::new();
     let kind = if options.owners == OwnerKind::Process {
         BY_PROCESS
@@ -105,7 +151,9 @@ fn globals(kernel: &Kernel, options: &Options) -> Result<Globals, LoadError> {
         .set("BANK_MASK", options.sizes.calls.banks - 1)
         .set(
             "EXCLUSIVE_BANKS",
-            u32::from(options.sizes.calls.exclusive && !kernel.preemptible),
+            u32::from(
+                options.sizes.calls.exclusive && (variant == Variant::Perf || !kernel.preemptible),
+            ),
         )
         .set(
             "SAMPLE_EVERY",
@@ -114,14 +162,35 @@ fn globals(kernel: &Kernel, options: &Options) -> Result<Globals, LoadError> {
                 Latency::Sampled(every) => every.clamp(1, MAX_SAMPLE),
             },
         );
+    if variant == Variant::Perf {
+        globals.set("RECORD_ID", record_id(kernel)?);
+    } else {
+        globals.set_offset(kernel, "REGS_NR", &[("pt_regs", arch::NUMBER)])?;
+    }
     arch::set(kernel, &mut globals)?;
     Ok(globals)
+}
+
+/// Offset of `id` in the record of `raw_syscalls:sys_exit`, where `ret` follows.
+fn record_id(kernel: &Kernel) -> Result<u32, LoadError> {
+    const RECORD: &str = "trace_event_raw_sys_exit";
+    let id = kernel.types.field_offset(RECORD, "id")?;
+    let ret = kernel.types.field_offset(RECORD, "ret")?;
+    if ret == id + size_of::<i64>() as u32 {
+        Ok(id)
+    } else {
+        Err(LoadError::Unsupported(
+            format!("in `{RECORD}` the result does not follow the number").into(),
+        ))
+    }
 }
 
 #[cfg(target_arch = "x86_64")]
 mod arch {
     use super::{Globals, Kernel, LoadError};
 
+    /// Member of `pt_regs` with the number of the call.
+    pub(super) const NUMBER: &str = "orig_ax";
     /// `TS_COMPAT` of arch/x86/include/asm/thread_info.h.
     const TS_COMPAT: u32 = 0x0002;
     /// fork, vfork, clone and clone3 of the native table and of the 32-bit one.
@@ -133,7 +202,6 @@ mod arch {
         let thread_info = kernel.types.field_offset("task_struct", "thread_info")?;
         let status = kernel.types.field_offset("thread_info", "status")?;
         globals
-            .set_offset(kernel, "REGS_NR", &[("pt_regs", "orig_ax")])?
             .set("TASK_COMPAT", thread_info + status)
             .set("COMPAT_MASK", TS_COMPAT)
             .set("NR_SIGRETURN", SIGRETURN)
@@ -147,6 +215,8 @@ mod arch {
     use super::{Globals, Kernel, LoadError};
     use probe_common::syscalls::NR_OTHER;
 
+    /// Member of `pt_regs` with the number of the call.
+    pub(super) const NUMBER: &str = "syscallno";
     /// `TIF_32BIT` of arch/arm64/include/asm/thread_info.h, as a bit of the lower half of `flags`.
     const TIF_32BIT: u32 = 1 << 22;
     /// clone and clone3; AArch32 fork, vfork, clone and clone3.
@@ -158,7 +228,6 @@ mod arch {
         let thread_info = kernel.types.field_offset("task_struct", "thread_info")?;
         let flags = kernel.types.field_offset("thread_info", "flags")?;
         globals
-            .set_offset(kernel, "REGS_NR", &[("pt_regs", "syscallno")])?
             .set("TASK_COMPAT", thread_info + flags)
             .set("COMPAT_MASK", TIF_32BIT)
             .set("NR_SIGRETURN", SIGRETURN)

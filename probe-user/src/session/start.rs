@@ -9,7 +9,7 @@ use std::{
 
 use aya::Btf as AyaBtf;
 
-use super::{Session, chain};
+use super::Session;
 use crate::{
     identity::{Identities, Limits},
     kernel::{
@@ -21,6 +21,7 @@ use crate::{
         memlock,
     },
     loader::{Kernel, LoadError, Sizes},
+    logs::chain,
     model::{FeatureState, OwnerKind},
     probes::{Latency, Options, ProbeSpec, REGISTRY},
 };
@@ -224,8 +225,10 @@ pub fn examine(roots: &Roots) -> Result<Kernel, StartError> {
     let cpus = cpus::possible(roots)?;
     Ok(Kernel {
         task_storage: Feature::TaskStorage.probe(Some(&types)).is_yes(),
-        // Only a kernel with PREEMPT_RT has this file. All others run these programs with preemption off.
-        preemptible: roots.sys.join("kernel/realtime").exists(),
+        // Only a kernel with PREEMPT_RT has this file. The function came with the change that let programs at system
+        // calls sleep, and took the protection from those that do not (Linux 7.2).
+        preemptible: roots.sys.join("kernel/realtime").exists()
+            || types.has_function("trace_call_bpf_faultable"),
         possible_cpus: u32::try_from(cpus).unwrap_or(u32::MAX),
         types,
         aya_types,

@@ -3,10 +3,11 @@
 use super::{Check, Facts, State};
 use crate::{
     kernel::{features::tracing_allowed, host::Lockdown},
+    logs::chain,
     model::FeatureState,
     privileges::{Need, Task, names},
     probes::REGISTRY,
-    session::{Enabled, Plan, Session, chain},
+    session::{Enabled, Plan, Session},
 };
 
 pub(super) fn checks(facts: &Facts) -> Vec<Check> {

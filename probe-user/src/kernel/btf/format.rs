@@ -21,6 +21,7 @@ pub(super) mod kind {
     pub(in super::super) const VOLATILE: u8 = 9;
     pub(in super::super) const CONST: u8 = 10;
     pub(in super::super) const RESTRICT: u8 = 11;
+    pub(in super::super) const FUNC: u8 = 12;
     pub(in super::super) const FUNC_PROTO: u8 = 13;
     pub(in super::super) const TYPE_TAG: u8 = 18;
     pub(in super::super) const ENUM64: u8 = 19;
