@@ -111,7 +111,7 @@ impl Agent {
             .exporter
             .export(&mut registry, &measurements, identities, now, last);
         let released = self.session.release();
-        collector.exporter.forget(&released);
+        collector.exporter.forget(&mut registry, &released, now);
         own::retire(&mut registry, identities, &released, now);
         collector.own.update(&mut registry, &self.session);
         drop(registry);
