@@ -19,6 +19,7 @@ use super::{
     CliError, Kind,
     args::{MetricsArgs, MetricsFormat, environment},
     output,
+    tool::let_go,
 };
 use crate::{
     agent::Agent,
@@ -64,6 +65,7 @@ fn measure(duration: Duration, format: Format) -> Result<Bytes, CliError> {
     })?;
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let mut session = Session::start(&Plan::from(&config))?;
+    let_go();
     session.follow()?;
     let identities = session.identities().clone();
     let agent = Agent::new(session, &config);

@@ -88,9 +88,7 @@ impl Tool {
             debug: false,
         };
         let mut session = Session::start(&plan)?;
-        if let Err(error) = privileges::drop_after_attach(capabilities_for_map_reads()) {
-            tracing::debug!(error = chain(&error), "privileges are kept");
-        }
+        let_go();
         session.follow()?;
         Ok(Self {
             name,
@@ -172,6 +170,13 @@ impl Tool {
             }
             Ok(())
         })
+    }
+}
+
+/// Lets go of privileges once the probes are attached. Call it before there are other threads.
+pub(super) fn let_go() {
+    if let Err(error) = privileges::drop_after_attach(capabilities_for_map_reads()) {
+        tracing::debug!(error = chain(&error), "privileges are kept");
     }
 }
 
