@@ -21,7 +21,7 @@ use crate::{
     identity::Identities,
     kernel::cgroupfs::{self, Cgroups},
     logs::chain,
-    model::{FeatureState, Measurements, OwnerId, ProbeHealth},
+    model::{FeatureState, Measurements, OwnerId, OwnerKind, ProbeHealth},
     probes::{Attached, LifecycleReader},
 };
 use watch::Watch;
@@ -33,6 +33,8 @@ pub struct Session {
     attached: Mutex<Vec<Attached>>,
     /// Probes that are not attached, and why.
     absent: Vec<(&'static str, FeatureState)>,
+    /// What the owners of measurements are.
+    owners: OwnerKind,
     /// Records of the lifecycle probe, until somebody follows them.
     records: Option<LifecycleReader>,
     watch: Option<Watch>,
@@ -129,6 +131,8 @@ impl Session {
         if let Some(watch) = &self.watch {
             leaving.extend(watch.removed().into_iter().map(|cgroup| (cgroup, now)));
         }
+        // A walk can miss what is there; that it was seen again is worth more.
+        leaving.retain(|cgroup, _| !self.identities.is_live(*cgroup));
     }
 
     /// Frees the counters of cgroups that have been gone for a while, and answers which. Call it right after a
@@ -145,6 +149,10 @@ impl Session {
             return due;
         }
         leaving.retain(|_, since| now.duration_since(*since) < HOLD);
+        if self.owners == OwnerKind::Process {
+            // A process may have the number of a cgroup that is gone.
+            return Vec::new();
+        }
         for probe in self.attached().iter_mut() {
             if let Err(error) = probe.release(&due) {
                 tracing::warn!(probe = probe.name, error = %chain(&error), "counters of removed cgroups stay taken");
@@ -162,11 +170,13 @@ impl Session {
     fn rescan(&self) -> Vec<CgroupId> {
         let started = Instant::now();
         let scan = cgroupfs::scan(&self.cgroups, self.max_cgroups);
-        if scan.truncated {
+        if scan.truncated || scan.unreadable > 0 {
             // What was not reached is not gone.
             tracing::warn!(
                 limit = self.max_cgroups,
-                "more cgroups than can be told apart"
+                unreadable = scan.unreadable,
+                mount = %self.cgroups.mount.display(),
+                "not all cgroups were found: there are more than can be told apart, or directories cannot be read"
             );
             for (id, path) in &scan.found {
                 self.identities.appeared(*id, path, Instant::now());
@@ -182,3 +192,29 @@ impl Session {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+impl Session {
+    /// A session without probes, over a directory that stands for the hierarchy of cgroups.
+    pub(crate) fn idle(mount: &std::path::Path) -> Self {
+        Self {
+            cgroups: Cgroups {
+                mode: cgroupfs::Mode::V2,
+                mount: mount.into(),
+                subtree: None,
+            },
+            identities: Arc::new(Identities::new(crate::identity::Limits::default())),
+            attached: Mutex::default(),
+            absent: Vec::new(),
+            owners: OwnerKind::Cgroup,
+            records: None,
+            watch: None,
+            max_cgroups: 100,
+            leaving: Mutex::default(),
+            started: Instant::now(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -127,6 +127,7 @@ impl Session {
             identities,
             attached: Mutex::default(),
             absent: Vec::new(),
+            owners: plan.owners,
             records: None,
             watch: None,
             max_cgroups: plan.limits.live,
