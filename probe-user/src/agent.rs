@@ -128,7 +128,7 @@ impl Backend for Agent {
     }
 
     fn probes(&self) -> Vec<ProbeStatus> {
-        let states = self.session.states().into_iter();
+        let states = self.session.states().iter().cloned();
         states
             .map(|(probe, state)| ProbeStatus { probe, state })
             .collect()

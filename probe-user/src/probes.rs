@@ -54,6 +54,8 @@ pub struct ProbeSpec {
     pub name: &'static str,
     /// What it measures, in one line.
     pub about: &'static str,
+    /// Tracepoints, and programs of the same names, that it cannot do without.
+    pub hooks: fn(&Options) -> &'static [&'static str],
     /// Loads and attaches it.
     pub attach: fn(&Kernel, &Options) -> Result<Attached, LoadError>,
 }

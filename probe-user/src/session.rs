@@ -32,7 +32,9 @@ pub struct Session {
     identities: Arc<Identities>,
     attached: Mutex<Vec<Attached>>,
     /// Probes that are not attached, and why.
-    absent: Vec<(&'static str, FeatureState)>,
+    absent: Vec<ProbeHealth>,
+    /// State of every probe; it does not change after the start.
+    states: Vec<(&'static str, FeatureState)>,
     /// What the owners of measurements are.
     owners: OwnerKind,
     /// Records of the lifecycle probe, until somebody follows them.
@@ -76,29 +78,16 @@ impl Session {
 
     /// State, cost and fill of every probe, attached or not.
     pub fn health(&self) -> Vec<ProbeHealth> {
-        let attached = self.attached();
-        let absent = self.absent.iter().map(|(probe, state)| ProbeHealth {
-            probe,
-            state: state.clone(),
-            programs: Vec::new(),
-            maps: Vec::new(),
-            last_collect: None,
-        });
-        attached
+        self.attached()
             .iter()
             .map(Attached::health)
-            .chain(absent)
+            .chain(self.absent.iter().cloned())
             .collect()
     }
 
-    /// State of every probe, attached or not; cheap.
-    pub fn states(&self) -> Vec<(&'static str, FeatureState)> {
-        let attached = self.attached();
-        attached
-            .iter()
-            .map(|probe| (probe.name, probe.state.clone()))
-            .chain(self.absent.iter().cloned())
-            .collect()
+    /// State of every probe, attached or not; never waits.
+    pub fn states(&self) -> &[(&'static str, FeatureState)] {
+        &self.states
     }
 
     /// Starts to follow cgroups. Until then their records wait in the ring.
@@ -206,6 +195,7 @@ impl Session {
             identities: Arc::new(Identities::new(crate::identity::Limits::default())),
             attached: Mutex::default(),
             absent: Vec::new(),
+            states: Vec::new(),
             owners: OwnerKind::Cgroup,
             records: None,
             watch: None,

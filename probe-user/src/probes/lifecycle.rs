@@ -23,6 +23,7 @@ use crate::{
 pub(super) const SPEC: ProbeSpec = ProbeSpec {
     name: "lifecycle",
     about: "containers that appear and vanish, so that short-lived ones have a name",
+    hooks: |_| &["cgroup_mkdir", "cgroup_rmdir", "cgroup_attach_task"],
     attach,
 };
 
@@ -48,7 +49,7 @@ fn attach(kernel: &Kernel, options: &Options) -> Result<Attached, LoadError> {
             map: "EVENTS",
             source,
         })?;
-    for hook in ["cgroup_mkdir", "cgroup_rmdir", "cgroup_attach_task"] {
+    for hook in (SPEC.hooks)(options) {
         loader::attach(&mut ebpf, kernel, hook)?;
     }
     let mut attached = Attached::new(SPEC.name, FeatureState::On, ebpf);

@@ -22,7 +22,7 @@ use crate::{
     },
     loader::{Kernel, LoadError, Sizes},
     logs::chain,
-    model::{FeatureState, OwnerKind},
+    model::{FeatureState, OwnerKind, ProbeHealth, ProgramStats},
     probes::{Latency, Options, ProbeSpec, REGISTRY},
 };
 
@@ -127,6 +127,7 @@ impl Session {
             identities,
             attached: Mutex::default(),
             absent: Vec::new(),
+            states: Vec::new(),
             owners: plan.owners,
             records: None,
             watch: None,
@@ -143,7 +144,9 @@ impl Session {
                 .copied()
                 .unwrap_or(Enabled::Never)
             {
-                Enabled::Never => session.absent.push((spec.name, FeatureState::Off)),
+                Enabled::Never => session
+                    .absent
+                    .push(absent(spec, FeatureState::Off, &options)),
                 wanted => {
                     if let Some(error) = session.attach(&kernel, spec, &options, wanted)? {
                         first_error.get_or_insert(error);
@@ -159,6 +162,13 @@ impl Session {
             .attached()
             .iter()
             .any(|probe| probe.name != "lifecycle");
+        let attached = session
+            .attached()
+            .iter()
+            .map(|probe| (probe.name, probe.state.clone()))
+            .collect::<Vec<_>>();
+        let absent = session.absent.iter().map(|p| (p.probe, p.state.clone()));
+        session.states = attached.into_iter().chain(absent).collect();
         // The kernel's types take tens of megabytes and are needed no more.
         drop(kernel);
         match first_error {
@@ -201,10 +211,25 @@ impl Session {
                     }
                     _ => FeatureState::Failed(reason),
                 };
-                self.absent.push((spec.name, state));
+                self.absent.push(absent(spec, state, options));
                 Ok(Some(error))
             }
         }
+    }
+}
+
+/// What is known of a probe that is not attached. One that should be shows the programs that are missing.
+fn absent(spec: &ProbeSpec, state: FeatureState, options: &Options) -> ProbeHealth {
+    let programs = match state {
+        FeatureState::Off => &[],
+        _ => (spec.hooks)(options),
+    };
+    ProbeHealth {
+        probe: spec.name,
+        state,
+        programs: programs.iter().copied().map(ProgramStats::absent).collect(),
+        maps: Vec::new(),
+        last_collect: None,
     }
 }
 
@@ -240,6 +265,24 @@ pub fn examine(roots: &Roots) -> Result<Kernel, StartError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_probe_that_should_run_shows_the_programs_that_are_missing() {
+        let options = Options {
+            owners: OwnerKind::Cgroup,
+            latency: Latency::Exact,
+            sizes: Sizes::plan(64 << 20, 100, 2),
+            debug: false,
+        };
+        let programs = |state| -> Vec<Vec<String>> {
+            let of = |spec| absent(spec, FeatureState::clone(&state), &options).programs;
+            let names = |spec| of(spec).into_iter().map(|program| program.name).collect();
+            REGISTRY.iter().map(names).collect()
+        };
+        let failed = FeatureState::Failed("no permission".into());
+        assert_eq!(programs(failed)[1], ["sys_enter", "sys_exit"]);
+        assert!(programs(FeatureState::Off).iter().all(Vec::is_empty));
+    }
 
     #[test]
     fn a_host_without_type_information_is_told_what_to_do() {

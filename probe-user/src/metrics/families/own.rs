@@ -32,7 +32,7 @@ pub static UNATTRIBUTED: Desc = counter(
 /// Liveness of programs.
 pub static PROGRAM_UP: Desc = gauge(
     "nodeprobe_program_up",
-    "1 while the program is attached.",
+    "1 while the program is attached, 0 if it should be.",
     Unit::None,
     &["program", "probe"],
     24,
