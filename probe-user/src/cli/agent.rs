@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, IsTerminal as _},
-    rc::Rc,
+    sync::Arc,
 };
 
 use super::{CliError, Kind, args::AgentArgs, output, tool::charset};
@@ -22,7 +22,7 @@ pub(super) fn run(args: &AgentArgs) -> Result<Kind, CliError> {
     let config = args.load()?;
     // A table for a person at a terminal, logs for everybody else.
     let live = io::stdout().is_terminal() && io::stdin().is_terminal() && !args.no_table;
-    let logs = Rc::new(logs::init(
+    let logs = Arc::new(logs::init(
         &config.log,
         output::style_wanted(&io::stderr()),
     )?);
@@ -38,10 +38,11 @@ pub(super) fn run(args: &AgentArgs) -> Result<Kind, CliError> {
             Theme::plain(charset())
         }
     };
-    let (again, levels) = (args.clone(), logs.clone());
+    let (again, levels, losses) = (args.clone(), logs.clone(), logs.clone());
     let hooks = Hooks {
         reload: Box::new(move || again.load()),
         set_log_level: Box::new(move |level| levels.set_level(level)),
+        log_losses: Arc::new(move || losses.suppressed()),
         live: live.then(theme),
         duration: args.duration,
     };

@@ -3,6 +3,7 @@
 use std::{
     future,
     net::ToSocketAddrs as _,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -68,7 +69,7 @@ fn measure(duration: Duration, format: Format) -> Result<Bytes, CliError> {
     let_go();
     session.follow()?;
     let identities = session.identities().clone();
-    let agent = Agent::new(session, &config);
+    let agent = Agent::new(session, &config, Arc::new(|| 0));
     runtime.block_on(async {
         let names = resolver::run(
             identities.clone(),

@@ -160,6 +160,14 @@ pub static IDENTITIES_EVICTED: Desc = counter(
     1,
 );
 
+/// Log lines that nobody saw.
+pub static LOG_LINES_LOST: Desc = counter(
+    "nodeprobe_log_lines_lost_total",
+    "Log lines that were held back because they repeated too often, or pushed out behind the live table.",
+    &[],
+    1,
+);
+
 /// Answers of the HTTP server.
 pub static HTTP_REQUESTS: Desc = counter(
     "nodeprobe_http_requests_total",
