@@ -149,6 +149,11 @@ impl Attached {
             .map_or(Ok(()), |collector| collector.release(owners))
     }
 
+    /// Whether its programs can write messages.
+    pub fn writes_messages(&self) -> bool {
+        self.ebpf.map("AYA_LOGS").is_some()
+    }
+
     /// The object's maps and programs, for readers of its messages.
     pub fn ebpf_mut(&mut self) -> &mut Ebpf {
         &mut self.ebpf

@@ -188,7 +188,7 @@ async fn serve(
 async fn on_pool(agent: &Arc<Agent>, what: impl FnOnce(&Agent) + Send + 'static) {
     let agent = agent.clone();
     if let Err(error) = tokio::task::spawn_blocking(move || what(&agent)).await {
-        warn!(%error, "a collection failed");
+        warn!(%error, "the agent could not do its work; please report this");
     }
 }
 
@@ -289,12 +289,13 @@ impl Table {
     }
 }
 
-/// Passes messages of the programs on to the log.
+/// Passes messages of the programs on to the log. An object whose programs write none has no map for them.
 fn read_messages(agent: &Arc<Agent>) -> Task<()> {
     let mut loggers: Vec<_> = agent
         .session()
         .attached()
         .iter_mut()
+        .filter(|probe| probe.writes_messages())
         .filter_map(|probe| {
             EbpfLogger::init_with_logger(probe.ebpf_mut(), LogTracer::new())
                 .inspect_err(|error| warn!(probe = probe.name, %error, "messages cannot be read"))

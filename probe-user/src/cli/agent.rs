@@ -10,6 +10,7 @@ use crate::{
     agent::{self, Hooks, RunError},
     logs::{self, LogError},
     privileges::{self, Task},
+    probes::REGISTRY,
     render::live::Theme,
 };
 
@@ -22,9 +23,12 @@ pub(super) fn run(args: &AgentArgs) -> Result<Kind, CliError> {
     let config = args.load()?;
     // A table for a person at a terminal, logs for everybody else.
     let live = io::stdout().is_terminal() && io::stdin().is_terminal() && !args.no_table;
+    // The targets of a program's messages begin with the name of its object, and that with the probe's.
+    let programs = REGISTRY.iter().filter(|_| config.debug);
     let logs = Arc::new(logs::init(
         &config.log,
         output::style_wanted(&io::stderr()),
+        programs.map(|spec| spec.name).collect(),
     )?);
     privileges::check(&[Task::Probes])?;
     if live {
