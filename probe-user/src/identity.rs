@@ -216,14 +216,6 @@ impl Identities {
         self.cache().containers()
     }
 
-    /// Those that exist and match what an operator wrote, see [`Pattern`].
-    pub fn matching(&self, pattern: &str) -> Vec<Arc<Container>> {
-        let pattern = Pattern::new(pattern);
-        let mut found = self.containers();
-        found.retain(|container| pattern.matches(container));
-        found
-    }
-
     /// Fill and losses.
     pub fn stats(&self) -> Stats {
         self.cache().stats()
