@@ -19,7 +19,10 @@ pub use start::{Enabled, Plan, StartError, examine};
 
 use crate::{
     identity::Identities,
-    kernel::cgroupfs::{self, Cgroups},
+    kernel::{
+        cgroupfs::{self, Cgroups},
+        priority::Undisturbed,
+    },
     logs::chain,
     model::{FeatureState, Measurements, OwnerId, OwnerKind, ProbeHealth},
     probes::{Attached, LifecycleReader},
@@ -41,6 +44,8 @@ pub struct Session {
     records: Option<LifecycleReader>,
     watch: Option<Watch>,
     max_cgroups: usize,
+    /// Whether a thread that reads maps must not be preempted, see `kernel::priority`.
+    undisturbed: bool,
     /// Removed cgroups whose counters are still held, and since when.
     leaving: Mutex<HashMap<CgroupId, Instant>>,
     started: Instant,
@@ -64,6 +69,7 @@ impl Session {
     /// Reads all measurements since the start. A probe that cannot be read leaves its part out and says so in its
     /// health.
     pub fn measure(&self) -> Measurements {
+        let _undisturbed = self.undisturbed();
         let mut measurements = Measurements::default();
         for probe in self.attached().iter_mut() {
             if let Err(error) = probe.collect(&mut measurements) {
@@ -109,7 +115,10 @@ impl Session {
     pub fn tend(&self) {
         let now = Instant::now();
         let rescan = match &self.watch {
-            Some(watch) => watch.lost_records(&self.attached()),
+            Some(watch) => {
+                let _undisturbed = self.undisturbed();
+                watch.lost_records(&self.attached())
+            }
             None => true,
         };
         let mut leaving = lock(&self.leaving);
@@ -142,12 +151,18 @@ impl Session {
             // A process may have the number of a cgroup that is gone.
             return Vec::new();
         }
+        let _undisturbed = self.undisturbed();
         for probe in self.attached().iter_mut() {
             if let Err(error) = probe.release(&due) {
                 tracing::warn!(probe = probe.name, error = %chain(&error), "counters of removed cgroups stay taken");
             }
         }
         due
+    }
+
+    /// What a thread holds while it reads maps.
+    fn undisturbed(&self) -> Option<Undisturbed> {
+        self.undisturbed.then(Undisturbed::enter).flatten()
     }
 
     /// The probes, for readers of their messages.
@@ -200,6 +215,7 @@ impl Session {
             records: None,
             watch: None,
             max_cgroups: 100,
+            undisturbed: false,
             leaving: Mutex::default(),
             started: Instant::now(),
         }

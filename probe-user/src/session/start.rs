@@ -18,7 +18,7 @@ use crate::{
         cgroupfs::{CgroupfsError, Cgroups},
         cpus::{self, CpusError},
         features::Feature,
-        memlock,
+        memlock, priority,
     },
     loader::{Kernel, LoadError, Sizes},
     logs::chain,
@@ -116,6 +116,9 @@ impl Session {
         // kernel says so when a map is made.
         memlock::raise().ok();
         let kernel = examine(&plan.roots)?;
+        if kernel.preemptible {
+            priority::allow();
+        }
         let options = Options {
             owners: plan.owners,
             latency: plan.latency,
@@ -132,6 +135,7 @@ impl Session {
             records: None,
             watch: None,
             max_cgroups: plan.limits.live,
+            undisturbed: kernel.preemptible,
             leaving: Mutex::default(),
             started: Instant::now(),
             cgroups: kernel.cgroups.clone(),
