@@ -5,6 +5,9 @@
 //! decided in user space, with an arm for values that it does not know.
 #![no_std]
 
+pub mod dns;
+pub mod drops;
+pub mod flows;
 pub mod hist;
 pub mod id;
 pub mod lifecycle;
@@ -12,3 +15,4 @@ pub mod loss;
 pub mod owner;
 pub mod scheduler;
 pub mod syscalls;
+pub mod tcp;

@@ -25,8 +25,21 @@ pub const ENTRY_LEAKED: u32 = 10;
 /// The table of processes had no room: the process has no name.
 pub const NAMES_FULL: u32 = 11;
 
+/// The table of flows was full: the packet is counted for its cgroup, not for its flow.
+pub const FLOWS_FULL: u32 = 12;
+/// The table of connections was full: start and process of one are not known.
+pub const CONNECTIONS_FULL: u32 = 13;
+/// The table of listening sockets was full.
+pub const LISTENERS_FULL: u32 = 14;
+/// The table of unanswered questions was full: a look-up has no duration.
+pub const PENDING_FULL: u32 = 15;
+/// A message did not fit into its record and was cut, or began in the middle.
+pub const MESSAGE_CUT: u32 = 16;
+/// A packet's headers make no sense.
+pub const MALFORMED: u32 = 17;
+
 /// Number of reasons.
-pub const REASONS: usize = 12;
+pub const REASONS: usize = 18;
 
 /// What a reason is called in metrics and messages.
 pub const NAMES: [&str; REASONS] = [
@@ -42,4 +55,10 @@ pub const NAMES: [&str; REASONS] = [
     "path_cut",
     "entry_leaked",
     "names_full",
+    "flow_table_full",
+    "connections_full",
+    "listeners_full",
+    "pending_full",
+    "message_cut",
+    "malformed",
 ];

@@ -11,7 +11,9 @@ pub mod count;
 pub mod loss;
 pub mod offsets;
 pub mod owner;
+pub mod packet;
 pub mod pool;
+pub mod socket;
 pub mod task;
 
 /// Lets the kernel helpers that are reserved for GPL programs be called.

@@ -1,0 +1,83 @@
+//! Program of the `drops` probe: packets that the kernel dropped, by its own reason and by the cgroup of the socket.
+#![no_std]
+#![no_main]
+
+use aya_ebpf::{
+    Global,
+    bindings::BPF_NOEXIST,
+    btf_maps::HashMap,
+    macros::{btf_map, btf_tracepoint},
+    programs::BtfTracePointContext,
+};
+use probe_common::{drops::DropKey, loss::OWNERS_FULL};
+use probe_ebpf::{
+    count::add_shared,
+    loss::count_loss,
+    offsets::{ABSENT, Reader as _, Trusted},
+    socket,
+};
+
+/// Offset of `sk_buff.sk`.
+#[unsafe(no_mangle)]
+static SKB_SK: Global<u32> = Global::new(ABSENT);
+/// Offset of `sk_buff.protocol`.
+#[unsafe(no_mangle)]
+static SKB_PROTOCOL: Global<u32> = Global::new(ABSENT);
+/// 1 if the hook passes the receiving socket (Linux 6.11, c53795d48ee8).
+#[unsafe(no_mangle)]
+static HAS_RX_SOCKET: Global<u32> = Global::new(0);
+
+/// Dropped packets.
+#[btf_map]
+static DROPS: HashMap<DropKey, u64, 1> = HashMap::new();
+
+/// `ETH_P_IP` and `ETH_P_IPV6` of include/uapi/linux/if_ether.h, in network order.
+const IP: [u16; 2] = [0x0800_u16.to_be(), 0x86dd_u16.to_be()];
+
+/// `TP_PROTO(struct sk_buff *skb, void *location, enum skb_drop_reason reason, struct sock *rx_sk)`, the last where the kernel
+/// has it. Before Linux 5.17 there is no reason, and this is not loaded.
+#[btf_tracepoint(function = "kfree_skb")]
+fn kfree_skb(ctx: BtfTracePointContext) -> i32 {
+    let skb: *const u8 = ctx.arg(0);
+    let reason = ctx.arg::<u64>(2) as u32;
+    // SAFETY: packet and socket are arguments of the tracepoint, which the verifier trusts where they are not zero.
+    let cgroup = unsafe {
+        let protocol: u16 = Trusted::field(skb, &SKB_PROTOCOL);
+        if protocol != IP[0] && protocol != IP[1] {
+            return 0;
+        }
+        let sk = Trusted::field::<usize>(skb, &SKB_SK) as *const u8;
+        if !sk.is_null() && socket::is_full::<Trusted>(sk) {
+            socket::cgroup::<Trusted>(sk)
+        } else if HAS_RX_SOCKET.load() == 1 {
+            let sk: *const u8 = ctx.arg(3);
+            if !sk.is_null() && socket::is_full::<Trusted>(sk) {
+                socket::cgroup::<Trusted>(sk)
+            } else {
+                0
+            }
+        } else {
+            0
+        }
+    };
+    count(DropKey {
+        cgroup,
+        reason,
+        pad: 0,
+    });
+    0
+}
+
+#[inline(always)]
+fn count(key: DropKey) {
+    let mut drops = DROPS.get_ptr_mut(key);
+    if drops.is_none() {
+        _ = DROPS.insert(key, 0, u64::from(BPF_NOEXIST));
+        drops = DROPS.get_ptr_mut(key);
+    }
+    match drops {
+        // SAFETY: the pointer is that of a map value.
+        Some(drops) => unsafe { add_shared(drops, 1) },
+        None => count_loss(OWNERS_FULL),
+    }
+}

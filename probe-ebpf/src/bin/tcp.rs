@@ -1,0 +1,285 @@
+//! Programs of the `tcp` probe: connections, their handshakes, failures, retransmissions, resets and ends.
+//!
+//! Nothing runs per packet. What a connection exchanged is counted by the kernel's own socket; the last count is taken
+//! when it ends, and one in between when user space asks. Every hook takes the cgroup from the socket: the current task is
+//! often the other end, or nobody.
+#![no_std]
+#![no_main]
+
+#[path = "../body/tcp_ask.rs"]
+mod ask;
+#[path = "../body/tcp_counters.rs"]
+mod counters;
+#[path = "../body/tcp_table.rs"]
+mod table;
+
+use core::ffi::c_void;
+
+use aya_ebpf::{
+    Global,
+    helpers::bpf_ktime_get_ns,
+    macros::{btf_tracepoint, raw_tracepoint},
+    programs::{BtfTracePointContext, RawTracePointContext},
+};
+use probe_common::{
+    loss::RING_FULL,
+    tcp::{
+        CLIENT, Connection, ConnectionEnd, ESTABLISHED, LOCAL_CLOSED, REMOTE_CLOSED,
+        RESET_RECEIVED, RESET_SENT, RETRANSMIT_DATA, RETRANSMIT_SYN, SERVER, TAKEN_OVER, UNTRACKED,
+    },
+};
+use probe_ebpf::{
+    loss::count_loss,
+    offsets::{ABSENT, Reader as _, Trusted},
+    socket,
+};
+
+/// Offset of `sock.sk_protocol`.
+#[unsafe(no_mangle)]
+static SOCK_PROTOCOL: Global<u32> = Global::new(ABSENT);
+/// Offset of `sock.sk_err`.
+#[unsafe(no_mangle)]
+static SOCK_ERR: Global<u32> = Global::new(ABSENT);
+
+const IPPROTO_TCP: u16 = 6;
+
+/// States of a connection, `include/net/tcp_states.h`.
+mod state {
+    pub(crate) const ESTABLISHED: i32 = 1;
+    pub(crate) const SYN_SENT: i32 = 2;
+    pub(crate) const SYN_RECV: i32 = 3;
+    pub(crate) const FIN_WAIT1: i32 = 4;
+    pub(crate) const CLOSE: i32 = 7;
+    pub(crate) const CLOSE_WAIT: i32 = 8;
+    pub(crate) const LISTEN: i32 = 10;
+}
+
+/// `TP_PROTO(const struct sock *sk, const int oldstate, const int newstate)`.
+#[btf_tracepoint(function = "inet_sock_set_state")]
+fn inet_sock_set_state(ctx: BtfTracePointContext) -> i32 {
+    let sk: *const u8 = ctx.arg(0);
+    // SAFETY: the socket is an argument of the tracepoint, which the verifier trusts.
+    if unsafe { Trusted::field::<u16>(sk, &SOCK_PROTOCOL) } != IPPROTO_TCP {
+        return 0;
+    }
+    // Stored as 8 bytes each, of which the upper four say nothing.
+    let (old, new) = (ctx.arg::<u64>(1) as i32, ctx.arg::<u64>(2) as i32);
+    // SAFETY: as above.
+    unsafe {
+        match (old, new) {
+            (state::LISTEN, _) => table::forget_listener(sk),
+            (_, state::LISTEN) => table::add_listener(sk, true),
+            (_, state::SYN_SENT) => connecting(sk),
+            (state::SYN_SENT | state::SYN_RECV, state::ESTABLISHED) => established(sk),
+            // Nothing is known of a child that never was established, and its listener counts it.
+            (state::SYN_RECV, state::CLOSE) => table::remove(sk),
+            (_, state::CLOSE) => closed(sk, old),
+            (state::ESTABLISHED | state::SYN_RECV, state::FIN_WAIT1) => {
+                table::mark(sk, LOCAL_CLOSED)
+            }
+            (state::ESTABLISHED, state::CLOSE_WAIT) => table::mark(sk, REMOTE_CLOSED),
+            _ => {}
+        }
+    }
+    0
+}
+
+/// # Safety
+///
+/// As for all here: `sk` must be a `struct sock` that the verifier trusts.
+#[inline(always)]
+unsafe fn connecting(sk: *const u8) {
+    // SAFETY: passed on to the caller.
+    unsafe {
+        let Some(mut connection) = table::describe::<Trusted>(sk) else {
+            return;
+        };
+        connection.flags = CLIENT;
+        // The tracepoint runs inside `connect`, so the current task is the one that calls it.
+        table::set_process(&mut connection);
+        counters::attempt(connection.cgroup);
+        table::insert(sk, &connection);
+    }
+}
+
+/// # Safety
+///
+/// As for [`connecting`].
+#[inline(always)]
+unsafe fn established(sk: *const u8) {
+    // SAFETY: passed on to the caller.
+    unsafe {
+        let sequences = ask::sequences(sk);
+        if let Some(known) = table::find(sk) {
+            let known = &mut *known;
+            // The port was not chosen when the attempt began.
+            if let Some(ends) = socket::ends::<Trusted>(sk) {
+                known.local = ends.local;
+                known.local_port = ends.local_port;
+            }
+            known.handshake_ns = bpf_ktime_get_ns().saturating_sub(known.start_ns);
+            known.initiator_sequence = sequences.sent;
+            known.responder_sequence = sequences.received;
+            known.flags |= ESTABLISHED;
+            counters::connected(known.cgroup, known.handshake_ns);
+            return;
+        }
+        let Some(mut connection) = table::describe::<Trusted>(sk) else {
+            return;
+        };
+        connection.flags = SERVER | ESTABLISHED;
+        connection.initiator_sequence = sequences.received;
+        connection.responder_sequence = sequences.sent;
+        // A new child has one measurement: that of the handshake, unless its answer was sent twice.
+        connection.handshake_ns = u64::from(ask::smoothed_rtt_us(sk)) * 1000;
+        counters::accepted(connection.cgroup, connection.handshake_ns);
+        table::insert(sk, &connection);
+    }
+}
+
+/// # Safety
+///
+/// As for [`connecting`].
+#[inline(always)]
+unsafe fn closed(sk: *const u8, old: i32) {
+    // SAFETY: passed on to the caller.
+    unsafe {
+        let error: u32 = Trusted::field(sk, &SOCK_ERR);
+        let connection = match table::find(sk) {
+            Some(known) => *known,
+            None => {
+                let Some(mut connection) = table::describe::<Trusted>(sk) else {
+                    return;
+                };
+                connection.flags = UNTRACKED;
+                if old != state::SYN_SENT {
+                    connection.flags |= ESTABLISHED;
+                }
+                connection
+            }
+        };
+        table::remove(sk);
+        let mut stats = ask::socket_stats(sk);
+        stats.state = old as u32;
+        if connection.flags & ESTABLISHED == 0 {
+            counters::failed(connection.cgroup, error);
+        } else {
+            counters::closed(connection.cgroup, stats.srtt_us);
+        }
+        let Some(mut record) = table::ENDS.reserve(0) else {
+            count_loss(RING_FULL);
+            return;
+        };
+        let end: *mut ConnectionEnd = record.as_mut_ptr();
+        (*end).socket = sk as u64;
+        (*end).end_ns = bpf_ktime_get_ns();
+        (*end).connection = connection;
+        if connection.flags & ESTABLISHED == 0 {
+            // The port may have been chosen since.
+            if let Some(ends) = socket::ends::<Trusted>(sk) {
+                (*end).connection.local = ends.local;
+                (*end).connection.local_port = ends.local_port;
+            }
+        }
+        (*end).stats = stats;
+        (*end).error = error;
+        (*end).pad = 0;
+        // No wake-up: the reader polls, which costs a fraction.
+        record.submit(u64::from(aya_ebpf::bindings::BPF_RB_NO_WAKEUP));
+    }
+}
+
+/// `TP_PROTO(const struct sock *sk, const struct sk_buff *skb)`, and an error number from Linux 6.15 on.
+#[btf_tracepoint(function = "tcp_retransmit_skb")]
+fn tcp_retransmit_skb(ctx: BtfTracePointContext) -> i32 {
+    let sk: *const u8 = ctx.arg(0);
+    // SAFETY: the socket is an argument of the tracepoint, which the verifier trusts.
+    unsafe {
+        let kind = match i32::from(socket::state::<Trusted>(sk)) {
+            state::SYN_SENT | state::SYN_RECV => RETRANSMIT_SYN,
+            _ => RETRANSMIT_DATA,
+        };
+        counters::retransmit(socket::cgroup::<Trusted>(sk), kind);
+    }
+    0
+}
+
+/// `TP_PROTO(const struct sock *sk, const struct request_sock *req)`: the answer to a handshake, sent again.
+#[btf_tracepoint(function = "tcp_retransmit_synack")]
+fn tcp_retransmit_synack(ctx: BtfTracePointContext) -> i32 {
+    // SAFETY: the listening socket is an argument of the tracepoint, which the verifier trusts.
+    unsafe { counters::retransmit(socket::cgroup::<Trusted>(ctx.arg(0)), RETRANSMIT_SYN) };
+    0
+}
+
+/// `TP_PROTO(const struct sock *sk, const struct sk_buff *skb)`, and a reason from Linux 6.10 on. No socket: nobody listened.
+#[btf_tracepoint(function = "tcp_send_reset")]
+fn tcp_send_reset(ctx: BtfTracePointContext) -> i32 {
+    let sk: *const u8 = ctx.arg(0);
+    // SAFETY: the socket is an argument of the tracepoint, which the verifier trusts where it is not zero.
+    unsafe {
+        if sk.is_null() || !socket::is_full::<Trusted>(sk) {
+            counters::reset_sent(0);
+        } else {
+            counters::reset_sent(socket::cgroup::<Trusted>(sk));
+            table::mark(sk, RESET_SENT);
+        }
+    }
+    0
+}
+
+/// `TP_PROTO(struct sock *sk)`.
+#[btf_tracepoint(function = "tcp_receive_reset")]
+fn tcp_receive_reset(ctx: BtfTracePointContext) -> i32 {
+    let sk: *const u8 = ctx.arg(0);
+    // SAFETY: the socket is an argument of the tracepoint, which the verifier trusts.
+    unsafe {
+        counters::reset_received(socket::cgroup::<Trusted>(sk));
+        table::mark(sk, RESET_RECEIVED);
+    }
+    0
+}
+
+/// Takes over a connection or a listening socket that is there already, once per socket of a network namespace.
+///
+/// Reads `struct bpf_iter__tcp`: meta, socket, user id, in 8 bytes each.
+#[unsafe(no_mangle)]
+#[unsafe(link_section = "iter/tcp")]
+fn take_over(ctx: *mut c_void) -> i32 {
+    // SAFETY: the context has three words, the second of which is a socket or zero.
+    let sk = unsafe { *ctx.cast::<*const u8>().add(1) };
+    if sk.is_null() {
+        return 0;
+    }
+    // SAFETY: the verifier trusts the socket, and takes a null from the helper for what is not a whole one.
+    unsafe {
+        let state = i32::from(socket::state::<Trusted>(sk));
+        if state == state::LISTEN {
+            table::add_listener(sk, false);
+        } else if state != state::CLOSE
+            && state != state::SYN_RECV
+            && socket::is_full::<Trusted>(sk)
+        {
+            if let Some(mut connection) = table::describe::<Trusted>(sk) {
+                connection.flags = TAKEN_OVER;
+                if state != state::SYN_SENT {
+                    connection.flags |= ESTABLISHED;
+                }
+                table::insert(sk, &connection);
+            }
+        }
+    }
+    0
+}
+
+/// Answers questions about sockets, when user space runs it. Attached to nothing.
+#[raw_tracepoint(tracepoint = "ask")]
+fn ask(ctx: RawTracePointContext) -> i32 {
+    ask::answer(ctx.arg::<u64>(0) as u32);
+    0
+}
+
+const _: () = assert!(
+    size_of::<Connection>() <= 128,
+    "it is built on the stack of 512 bytes"
+);

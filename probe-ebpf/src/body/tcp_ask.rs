@@ -1,0 +1,183 @@
+//! What the kernel's own socket counts of a connection: read at its end, and when user space asks in between.
+
+use aya_ebpf::{
+    Global, bindings::BPF_F_MMAPABLE, btf_maps::Array, helpers::generated::bpf_skc_to_tcp_sock,
+    macros::btf_map,
+};
+use probe_common::tcp::{ASKED, Question, SocketStats};
+use probe_ebpf::{
+    offsets::{ABSENT, Copied, Reader, Trusted},
+    socket,
+};
+
+use super::table::SKC_COOKIE;
+
+macro_rules! offsets {
+    ($($(#[$doc:meta])* $name:ident;)*) => {
+        $($(#[$doc])* #[unsafe(no_mangle)] static $name: Global<u32> = Global::new(ABSENT);)*
+    };
+}
+
+offsets! {
+    /// Offset of `tcp_sock.bytes_sent`.
+    TCP_BYTES_SENT;
+    /// Offset of `tcp_sock.bytes_retrans`.
+    TCP_BYTES_RETRANS;
+    /// Offset of `tcp_sock.bytes_received`.
+    TCP_BYTES_RECEIVED;
+    /// Offset of `tcp_sock.segs_out`.
+    TCP_SEGS_OUT;
+    /// Offset of `tcp_sock.segs_in`.
+    TCP_SEGS_IN;
+    /// Offset of `tcp_sock.data_segs_out`.
+    TCP_DATA_SEGS_OUT;
+    /// Offset of `tcp_sock.data_segs_in`.
+    TCP_DATA_SEGS_IN;
+    /// Offset of `tcp_sock.total_retrans`.
+    TCP_TOTAL_RETRANS;
+    /// Offset of `tcp_sock.srtt_us`, in eighths.
+    TCP_SRTT_US;
+    /// Offset of the value of the first sample of `tcp_sock.rtt_min`.
+    TCP_RTT_MIN;
+    /// Offset of `tcp_sock.snd_una`.
+    TCP_SND_UNA;
+    /// Offset of `tcp_sock.rcv_nxt`.
+    TCP_RCV_NXT;
+    /// Offset of `sock_common.skc_flags`.
+    SKC_FLAGS;
+    /// Offset of `sock.sk_ack_backlog`.
+    SOCK_ACK_BACKLOG;
+    /// Offset of `sock.sk_max_ack_backlog`.
+    SOCK_MAX_ACK_BACKLOG;
+    /// Offset of `sock.sk_drops`.
+    SOCK_DROPS;
+}
+
+/// Questions and their answers, in memory that user space maps.
+#[btf_map]
+static QUESTIONS: Array<Question, ASKED, { BPF_F_MMAPABLE as usize }> = Array::new();
+
+/// `SOCK_DONE` of `enum sock_flags`, include/net/sock.h: the other side's FIN has come.
+const SOCK_DONE: u64 = 1 << 1;
+
+/// The counters of a socket that the verifier trusts. All zero for what is no TCP socket.
+///
+/// # Safety
+///
+/// `sk` must be a `struct sock` that the verifier trusts.
+#[inline(always)]
+pub(crate) unsafe fn socket_stats(sk: *const u8) -> SocketStats {
+    // SAFETY: passed on to the caller.
+    unsafe {
+        let tcp = bpf_skc_to_tcp_sock(sk.cast_mut().cast());
+        if tcp.is_null() {
+            return SocketStats::default();
+        }
+        read::<Trusted>(tcp.cast_const().cast(), sk)
+    }
+}
+
+/// Sequence numbers of the first byte of data in both directions.
+#[derive(Default)]
+pub(crate) struct Sequences {
+    pub(crate) sent: u32,
+    pub(crate) received: u32,
+}
+
+/// The sequence numbers of a connection that was established at this moment.
+///
+/// # Safety
+///
+/// As for [`socket_stats`].
+#[inline(always)]
+pub(crate) unsafe fn sequences(sk: *const u8) -> Sequences {
+    // SAFETY: passed on to the caller.
+    unsafe {
+        let tcp = bpf_skc_to_tcp_sock(sk.cast_mut().cast());
+        if tcp.is_null() {
+            return Sequences::default();
+        }
+        let tcp = tcp.cast_const().cast();
+        Sequences {
+            sent: Trusted::field(tcp, &TCP_SND_UNA),
+            received: Trusted::field(tcp, &TCP_RCV_NXT),
+        }
+    }
+}
+
+/// The smoothed round-trip time of a socket in microseconds; 0 where there is none.
+///
+/// # Safety
+///
+/// As for [`socket_stats`].
+#[inline(always)]
+pub(crate) unsafe fn smoothed_rtt_us(sk: *const u8) -> u32 {
+    // SAFETY: passed on to the caller.
+    unsafe {
+        let tcp = bpf_skc_to_tcp_sock(sk.cast_mut().cast());
+        if tcp.is_null() {
+            return 0;
+        }
+        Trusted::field::<u32>(tcp.cast_const().cast(), &TCP_SRTT_US) >> 3
+    }
+}
+
+/// # Safety
+///
+/// `tcp` and `sk` must be the same socket, as `struct tcp_sock` and `struct sock`, and `R` be able to read through both.
+#[inline(always)]
+unsafe fn read<R: Reader>(tcp: *const u8, sk: *const u8) -> SocketStats {
+    // SAFETY: passed on to the caller.
+    unsafe {
+        let received: u64 = R::field(tcp, &TCP_BYTES_RECEIVED);
+        let flags: u64 = R::field(sk, &SKC_FLAGS);
+        // The kernel counts the FIN as a byte.
+        let fin = u64::from(flags & SOCK_DONE != 0);
+        SocketStats {
+            bytes_sent: R::field(tcp, &TCP_BYTES_SENT),
+            bytes_retransmitted: R::field(tcp, &TCP_BYTES_RETRANS),
+            bytes_received: received.saturating_sub(fin),
+            segments_sent: R::field(tcp, &TCP_SEGS_OUT),
+            segments_received: R::field(tcp, &TCP_SEGS_IN),
+            data_segments_sent: R::field(tcp, &TCP_DATA_SEGS_OUT),
+            data_segments_received: R::field(tcp, &TCP_DATA_SEGS_IN),
+            retransmits: R::field(tcp, &TCP_TOTAL_RETRANS),
+            srtt_us: R::field::<u32>(tcp, &TCP_SRTT_US) >> 3,
+            min_rtt_us: R::field(tcp, &TCP_RTT_MIN),
+            state: 0,
+        }
+    }
+}
+
+/// Answers the first `count` questions. A socket that is gone, or whose memory is another's, is left unanswered.
+#[inline(always)]
+pub(crate) fn answer(count: u32) {
+    for index in 0..ASKED as u32 {
+        if index >= count {
+            return;
+        }
+        let Some(question) = QUESTIONS.get_ptr_mut(index) else {
+            return;
+        };
+        // SAFETY: the pointer is that of a map value. The address comes from a table of sockets and may be out of date:
+        // the reader copies, which fails for what is not mapped, and the cookie tells whether it still is the same socket.
+        unsafe {
+            let socket = (*question).socket as *const u8;
+            let cookie = (*question).cookie;
+            if Copied::field::<u64>(socket, &SKC_COOKIE) != cookie {
+                (*question).answered = 0;
+                continue;
+            }
+            (*question).backlog = Copied::field(socket, &SOCK_ACK_BACKLOG);
+            (*question).max_backlog = Copied::field(socket, &SOCK_MAX_ACK_BACKLOG);
+            (*question).drops = Copied::field(socket, &SOCK_DROPS);
+            // A TCP socket begins with its `struct sock`.
+            let mut stats = read::<Copied>(socket, socket);
+            stats.state = u32::from(socket::state::<Copied>(socket));
+            // Read again: it may have been freed and used again meanwhile.
+            let same = Copied::field::<u64>(socket, &SKC_COOKIE) == cookie;
+            (*question).stats = stats;
+            (*question).answered = u32::from(same);
+        }
+    }
+}

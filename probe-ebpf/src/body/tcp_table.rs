@@ -1,0 +1,173 @@
+//! The tables of connections and listening sockets, by the address of the socket.
+
+use core::ptr;
+
+use aya_ebpf::{
+    Global,
+    bindings::BPF_NOEXIST,
+    btf_maps::{HashMap, RingBuf},
+    helpers::{
+        bpf_get_current_comm, bpf_get_current_pid_tgid, bpf_get_socket_cookie, bpf_ktime_get_ns,
+    },
+    macros::btf_map,
+};
+use probe_common::{
+    loss::{CONNECTIONS_FULL, LISTENERS_FULL},
+    tcp::{COMM_LEN, Connection, ConnectionEnd, Listener},
+};
+use probe_ebpf::{
+    loss::count_loss,
+    offsets::{ABSENT, Reader, Trusted},
+    socket,
+};
+
+/// 1 if tracing programs can make the cookie of a socket (Linux 5.12, c5dbb89fc2ac).
+#[unsafe(no_mangle)]
+static HAS_SOCKET_COOKIE: Global<u32> = Global::new(0);
+/// Offset of `sock_common.skc_cookie`.
+#[unsafe(no_mangle)]
+pub(crate) static SKC_COOKIE: Global<u32> = Global::new(ABSENT);
+
+/// Bytes of the ring: 40,000 ends.
+const RING_BYTES: usize = 8 << 20;
+
+/// Connections that last.
+#[btf_map]
+static CONNECTIONS: HashMap<u64, Connection, 1> = HashMap::new();
+/// Sockets that listen.
+#[btf_map]
+static LISTENERS: HashMap<u64, Listener, 1> = HashMap::new();
+/// Ends of connections for user space.
+#[btf_map]
+pub(crate) static ENDS: RingBuf<ConnectionEnd, RING_BYTES> = RingBuf::new();
+
+/// What a socket says of its connection, which begins at this moment; without flags and process.
+///
+/// # Safety
+///
+/// `sk` must be a `struct sock` that `R` can read through and that the verifier trusts.
+#[inline(always)]
+pub(crate) unsafe fn describe<R: Reader>(sk: *const u8) -> Option<Connection> {
+    // SAFETY: passed on to the caller.
+    unsafe {
+        let ends = socket::ends::<R>(sk)?;
+        Some(Connection {
+            cookie: cookie(sk),
+            cgroup: socket::cgroup::<R>(sk),
+            start_ns: bpf_ktime_get_ns(),
+            handshake_ns: 0,
+            local: ends.local,
+            remote: ends.remote,
+            local_port: ends.local_port,
+            remote_port: ends.remote_port,
+            ip_version: ends.ip_version,
+            pad: [0; 3],
+            flags: 0,
+            netns: socket::netns::<R>(sk),
+            initiator_sequence: 0,
+            responder_sequence: 0,
+            tgid: 0,
+            pad2: 0,
+            comm: [0; COMM_LEN],
+        })
+    }
+}
+
+/// # Safety
+///
+/// As for [`describe`].
+#[inline(always)]
+unsafe fn cookie(sk: *const u8) -> u64 {
+    // SAFETY: passed on to the caller.
+    unsafe {
+        if HAS_SOCKET_COOKIE.load() == 1 {
+            bpf_get_socket_cookie(sk.cast_mut().cast())
+        } else {
+            Trusted::field(sk, &SKC_COOKIE)
+        }
+    }
+}
+
+/// Notes the current task as the process behind a connection.
+#[inline(always)]
+pub(crate) fn set_process(connection: &mut Connection) {
+    connection.tgid = (bpf_get_current_pid_tgid() >> 32) as u32;
+    connection.comm = bpf_get_current_comm().unwrap_or_default();
+}
+
+#[inline(always)]
+pub(crate) fn find(sk: *const u8) -> Option<*mut Connection> {
+    CONNECTIONS.get_ptr_mut(sk as u64)
+}
+
+/// Remembers a connection; one that is there already is left as it is, for it knows more.
+#[inline(always)]
+pub(crate) fn insert(sk: *const u8, connection: &Connection) {
+    const EEXIST: i32 = -17;
+    match CONNECTIONS.insert(sk as u64, connection, u64::from(BPF_NOEXIST)) {
+        Ok(()) | Err(EEXIST) => {}
+        Err(_) => count_loss(CONNECTIONS_FULL),
+    }
+}
+
+#[inline(always)]
+pub(crate) fn remove(sk: *const u8) {
+    // One that found no room is not there.
+    _ = CONNECTIONS.remove(sk as u64);
+}
+
+/// Sets flags of a connection, if it is known.
+#[inline(always)]
+pub(crate) fn mark(sk: *const u8, flags: u32) {
+    if let Some(connection) = find(sk) {
+        // SAFETY: the pointer is that of a map value. Hooks of one connection hold its socket's lock.
+        unsafe {
+            let word = &raw mut (*connection).flags;
+            ptr::write(word, ptr::read(word) | flags);
+        }
+    }
+}
+
+/// Remembers a listening socket, and the current task as its process where that called `listen`.
+///
+/// # Safety
+///
+/// As for [`describe`].
+#[inline(always)]
+pub(crate) unsafe fn add_listener(sk: *const u8, by_current: bool) {
+    // SAFETY: passed on to the caller.
+    unsafe {
+        let Some(ends) = socket::ends::<Trusted>(sk) else {
+            return;
+        };
+        let mut listener = Listener {
+            cookie: cookie(sk),
+            cgroup: socket::cgroup::<Trusted>(sk),
+            local: ends.local,
+            port: ends.local_port,
+            ip_version: ends.ip_version,
+            pad: 0,
+            netns: socket::netns::<Trusted>(sk),
+            tgid: 0,
+            pad2: 0,
+            comm: [0; COMM_LEN],
+        };
+        if by_current {
+            listener.tgid = (bpf_get_current_pid_tgid() >> 32) as u32;
+            listener.comm = bpf_get_current_comm().unwrap_or_default();
+        }
+        let flags = if by_current {
+            0
+        } else {
+            u64::from(BPF_NOEXIST)
+        };
+        if LISTENERS.insert(sk as u64, &listener, flags).is_err() && by_current {
+            count_loss(LISTENERS_FULL);
+        }
+    }
+}
+
+#[inline(always)]
+pub(crate) fn forget_listener(sk: *const u8) {
+    _ = LISTENERS.remove(sk as u64);
+}

@@ -1,0 +1,218 @@
+//! Headers of a packet at a socket: bounded, checked, and only what a flow is made of.
+
+use aya_ebpf::programs::SkBuffContext;
+use probe_common::flows::{DCCP, ICMP, ICMPV6, SCTP, TCP, UDP, UDP_LITE};
+
+/// Extension headers that are skipped before the transport's.
+const MAX_EXTENSIONS: usize = 6;
+/// Bytes of a UDP header.
+const UDP_HEADER: u32 = 8;
+/// Bytes of the common header of SCTP.
+const SCTP_HEADER: u32 = 12;
+
+/// What the headers say.
+pub struct Packet {
+    /// 4 or 6.
+    pub ip_version: u8,
+    /// Internet protocol number, after the extension headers of IPv6.
+    pub protocol: u8,
+    /// A fragment other than the first: it shows no ports.
+    pub is_fragment: bool,
+    /// 4 bytes of IPv4 and zeroes, or 16 of IPv6.
+    pub source: [u8; 16],
+    /// As `source`.
+    pub destination: [u8; 16],
+    /// Where the transport's header begins.
+    pub transport: u32,
+}
+
+/// Ports, or what stands for them.
+#[derive(Clone, Copy, Default)]
+pub struct Ports {
+    /// Source port in host order; for ICMP the identifier.
+    pub source: u16,
+    /// Destination port in host order; for ICMP the same identifier.
+    pub destination: u16,
+    /// For ICMP the type of the request, times 256, and the code; else 0.
+    pub icmp: u16,
+    /// For ICMP: an answer.
+    pub is_reply: bool,
+    /// Bytes after the transport's header.
+    pub payload: u32,
+}
+
+/// A packet whose headers make no sense.
+pub struct Malformed;
+
+/// The first byte of the packet, and the one after the last that can be read directly.
+#[inline(always)]
+pub fn bounds(ctx: &SkBuffContext) -> (usize, usize) {
+    // SAFETY: the context is that of the program, and the verifier knows both fields as pointers.
+    unsafe {
+        (
+            (*ctx.skb.skb).data as usize,
+            (*ctx.skb.skb).data_end as usize,
+        )
+    }
+}
+
+/// The protocol of a packet from its first header, without more; `None` if it is no whole one.
+#[inline(always)]
+pub fn first_protocol(ctx: &SkBuffContext) -> Option<u8> {
+    let (start, end) = bounds(ctx);
+    if start + 20 > end {
+        return None;
+    }
+    let header = start as *const u8;
+    // SAFETY: 20 bytes from the start are inside the packet, which the verifier checks as well.
+    unsafe {
+        match *header >> 4 {
+            4 => Some(*header.add(9)),
+            6 => Some(*header.add(6)),
+            _ => None,
+        }
+    }
+}
+
+/// Reads the headers of the network layer.
+///
+/// # Errors
+///
+/// If they are cut or of no version that we know.
+#[inline(always)]
+pub fn parse(ctx: &SkBuffContext) -> Result<Packet, Malformed> {
+    let (start, end) = bounds(ctx);
+    if start + 20 > end {
+        return Err(Malformed);
+    }
+    let header = start as *const u8;
+    // SAFETY: 20 bytes from the start are inside the packet. The kernel aligns network headers to 4 bytes.
+    unsafe {
+        if *header >> 4 == 4 {
+            let mut packet = Packet {
+                ip_version: 4,
+                protocol: *header.add(9),
+                is_fragment: false,
+                source: [0; 16],
+                destination: [0; 16],
+                transport: u32::from(*header & 0x0f) * 4,
+            };
+            if packet.transport < 20 {
+                return Err(Malformed);
+            }
+            // Flags and offset: bits 0 to 12 are the offset.
+            let fragment = u16::from_be_bytes([*header.add(6), *header.add(7)]);
+            packet.is_fragment = fragment & 0x1fff != 0;
+            packet.source[..4].copy_from_slice(&(*header.add(12).cast::<u32>()).to_ne_bytes());
+            packet.destination[..4].copy_from_slice(&(*header.add(16).cast::<u32>()).to_ne_bytes());
+            return Ok(packet);
+        }
+        if *header >> 4 != 6 || start + 40 > end {
+            return Err(Malformed);
+        }
+        let words = header.cast::<u32>();
+        let mut packet = Packet {
+            ip_version: 6,
+            protocol: *header.add(6),
+            is_fragment: false,
+            source: [0; 16],
+            destination: [0; 16],
+            transport: 40,
+        };
+        for i in 0..4 {
+            packet.source[i * 4..i * 4 + 4].copy_from_slice(&(*words.add(2 + i)).to_ne_bytes());
+            packet.destination[i * 4..i * 4 + 4]
+                .copy_from_slice(&(*words.add(6 + i)).to_ne_bytes());
+        }
+        skip_extensions(ctx, &mut packet)?;
+        Ok(packet)
+    }
+}
+
+/// Goes over the extension headers of IPv6, RFC 8200 section 4.
+#[inline(always)]
+fn skip_extensions(ctx: &SkBuffContext, packet: &mut Packet) -> Result<(), Malformed> {
+    const HOP_BY_HOP: u8 = 0;
+    const ROUTING: u8 = 43;
+    const FRAGMENT: u8 = 44;
+    const AUTHENTICATION: u8 = 51;
+    const DESTINATION: u8 = 60;
+    const MOBILITY: u8 = 135;
+    for _ in 0..MAX_EXTENSIONS {
+        let units = match packet.protocol {
+            HOP_BY_HOP | ROUTING | DESTINATION | MOBILITY => 8,
+            AUTHENTICATION => 4,
+            FRAGMENT => 0,
+            _ => return Ok(()),
+        };
+        let head: [u8; 4] = ctx.load(packet.transport as usize).map_err(|_| Malformed)?;
+        packet.protocol = head[0];
+        if units == 0 {
+            packet.is_fragment = u16::from_be_bytes([head[2], head[3]]) & 0xfff8 != 0;
+            packet.transport += 8;
+            if packet.is_fragment {
+                return Ok(());
+            }
+        } else if units == 4 {
+            packet.transport += (u32::from(head[1]) + 2) * 4;
+        } else {
+            packet.transport += (u32::from(head[1]) + 1) * 8;
+        }
+    }
+    // More of them than anybody sends: counted by the number that comes next.
+    Ok(())
+}
+
+/// Reads the header of the transport.
+///
+/// # Errors
+///
+/// If it is cut.
+#[inline(always)]
+pub fn ports(ctx: &SkBuffContext, packet: &Packet) -> Result<Ports, Malformed> {
+    let length = ctx.len();
+    let after = length.checked_sub(packet.transport).ok_or(Malformed)?;
+    let mut ports = Ports {
+        payload: after,
+        ..Ports::default()
+    };
+    if packet.is_fragment {
+        return Ok(ports);
+    }
+    let header = match packet.protocol {
+        UDP | UDP_LITE => UDP_HEADER,
+        SCTP => SCTP_HEADER,
+        TCP | DCCP => 0,
+        ICMP | ICMPV6 => return icmp(ctx, packet, ports),
+        _ => return Ok(ports),
+    };
+    let head: [u8; 4] = ctx.load(packet.transport as usize).map_err(|_| Malformed)?;
+    ports.source = u16::from_be_bytes([head[0], head[1]]);
+    ports.destination = u16::from_be_bytes([head[2], head[3]]);
+    ports.payload = after.checked_sub(header).ok_or(Malformed)?;
+    Ok(ports)
+}
+
+/// Types of ICMP (RFC 792) and ICMPv6 (RFC 4443) that ask and answer with an identifier.
+#[inline(always)]
+fn icmp(ctx: &SkBuffContext, packet: &Packet, mut ports: Ports) -> Result<Ports, Malformed> {
+    let head: [u8; 8] = ctx.load(packet.transport as usize).map_err(|_| Malformed)?;
+    let (kind, code) = (head[0], head[1]);
+    // Echo, timestamp, information, address mask; the reply's number to the request's.
+    let request = match (packet.protocol, kind) {
+        (ICMP, 8 | 0) => 8,
+        (ICMP, 13 | 14) => 13,
+        (ICMP, 15 | 16) => 15,
+        (ICMP, 17 | 18) => 17,
+        (ICMPV6, 128 | 129) => 128,
+        _ => {
+            ports.icmp = u16::from_be_bytes([kind, code]);
+            return Ok(ports);
+        }
+    };
+    ports.is_reply = kind != request;
+    ports.icmp = u16::from_be_bytes([request, code]);
+    ports.source = u16::from_be_bytes([head[4], head[5]]);
+    ports.destination = ports.source;
+    Ok(ports)
+}
