@@ -2,6 +2,7 @@
 
 mod container;
 mod departed;
+mod flow;
 mod health;
 mod measurement;
 mod since;
@@ -9,6 +10,9 @@ mod syscall;
 
 pub use container::{Container, Naming, Runtime};
 pub use departed::Departed;
+pub use flow::{
+    Counters, EndReason, Flow, FlowEnd, FlowProcess, Initiator, Lookup, TcpFacts, Transport, Tuple,
+};
 pub use health::{FeatureState, LostCount, MapFill, ProbeHealth, ProgramStats};
 pub use measurement::{
     ErrnoRow, Measurements, OwnerId, OwnerKind, PreemptionRow, ProcessInfo, RunningRow, SchedRow,

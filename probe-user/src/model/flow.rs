@@ -1,0 +1,302 @@
+//! Flows: what a local socket exchanged with one other address.
+
+use std::{fmt, net::IpAddr, time::Duration};
+
+use probe_common::id::CgroupId;
+
+/// A transport protocol by its internet protocol number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Transport(pub u8);
+
+impl Transport {
+    /// ICMP.
+    pub const ICMP: Self = Self(1);
+    /// TCP.
+    pub const TCP: Self = Self(6);
+    /// UDP.
+    pub const UDP: Self = Self(17);
+    /// ICMP for IPv6.
+    pub const ICMPV6: Self = Self(58);
+    /// SCTP.
+    pub const SCTP: Self = Self(132);
+
+    /// Lower-case name, where it has one.
+    pub fn name(self) -> Option<&'static str> {
+        Some(match self.0 {
+            1 => "icmp",
+            2 => "igmp",
+            6 => "tcp",
+            17 => "udp",
+            33 => "dccp",
+            47 => "gre",
+            50 => "esp",
+            58 => "icmpv6",
+            89 => "ospf",
+            132 => "sctp",
+            136 => "udplite",
+            _ => return None,
+        })
+    }
+
+    /// Whether `local_port` and `remote_port` of a flow are ports.
+    pub fn has_ports(self) -> bool {
+        matches!(self.0, 6 | 17 | 33 | 132 | 136)
+    }
+
+    /// Whether it is one of both ICMPs, whose flows have an identifier and a type in place of ports.
+    pub fn is_icmp(self) -> bool {
+        self == Self::ICMP || self == Self::ICMPV6
+    }
+}
+
+impl fmt::Display for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.name() {
+            Some(name) => f.pad(name),
+            None => f.pad(&self.0.to_string()),
+        }
+    }
+}
+
+/// Both ends as the local socket sees them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Tuple {
+    /// Protocol.
+    pub transport: Transport,
+    /// The socket's address.
+    pub local: IpAddr,
+    /// The socket's port; for ICMP the identifier, for what has neither 0.
+    pub local_port: u16,
+    /// The other side's address.
+    pub remote: IpAddr,
+    /// The other side's port; for ICMP the type of the request times 256, and the code.
+    pub remote_port: u16,
+}
+
+/// Who began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Initiator {
+    /// The local socket.
+    Local,
+    /// The other side.
+    Remote,
+}
+
+/// What was exchanged: payload of the transport in bytes, packets of the transport.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Payload bytes sent by the local socket; for TCP without retransmissions.
+    pub bytes_sent: u64,
+    /// Payload bytes received.
+    pub bytes_received: u64,
+    /// Packets sent; for TCP segments on the wire.
+    pub packets_sent: u64,
+    /// Packets received.
+    pub packets_received: u64,
+}
+
+impl Counters {
+    /// What was added since an earlier reading.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Self {
+        Self {
+            bytes_sent: self.bytes_sent.saturating_sub(earlier.bytes_sent),
+            bytes_received: self.bytes_received.saturating_sub(earlier.bytes_received),
+            packets_sent: self.packets_sent.saturating_sub(earlier.packets_sent),
+            packets_received: self
+                .packets_received
+                .saturating_sub(earlier.packets_received),
+        }
+    }
+
+    /// Adds what another counter has.
+    pub fn add(&mut self, other: Self) {
+        self.bytes_sent += other.bytes_sent;
+        self.bytes_received += other.bytes_received;
+        self.packets_sent += other.packets_sent;
+        self.packets_received += other.packets_received;
+    }
+
+    /// Whether nothing was exchanged.
+    pub fn is_zero(self) -> bool {
+        self == Self::default()
+    }
+}
+
+/// What only TCP has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TcpFacts {
+    /// State of the socket as the kernel numbers them; at the end the one before.
+    pub state: u8,
+    /// How long the handshake took.
+    pub handshake: Option<Duration>,
+    /// Smoothed round-trip time.
+    pub srtt: Option<Duration>,
+    /// Smallest round-trip time of the last minutes.
+    pub min_rtt: Option<Duration>,
+    /// Segments retransmitted by the local socket.
+    pub retransmits: u64,
+    /// Payload bytes of these.
+    pub bytes_retransmitted: u64,
+    /// Segments with data sent.
+    pub data_segments_sent: u64,
+    /// Segments with data received.
+    pub data_segments_received: u64,
+    /// The local side sent a reset.
+    pub reset_sent: bool,
+    /// The other side sent a reset.
+    pub reset_received: bool,
+    /// Who closed first, where it was closed.
+    pub closed_by: Option<Initiator>,
+    /// Sequence numbers of the first data of initiator and responder: the same at both ends of a connection, whatever
+    /// translates its addresses.
+    pub fingerprint: Option<(u32, u32)>,
+}
+
+/// Why a flow ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum EndReason {
+    /// Both sides closed.
+    Fin,
+    /// The local side sent a reset.
+    ResetSent,
+    /// The other side sent a reset.
+    ResetReceived,
+    /// The other side refused the connection.
+    Refused,
+    /// Nobody answered the attempt in time.
+    ConnectTimeout,
+    /// The network said that it cannot get there.
+    Unreachable,
+    /// The attempt ended before an answer, or before it left.
+    Aborted,
+    /// An established connection timed out.
+    Timeout,
+    /// Nothing was exchanged for the idle timeout.
+    Idle,
+    /// It was put out of a full table.
+    Evicted,
+    /// The socket is gone and its end was not seen.
+    SocketClosed,
+    /// The probe ends; the flow goes on.
+    Shutdown,
+}
+
+impl EndReason {
+    /// The name in flow records.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Fin => "fin",
+            Self::ResetSent => "rst_sent",
+            Self::ResetReceived => "rst_received",
+            Self::Refused => "refused",
+            Self::ConnectTimeout => "connect_timeout",
+            Self::Unreachable => "unreachable",
+            Self::Aborted => "aborted",
+            Self::Timeout => "timeout",
+            Self::Idle => "idle_timeout",
+            Self::Evicted => "evicted",
+            Self::SocketClosed => "socket_closed",
+            Self::Shutdown => "shutdown",
+        }
+    }
+
+    /// Whether the flow is over, as opposed to no longer watched.
+    pub fn is_final(self) -> bool {
+        !matches!(self, Self::Shutdown | Self::Evicted)
+    }
+}
+
+/// The process behind a socket, as it was when the flow began.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FlowProcess {
+    /// Thread group id.
+    pub pid: u32,
+    /// Name of the thread.
+    pub comm: String,
+}
+
+/// Everything that is known of one flow at one moment, counted since its start.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Flow {
+    /// Unique until the host reboots: the socket's cookie, or what stands for it.
+    pub id: u64,
+    /// Both ends.
+    pub tuple: Tuple,
+    /// Cgroup of the socket; 0 where the kernel does not tell.
+    pub cgroup: CgroupId,
+    /// Inode number of the socket's network namespace, where known.
+    pub netns: Option<u32>,
+    /// Who began.
+    pub initiator: Initiator,
+    /// Whether `initiator` is a guess, because the beginning was not seen.
+    pub guessed: bool,
+    /// The flow was there before the probe.
+    pub taken_over: bool,
+    /// Monotonic time of the start, or of the take-over.
+    pub start: Duration,
+    /// Monotonic time of the last sign of life that is known.
+    pub last: Duration,
+    /// What was exchanged since the start.
+    pub counters: Counters,
+    /// What only TCP has.
+    pub tcp: Option<TcpFacts>,
+    /// Whose socket it is, where known.
+    pub process: Option<FlowProcess>,
+    /// Name that the other side's address was found by, where the container asked for one.
+    pub remote_name: Option<String>,
+    /// One flow in this many is counted; 1 for all.
+    pub sampling: u32,
+    /// Why and when it ended, and the socket's error number where it has one.
+    pub end: Option<FlowEnd>,
+}
+
+/// The end of a flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FlowEnd {
+    /// Why.
+    pub reason: EndReason,
+    /// Monotonic time.
+    pub at: Duration,
+    /// The socket's error number.
+    pub error: Option<u16>,
+}
+
+impl Flow {
+    /// Address and port of the initiator, then of the responder.
+    pub fn ends(&self) -> [(IpAddr, u16); 2] {
+        let local = (self.tuple.local, self.tuple.local_port);
+        let remote = (self.tuple.remote, self.tuple.remote_port);
+        match self.initiator {
+            Initiator::Local => [local, remote],
+            Initiator::Remote => [remote, local],
+        }
+    }
+}
+
+/// A name look-up that was answered, or never.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lookup {
+    /// Cgroup of the asking socket.
+    pub cgroup: CgroupId,
+    /// Monotonic time of the answer, or of the question where none came.
+    pub time: Duration,
+    /// The asked server.
+    pub server: IpAddr,
+    /// Whether it went over TCP.
+    pub over_tcp: bool,
+    /// The name, without the dot at its end.
+    pub name: String,
+    /// Type of record by its mnemonic, such as `AAAA`, or `TYPE65`.
+    pub kind: String,
+    /// Response code by its mnemonic, such as `NXDOMAIN`; `None` where nobody answered.
+    pub rcode: Option<String>,
+    /// How long the answer took; `None` where the question was not seen or nobody answered.
+    pub latency: Option<Duration>,
+    /// Addresses of the answer.
+    pub addresses: Vec<IpAddr>,
+    /// Names that the asked one is another name of, in order.
+    pub aliases: Vec<String>,
+    /// How long the answer may be kept: the smallest of its records.
+    pub ttl: Option<Duration>,
+}
