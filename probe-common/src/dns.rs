@@ -59,10 +59,10 @@ unsafe impl aya::Pod for AnswerKey {}
 /// Durations of look-ups by cgroup.
 pub type Latency = Histogram;
 
-/// Bytes of a message that a small record holds.
-pub const SMALL: usize = 192;
-/// Bytes of a message that a large record holds: what fits into one Ethernet frame.
-pub const LARGE: usize = 1472;
+/// Bytes of a message that a small record holds; a power of two, by which the program shows that it stays inside.
+pub const SMALL: usize = 256;
+/// Bytes of a message that a large record holds: more than fits into one Ethernet frame.
+pub const LARGE: usize = 2048;
 
 /// A message left through the socket.
 pub const SENT: u8 = 1;

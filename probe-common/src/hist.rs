@@ -93,6 +93,10 @@ pub struct Histogram {
 }
 const _: () = assert!(size_of::<Histogram>() == 240 && align_of::<Histogram>() == 8);
 
+// SAFETY: `repr(C)`, integers only, no implicit padding, every bit pattern is valid.
+#[cfg(feature = "user")]
+unsafe impl aya::Pod for Histogram {}
+
 impl Histogram {
     /// A histogram without observations.
     pub const EMPTY: Self = Self {

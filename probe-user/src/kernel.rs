@@ -12,8 +12,10 @@ pub mod features;
 pub mod host;
 mod map_reads;
 pub mod memlock;
+pub mod netns;
 pub mod priority;
 mod roots;
 
+pub use bpf::run_raw_tracepoint;
 pub use map_reads::capabilities_for_map_reads;
 pub use roots::Roots;

@@ -56,3 +56,16 @@ pub const LOG_KEPT_LINES: usize = 200;
 
 /// Processes that the one-shot tools tell apart.
 pub const PROCESSES: u32 = 16_384;
+
+/// Flows of datagrams at a time: 11 MiB at 168 bytes an entry.
+pub const FLOWS: u32 = 65_536;
+/// TCP connections at a time: 11 MiB at 168 bytes an entry.
+pub const CONNECTIONS: u32 = 65_536;
+/// Listening sockets.
+pub const LISTENERS: u32 = 8192;
+/// Name look-ups that wait for an answer.
+pub const PENDING_LOOKUPS: u32 = 16_384;
+/// Owners that sockets are counted for: 880 bytes each.
+pub const SOCKET_OWNERS: u32 = 8192;
+/// Pairs of owner and reason of dropped packets.
+pub const DROPS: u32 = 8192;

@@ -1,12 +1,16 @@
 //! Loads kernel objects: offsets of fields by name, sizes of maps from a budget, programs by hook.
 
 mod globals;
+mod iterate;
 mod sizes;
+mod sockets;
 
 pub use globals::Globals;
+pub use iterate::iterate;
 pub use sizes::{PoolSize, Sizes};
+pub use sockets::require_v2;
 
-use std::{borrow::Cow, io};
+use std::{borrow::Cow, io, path::PathBuf};
 
 use aya::{
     Btf, Ebpf, EbpfLoader,
@@ -25,6 +29,8 @@ pub struct Kernel {
     pub types: btf::Btf,
     /// Its types, for aya, which attaches `tp_btf` programs by them.
     pub aya_types: Btf,
+    /// Where processes show themselves, normally `/proc`.
+    pub proc: PathBuf,
     /// How containers are told apart.
     pub cgroups: Cgroups,
     /// CPUs that the kernel could ever have.
@@ -84,6 +90,12 @@ pub enum LoadError {
         #[source]
         source: ProgramError,
     },
+    /// The root of the hierarchy could not be opened.
+    #[error("cannot open the root of the control groups")]
+    CgroupRoot(#[source] io::Error),
+    /// A network namespace could not be visited.
+    #[error("cannot visit all network namespaces; that takes CAP_SYS_ADMIN")]
+    Namespaces(#[source] io::Error),
     /// A map could not be used.
     #[error(transparent)]
     Map(#[from] crate::maps::MapError),
@@ -91,7 +103,11 @@ pub enum LoadError {
 
 impl LoadError {
     /// What went wrong with a program. The verifier's log has one line per instruction that it tried: the whole goes to the debug log.
-    fn program(action: &'static str, program: &'static str, source: ProgramError) -> Self {
+    pub(crate) fn program(
+        action: &'static str,
+        program: &'static str,
+        source: ProgramError,
+    ) -> Self {
         match source {
             ProgramError::LoadError {
                 io_error,

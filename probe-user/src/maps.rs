@@ -2,10 +2,12 @@
 
 mod banks;
 mod hash;
+mod shared;
 mod windows;
 
 pub use banks::{Banks, Cells};
-pub use hash::{lookup_all, remove};
+pub use hash::{lookup_all, put, remove, take_entry};
+pub use shared::Shared;
 
 use std::io;
 

@@ -5,6 +5,7 @@ mod departed;
 mod flow;
 mod health;
 mod measurement;
+mod network;
 mod since;
 mod syscall;
 
@@ -18,4 +19,5 @@ pub use measurement::{
     ErrnoRow, Measurements, OwnerId, OwnerKind, PreemptionRow, ProcessInfo, RunningRow, SchedRow,
     SyscallRow,
 };
+pub use network::{AnswerRow, DropRow, LookupRow, SeenPackets, TcpRow, UntrackedRow};
 pub use syscall::{Syscall, errno_name};

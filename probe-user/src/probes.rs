@@ -2,20 +2,26 @@
 //!
 //! A probe reports raw ids. Who they are is joined later, and no probe knows who listens.
 
+mod drops;
+mod flows;
 mod lifecycle;
 mod pool;
 mod processes;
+mod records;
 mod scheduler;
 mod syscalls;
 mod table;
+mod tcp;
 
 use std::time::{Duration, Instant};
 
 use aya::{Ebpf, maps::PerCpuArray};
 use probe_common::loss;
 
+pub use flows::FlowsReader;
 pub use lifecycle::{CgroupChange, CgroupRecord, LifecycleReader};
 pub use syscalls::{Latency, MAX_SAMPLE};
+pub use tcp::TcpReader;
 
 use crate::{
     loader::{Kernel, LoadError, Sizes},
@@ -35,6 +41,10 @@ pub struct Options {
     pub latency: Latency,
     /// Sizes of the maps.
     pub sizes: Sizes,
+    /// Whether name look-ups are followed.
+    pub dns: bool,
+    /// One flow of datagrams in this many is counted; 1 counts all.
+    pub flow_sampling: u32,
     /// Whether the programs write messages.
     pub debug: bool,
 }
@@ -64,7 +74,14 @@ pub struct ProbeSpec {
 pub const EMPTY_OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/empty"));
 
 /// All probes. Lifecycle is first: what appears while the others attach is not missed.
-pub const REGISTRY: &[ProbeSpec] = &[lifecycle::SPEC, syscalls::SPEC, scheduler::SPEC];
+pub const REGISTRY: &[ProbeSpec] = &[
+    lifecycle::SPEC,
+    syscalls::SPEC,
+    scheduler::SPEC,
+    flows::SPEC,
+    tcp::SPEC,
+    drops::SPEC,
+];
 
 /// Finds a probe by name.
 pub fn spec(name: &str) -> Option<&'static ProbeSpec> {
@@ -79,11 +96,36 @@ pub struct Attached {
     pub state: FeatureState,
     /// Reads its measurements, where it takes any.
     collector: Option<Box<dyn Collector>>,
-    /// Reads its records, where it writes any; taken by the thread that does.
-    pub records: Option<LifecycleReader>,
+    /// Read its records and tables, where others follow them; taken by the thread that does.
+    pub readers: Readers,
     ebpf: Ebpf,
     lost: Option<PerCpuArray<aya::maps::MapData, u64>>,
     last_collect: Option<(Duration, bool)>,
+}
+
+/// What follows records and tables of the probes, each for as long as its probe is attached.
+#[derive(Default)]
+pub struct Readers {
+    /// Cgroups that come and go.
+    pub lifecycle: Option<LifecycleReader>,
+    /// Flows of datagrams, and name look-ups.
+    pub flows: Option<FlowsReader>,
+    /// Connections.
+    pub tcp: Option<TcpReader>,
+}
+
+impl Readers {
+    /// Takes what another one has.
+    pub fn take_from(&mut self, other: &mut Self) {
+        let Self {
+            lifecycle,
+            flows,
+            tcp,
+        } = other;
+        self.lifecycle = lifecycle.take().or(self.lifecycle.take());
+        self.flows = flows.take().or(self.flows.take());
+        self.tcp = tcp.take().or(self.tcp.take());
+    }
 }
 
 /// Reads and frees the measurements of one probe.
@@ -115,7 +157,7 @@ impl Attached {
             name,
             state,
             collector: None,
-            records: None,
+            readers: Readers::default(),
             ebpf,
             lost,
             last_collect: None,

@@ -25,7 +25,7 @@ use crate::{
     },
     logs::chain,
     model::{FeatureState, Measurements, OwnerId, OwnerKind, ProbeHealth},
-    probes::{Attached, LifecycleReader},
+    probes::{Attached, FlowsReader, Readers, TcpReader},
 };
 use watch::Watch;
 
@@ -40,8 +40,8 @@ pub struct Session {
     states: Vec<(&'static str, FeatureState)>,
     /// What the owners of measurements are.
     owners: OwnerKind,
-    /// Records of the lifecycle probe, until somebody follows them.
-    records: Option<LifecycleReader>,
+    /// Readers of records and tables, until somebody follows them.
+    readers: Mutex<Readers>,
     watch: Option<Watch>,
     max_cgroups: usize,
     /// Whether a thread that reads maps must not be preempted, see `kernel::priority`.
@@ -104,10 +104,18 @@ impl Session {
     ///
     /// If the thread cannot be started.
     pub fn follow(&mut self) -> io::Result<()> {
-        if let Some(reader) = self.records.take() {
+        let reader = lock(&self.readers).lifecycle.take();
+        if let Some(reader) = reader {
             self.watch = Some(Watch::start(reader, self.identities.clone())?);
         }
         Ok(())
+    }
+
+    /// The readers of flows and connections, for the one who follows them; `None` where the probe is not attached, or they were
+    /// taken before.
+    pub fn take_flow_readers(&self) -> (Option<FlowsReader>, Option<TcpReader>) {
+        let mut readers = lock(&self.readers);
+        (readers.flows.take(), readers.tcp.take())
     }
 
     /// Keeps the set of cgroups true: walks the hierarchy where records were lost or none are written, and gives up on
@@ -212,7 +220,7 @@ impl Session {
             absent: Vec::new(),
             states: Vec::new(),
             owners: OwnerKind::Cgroup,
-            records: None,
+            readers: Mutex::default(),
             watch: None,
             max_cgroups: 100,
             undisturbed: false,

@@ -17,7 +17,7 @@ use core::ffi::c_void;
 
 use aya_ebpf::{
     Global,
-    helpers::bpf_ktime_get_ns,
+    helpers::{bpf_ktime_get_ns, generated::bpf_skc_to_tcp_sock},
     macros::{btf_tracepoint, raw_tracepoint},
     programs::{BtfTracePointContext, RawTracePointContext},
 };
@@ -178,8 +178,8 @@ unsafe fn closed(sk: *const u8, old: i32) {
             // The port may have been chosen since.
             if let Some(ends) = socket::ends::<Trusted>(sk) {
                 (*end).connection.local = ends.local;
-                (*end).connection.local_port = ends.local_port;
             }
+            (*end).connection.local_port = ask::source_port(sk);
         }
         (*end).stats = stats;
         (*end).error = error;
@@ -247,19 +247,21 @@ fn tcp_receive_reset(ctx: BtfTracePointContext) -> i32 {
 #[unsafe(link_section = "iter/tcp")]
 fn take_over(ctx: *mut c_void) -> i32 {
     // SAFETY: the context has three words, the second of which is a socket or zero.
-    let sk = unsafe { *ctx.cast::<*const u8>().add(1) };
+    let sk = unsafe { *ctx.cast::<*mut c_void>().add(1) };
     if sk.is_null() {
         return 0;
     }
-    // SAFETY: the verifier trusts the socket, and takes a null from the helper for what is not a whole one.
+    // SAFETY: the verifier trusts the socket. The helper answers null for what is not a whole one; a TCP socket begins with
+    // its `struct sock`.
     unsafe {
+        let sk: *const u8 = bpf_skc_to_tcp_sock(sk).cast_const().cast();
+        if sk.is_null() {
+            return 0;
+        }
         let state = i32::from(socket::state::<Trusted>(sk));
         if state == state::LISTEN {
             table::add_listener(sk, false);
-        } else if state != state::CLOSE
-            && state != state::SYN_RECV
-            && socket::is_full::<Trusted>(sk)
-        {
+        } else if state != state::CLOSE && state != state::SYN_RECV {
             if let Some(mut connection) = table::describe::<Trusted>(sk) {
                 connection.flags = TAKEN_OVER;
                 if state != state::SYN_SENT {

@@ -1,5 +1,7 @@
 //! Name look-ups at port 53: questions are paired with their answers here, the messages go to user space to be read.
 
+use core::arch::asm;
+
 use aya_ebpf::{
     Global,
     bindings::{BPF_NOEXIST, BPF_RB_NO_WAKEUP},
@@ -45,6 +47,10 @@ static LOOKUPS: HashMap<u64, Latency, 1> = HashMap::new();
 #[btf_map]
 static MESSAGES: RingBuf<SmallMessage, RING_BYTES> = RingBuf::new();
 
+/// Too large for the stack.
+#[unsafe(no_mangle)]
+static NOTHING: Histogram = Histogram::EMPTY;
+
 /// Where a message is, and between whom.
 struct Message {
     /// Offset of its header in the packet.
@@ -53,6 +59,33 @@ struct Message {
     local_port: u16,
     remote_port: u16,
     flags: u8,
+    /// Set by [`on_message`].
+    time_ns: u64,
+    latency_ns: u64,
+    cgroup: u64,
+    cookie: u64,
+}
+
+impl Message {
+    #[inline(always)]
+    fn new(start: u32, length: u32, ports: &Ports, sent: bool) -> Self {
+        let (local_port, remote_port) = if sent {
+            (ports.source, ports.destination)
+        } else {
+            (ports.destination, ports.source)
+        };
+        Self {
+            start,
+            length,
+            local_port,
+            remote_port,
+            flags: if sent { SENT } else { 0 },
+            time_ns: 0,
+            latency_ns: 0,
+            cgroup: 0,
+            cookie: 0,
+        }
+    }
 }
 
 #[inline(always)]
@@ -60,22 +93,8 @@ pub(crate) fn on_datagram(ctx: &SkBuffContext, sent: bool, packet: &Packet, port
     if packet.protocol != UDP || packet.is_fragment || !is_dns(ports) {
         return;
     }
-    let message = Message {
-        start: packet.transport + 8,
-        length: ports.payload,
-        local_port: if sent {
-            ports.source
-        } else {
-            ports.destination
-        },
-        remote_port: if sent {
-            ports.destination
-        } else {
-            ports.source
-        },
-        flags: if sent { SENT } else { 0 },
-    };
-    on_message(ctx, packet, &message);
+    let mut message = Message::new(packet.transport + 8, ports.payload, ports, sent);
+    on_message(ctx, packet, &mut message);
 }
 
 /// Looks at a segment of TCP: first only whether it is one of port 53.
@@ -133,22 +152,9 @@ fn on_dns_segment(ctx: &SkBuffContext, sent: bool) {
         count_loss(MESSAGE_CUT);
         return;
     }
-    let message = Message {
-        start: start + 2,
-        length: length - 2,
-        local_port: if sent {
-            ports.source
-        } else {
-            ports.destination
-        },
-        remote_port: if sent {
-            ports.destination
-        } else {
-            ports.source
-        },
-        flags: OVER_TCP | if sent { SENT } else { 0 },
-    };
-    on_message(ctx, &packet, &message);
+    let mut message = Message::new(start + 2, length - 2, &ports, sent);
+    message.flags |= OVER_TCP;
+    on_message(ctx, &packet, &mut message);
 }
 
 #[inline(always)]
@@ -157,7 +163,7 @@ fn is_dns(ports: &Ports) -> bool {
 }
 
 #[inline(never)]
-fn on_message(ctx: &SkBuffContext, packet: &Packet, message: &Message) {
+fn on_message(ctx: &SkBuffContext, packet: &Packet, message: &mut Message) {
     if message.length < HEADER {
         return;
     }
@@ -165,66 +171,39 @@ fn on_message(ctx: &SkBuffContext, packet: &Packet, message: &Message) {
         return;
     };
     // SAFETY: the helpers have no requirement; the context is that of the program.
-    let (now, cgroup, cookie) = unsafe {
-        (
-            bpf_ktime_get_ns(),
-            bpf_skb_cgroup_id(ctx.skb.skb),
-            bpf_get_socket_cookie(ctx.skb.skb.cast()),
-        )
-    };
-    let sent = message.flags & SENT != 0;
+    unsafe {
+        message.time_ns = bpf_ktime_get_ns();
+        message.cgroup = bpf_skb_cgroup_id(ctx.skb.skb);
+        message.cookie = bpf_get_socket_cookie(ctx.skb.skb.cast());
+    }
     let is_answer = head[2] & 0x80 != 0;
-    let mut latency_ns = 0;
     // Only the asking side is counted: a container that serves names would be counted for its clients.
-    if message.remote_port == PORT && sent != is_answer {
+    if message.remote_port == PORT && (message.flags & SENT != 0) != is_answer {
         let key = PendingKey {
-            cookie,
+            cookie: message.cookie,
             id: u16::from_be_bytes([head[0], head[1]]),
             local_port: message.local_port,
             pad: 0,
         };
         if is_answer {
-            latency_ns = answered(&key, cgroup, u32::from(head[3] & 0x0f), now);
+            answered(&key, message, u32::from(head[3] & 0x0f));
         } else {
-            asked(&key, cgroup, now);
+            asked(&key, message);
         }
     }
-    let header = MessageHeader {
-        time_ns: now,
-        latency_ns,
-        cgroup,
-        cookie,
-        local: if sent {
-            packet.source
-        } else {
-            packet.destination
-        },
-        remote: if sent {
-            packet.destination
-        } else {
-            packet.source
-        },
-        local_port: message.local_port,
-        remote_port: message.remote_port,
-        ip_version: packet.ip_version,
-        flags: message.flags,
-        length: message.length as u16,
-        captured: 0,
-        pad: [0; 3],
-    };
     if message.length <= SMALL as u32 {
-        send_small(ctx, &header, message.start, message.length);
+        send_small(ctx, packet, message);
     } else {
-        send_large(ctx, &header, message.start, message.length);
+        send_large(ctx, packet, message);
     }
 }
 
 #[inline(always)]
-fn asked(key: &PendingKey, cgroup: u64, now: u64) {
+fn asked(key: &PendingKey, message: &Message) {
     const EEXIST: i32 = -17;
     let pending = Pending {
-        asked_ns: now,
-        cgroup,
+        asked_ns: message.time_ns,
+        cgroup: message.cgroup,
     };
     // A question that is sent again waits since it was first sent.
     match PENDING.insert(key, &pending, u64::from(BPF_NOEXIST)) {
@@ -233,18 +212,20 @@ fn asked(key: &PendingKey, cgroup: u64, now: u64) {
     }
 }
 
-/// Counts an answer; how long it took, or 0 where the question was not seen.
-#[inline(always)]
-fn answered(key: &PendingKey, cgroup: u64, rcode: u32, now: u64) -> u64 {
+/// Counts an answer, and notes how long it took where the question was seen.
+#[inline(never)]
+fn answered(key: &PendingKey, message: &mut Message, rcode: u32) {
     // SAFETY: the value is copied out at once.
     let Some(asked_ns) = (unsafe { PENDING.get(key) }).map(|pending| pending.asked_ns) else {
-        return 0;
+        return;
     };
     // An answer that comes twice counts once.
     if PENDING.remove(key).is_err() {
-        return 0;
+        return;
     }
-    let latency_ns = now.saturating_sub(asked_ns).max(1);
+    let cgroup = message.cgroup;
+    let latency_ns = message.time_ns.saturating_sub(asked_ns).max(1);
+    message.latency_ns = latency_ns;
     let counter = AnswerKey {
         cgroup,
         rcode,
@@ -262,7 +243,7 @@ fn answered(key: &PendingKey, cgroup: u64, rcode: u32, now: u64) -> u64 {
     }
     let mut lookups = LOOKUPS.get_ptr_mut(cgroup);
     if lookups.is_none() {
-        _ = LOOKUPS.insert(cgroup, Histogram::EMPTY, u64::from(BPF_NOEXIST));
+        _ = LOOKUPS.insert(cgroup, &NOTHING, u64::from(BPF_NOEXIST));
         lookups = LOOKUPS.get_ptr_mut(cgroup);
     }
     match lookups {
@@ -276,40 +257,73 @@ fn answered(key: &PendingKey, cgroup: u64, rcode: u32, now: u64) -> u64 {
         },
         None => count_loss(OWNERS_FULL),
     }
-    latency_ns
+}
+
+/// The same number, of which the compiler knows nothing: it would leave out checks that only the verifier needs.
+#[inline(always)]
+fn opaque(number: u32) -> u32 {
+    let mut number = u64::from(number);
+    // SAFETY: a move of a register to itself. It has to be an instruction, or the kernel finds two lines of source at one.
+    unsafe { asm!("{0} = {0}", inout(reg) number, options(nomem, nostack, preserves_flags)) };
+    number as u32
 }
 
 macro_rules! sender {
     ($name:ident, $record:ty, $room:expr) => {
         #[inline(never)]
-        fn $name(ctx: &SkBuffContext, header: &MessageHeader, start: u32, length: u32) {
+        fn $name(ctx: &SkBuffContext, packet: &Packet, message: &Message) {
             let Some(mut record) = MESSAGES.reserve_untyped::<$record>(0) else {
                 count_loss(RING_FULL);
                 return;
             };
-            let message: *mut $record = record.as_mut_ptr();
-            // The verifier wants to see both bounds right before the call.
-            let captured = length.clamp(1, $room as u32);
-            if captured < length {
+            let to: *mut $record = record.as_mut_ptr();
+            if message.length > $room as u32 {
                 count_loss(MESSAGE_CUT);
             }
+            // Between 1 and the room, in a form that the verifier of every kernel follows: it learns little from comparisons.
+            const MASK: u32 = $room as u32 - 1;
+            let captured = (opaque(message.length.min($room as u32) - 1) & MASK) + 1;
             // SAFETY: the record has room for `captured` bytes, and the context is that of the program.
             unsafe {
-                (*message).header = *header;
-                (*message).header.captured = captured as u16;
+                write_header(&raw mut (*to).header, packet, message);
                 let failed = bpf_skb_load_bytes(
                     ctx.skb.skb.cast(),
-                    start,
-                    (&raw mut (*message).bytes).cast(),
+                    message.start,
+                    (&raw mut (*to).bytes).cast(),
                     captured,
                 );
-                if failed != 0 {
-                    (*message).header.captured = 0;
-                }
+                (*to).header.captured = if failed == 0 { captured as u16 } else { 0 };
             }
             record.submit(u64::from(BPF_RB_NO_WAKEUP));
         }
     };
+}
+
+/// # Safety
+///
+/// `header` must point into a record.
+#[inline(always)]
+unsafe fn write_header(header: *mut MessageHeader, packet: &Packet, message: &Message) {
+    // SAFETY: passed on to the caller.
+    unsafe {
+        (*header).time_ns = message.time_ns;
+        (*header).latency_ns = message.latency_ns;
+        (*header).cgroup = message.cgroup;
+        (*header).cookie = message.cookie;
+        if message.flags & SENT != 0 {
+            (*header).local = packet.source;
+            (*header).remote = packet.destination;
+        } else {
+            (*header).local = packet.destination;
+            (*header).remote = packet.source;
+        }
+        (*header).local_port = message.local_port;
+        (*header).remote_port = message.remote_port;
+        (*header).ip_version = packet.ip_version;
+        (*header).flags = message.flags;
+        (*header).length = message.length as u16;
+        (*header).pad = [0; 3];
+    }
 }
 
 sender!(send_small, SmallMessage, SMALL);

@@ -39,6 +39,8 @@ offsets! {
     TCP_SRTT_US;
     /// Offset of the value of the first sample of `tcp_sock.rtt_min`.
     TCP_RTT_MIN;
+    /// Offset of `inet_sock.inet_sport`, in network order: a `tcp_sock` begins with its `inet_sock`.
+    INET_SPORT;
     /// Offset of `tcp_sock.snd_una`.
     TCP_SND_UNA;
     /// Offset of `tcp_sock.rcv_nxt`.
@@ -119,6 +121,24 @@ pub(crate) unsafe fn smoothed_rtt_us(sk: *const u8) -> u32 {
             return 0;
         }
         Trusted::field::<u32>(tcp.cast_const().cast(), &TCP_SRTT_US) >> 3
+    }
+}
+
+/// The port that a socket sends from. It stays when the socket gives its port back, which it does before it says that it is
+/// closed.
+///
+/// # Safety
+///
+/// As for [`socket_stats`].
+#[inline(always)]
+pub(crate) unsafe fn source_port(sk: *const u8) -> u16 {
+    // SAFETY: passed on to the caller.
+    unsafe {
+        let tcp = bpf_skc_to_tcp_sock(sk.cast_mut().cast());
+        if tcp.is_null() {
+            return 0;
+        }
+        u16::from_be(Trusted::field(tcp.cast_const().cast(), &INET_SPORT))
     }
 }
 

@@ -82,6 +82,8 @@ impl Tool {
         privileges::check(&[Task::Probes])?;
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let plan = Plan {
+            dns: true,
+            flow_sampling: 1,
             roots: Roots::default(),
             probes: HashMap::from([("lifecycle", Enabled::Auto), (probe, Enabled::Always)]),
             owners,

@@ -17,6 +17,7 @@ use insn::Insn;
 mod cmd {
     pub(super) const MAP_CREATE: u32 = 0;
     pub(super) const PROG_LOAD: u32 = 5;
+    pub(super) const PROG_TEST_RUN: u32 = 10;
     pub(super) const BTF_LOAD: u32 = 18;
     pub(super) const MAP_LOOKUP_BATCH: u32 = 24;
     pub(super) const ENABLE_STATS: u32 = 32;
@@ -123,6 +124,20 @@ pub(super) fn enable_run_statistics() -> io::Result<OwnedFd> {
     // Type 0 is BPF_STATS_RUN_TIME.
     // SAFETY: ENABLE_STATS takes no pointers.
     unsafe { new_fd(cmd::ENABLE_STATS, &Attr::default()) }
+}
+
+/// Runs a loaded `raw_tracepoint` program once, here and now, with these arguments (Linux 5.10, 1b4d60ec162f).
+///
+/// # Errors
+///
+/// If the kernel cannot run such programs by themselves, or this thread may not.
+pub fn run_raw_tracepoint(program: BorrowedFd<'_>, arguments: &[u64]) -> io::Result<()> {
+    let mut attr = Attr::default();
+    attr.fd(0, program)
+        .u32(40, size_of_val(arguments) as u32)
+        .pointer(48, arguments.as_ptr());
+    // SAFETY: the kernel reads `arguments`, which live until the call returns, and writes nothing but the attribute.
+    unsafe { bpf(cmd::PROG_TEST_RUN, &attr) }.map(drop)
 }
 
 /// A command that answers with a descriptor.

@@ -150,6 +150,20 @@ impl Btf {
         }
     }
 
+    /// All enumerators of an enum and their values; none where there is no such enum.
+    pub fn enumerators(&self, enum_name: &str) -> Vec<(String, i64)> {
+        self.named(enum_name)
+            .filter_map(|ty| self.resolve(ty))
+            .find(Type::is_enum)
+            .into_iter()
+            .flat_map(|ty| (0..ty.len).filter_map(move |i| ty.enumerator(&self.bytes, i)))
+            .filter_map(|(name, value)| {
+                let name = String::from_utf8_lossy(self.string(name)?).into_owned();
+                Some((name, value))
+            })
+            .collect()
+    }
+
     /// Whether there is a struct or union of this name, or a typedef of one.
     pub fn has_struct(&self, record: &str) -> bool {
         self.records(record).next().is_some()

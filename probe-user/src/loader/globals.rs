@@ -9,6 +9,7 @@ use crate::kernel::{btf::BtfError, cgroupfs::Mode};
 #[derive(Debug, Default)]
 pub struct Globals {
     words: Vec<(&'static str, u32)>,
+    optional: Vec<(&'static str, u32)>,
     numbers: Vec<(&'static str, [u16; 8])>,
     bytes: Vec<(&'static str, u8)>,
 }
@@ -22,6 +23,12 @@ impl Globals {
     /// Sets a `Global<u32>`.
     pub fn set(&mut self, name: &'static str, value: u32) -> &mut Self {
         self.words.push((name, value));
+        self
+    }
+
+    /// Sets a `Global<u32>` of a shared part, which objects that do not use it lack.
+    pub fn set_if_used(&mut self, name: &'static str, value: u32) -> &mut Self {
+        self.optional.push((name, value));
         self
     }
 
@@ -110,6 +117,9 @@ impl Globals {
         }
         for (name, value) in &self.numbers {
             loader.override_global(name, value, true);
+        }
+        for (name, value) in &self.optional {
+            loader.override_global(name, value, false);
         }
         for (name, value) in &self.bytes {
             // Absent from objects that log nothing.

@@ -2,6 +2,8 @@
 
 use probe_common::{scheduler::SchedStats, syscalls::SyscallStats};
 
+use crate::limits;
+
 /// Size of a pool of counters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PoolSize {
@@ -53,6 +55,18 @@ pub struct Sizes {
     pub pairs: u32,
     /// Processes that can be named, where owners are processes.
     pub processes: u32,
+    /// Flows of datagrams at a time.
+    pub flows: u32,
+    /// TCP connections at a time.
+    pub connections: u32,
+    /// Listening sockets.
+    pub listeners: u32,
+    /// Name look-ups that wait for an answer.
+    pub lookups: u32,
+    /// Owners that sockets are counted for.
+    pub socket_owners: u32,
+    /// Pairs of owner and reason of dropped packets.
+    pub drops: u32,
 }
 
 impl Sizes {
@@ -88,6 +102,12 @@ impl Sizes {
             errnos: per_table,
             pairs: per_table,
             processes: owners.max(1),
+            flows: limits::FLOWS,
+            connections: limits::CONNECTIONS,
+            listeners: limits::LISTENERS,
+            lookups: limits::PENDING_LOOKUPS,
+            socket_owners: owners.clamp(1, limits::SOCKET_OWNERS),
+            drops: limits::DROPS,
         }
     }
 }

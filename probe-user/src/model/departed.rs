@@ -98,6 +98,12 @@ impl Departed {
             preemptions: self.preemptions.into_values().collect(),
             processes: reading.processes.clone(),
             lost: reading.lost.clone(),
+            tcp: reading.tcp.clone(),
+            drops: reading.drops.clone(),
+            answers: reading.answers.clone(),
+            lookups: reading.lookups.clone(),
+            untracked: reading.untracked.clone(),
+            seen: reading.seen,
         }
     }
 }

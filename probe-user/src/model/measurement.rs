@@ -4,7 +4,7 @@ use std::{collections::HashMap, time::Duration};
 
 use probe_common::hist::Histogram;
 
-use super::{LostCount, Syscall};
+use super::{AnswerRow, DropRow, LookupRow, LostCount, SeenPackets, Syscall, TcpRow, UntrackedRow};
 
 /// Whom the counters belong to: a cgroup id or a thread group id, see [`OwnerKind`]. 0 is the shared overflow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -13,6 +13,20 @@ pub struct OwnerId(pub u64);
 impl OwnerId {
     /// What found no room in the kernel's tables.
     pub const OVERFLOW: Self = Self(0);
+    /// The key of the same in tables by cgroup, where 0 is a socket of the kernel.
+    pub const KERNEL_OVERFLOW: Self = Self(u64::MAX);
+    /// The root of the hierarchy.
+    pub const ROOT: Self = Self(1);
+
+    /// The owner of a socket by the cgroup that the kernel side found. Sockets that no process made, and those of kernels that
+    /// keep no cgroup with them, count for the root.
+    pub fn of_socket(cgroup: u64) -> Self {
+        match Self(cgroup) {
+            Self::KERNEL_OVERFLOW => Self::OVERFLOW,
+            Self(0) => Self::ROOT,
+            other => other,
+        }
+    }
 }
 
 /// What the owner ids of a measurement are.
@@ -133,6 +147,18 @@ pub struct Measurements {
     pub preemptions: Vec<PreemptionRow>,
     /// Processes by thread group id, where the owners are processes.
     pub processes: HashMap<u64, ProcessInfo>,
+    /// Connections by owner.
+    pub tcp: Vec<TcpRow>,
+    /// Dropped packets by owner and reason.
+    pub drops: Vec<DropRow>,
+    /// Answers to name look-ups by owner and response code.
+    pub answers: Vec<AnswerRow>,
+    /// Durations of name look-ups by owner.
+    pub lookups: Vec<LookupRow>,
+    /// What found no room in the table of flows, by owner.
+    pub untracked: Vec<UntrackedRow>,
+    /// Packets at sockets, where they are looked at.
+    pub seen: Option<SeenPackets>,
     /// What the kernel side could not record, since attach.
     pub lost: Vec<LostCount>,
 }

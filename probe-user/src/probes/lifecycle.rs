@@ -48,7 +48,7 @@ fn attach(kernel: &Kernel, options: &Options) -> Result<Attached, LoadError> {
         loader::attach(&mut ebpf, kernel, hook)?;
     }
     let mut attached = Attached::new(SPEC.name, FeatureState::On, ebpf);
-    attached.records = Some(LifecycleReader { ring, undecoded: 0 });
+    attached.readers.lifecycle = Some(LifecycleReader { ring, undecoded: 0 });
     Ok(attached)
 }
 

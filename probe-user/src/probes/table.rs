@@ -31,6 +31,11 @@ impl<K: Pod, V: Pod> Table<K, V> {
         })
     }
 
+    /// Enters a value, before anything is attached.
+    pub(super) fn put(&mut self, key: &K, value: &V) -> Result<(), MapError> {
+        maps::put(&self.map, self.name, key, value)
+    }
+
     pub(super) fn read(&mut self) -> Result<Vec<(K, V)>, MapError> {
         let entries = maps::lookup_all(&self.map, self.name)?;
         self.used = entries.len() as u64;

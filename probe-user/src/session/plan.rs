@@ -35,6 +35,8 @@ impl From<&Config> for Plan {
                 retention: config.limits.retain.max(2 * HOLD),
                 ..Limits::default()
             },
+            dns: true,
+            flow_sampling: 1,
             debug: config.debug,
         }
     }

@@ -48,6 +48,10 @@ pub struct Plan {
     pub owners: OwnerKind,
     /// Which system calls are timed.
     pub latency: Latency,
+    /// Whether name look-ups are followed.
+    pub dns: bool,
+    /// One flow of datagrams in this many is counted; 1 counts all.
+    pub flow_sampling: u32,
     /// Bytes for measurements in the kernel.
     pub kernel_memory: u64,
     /// Owners that are told apart in the kernel.
@@ -123,6 +127,8 @@ impl Session {
             owners: plan.owners,
             latency: plan.latency,
             sizes: Sizes::plan(plan.kernel_memory, plan.max_owners, kernel.possible_cpus),
+            dns: plan.dns,
+            flow_sampling: plan.flow_sampling,
             debug: plan.debug,
         };
         let identities = Arc::new(Identities::new(plan.limits));
@@ -132,7 +138,7 @@ impl Session {
             absent: Vec::new(),
             states: Vec::new(),
             owners: plan.owners,
-            records: None,
+            readers: Mutex::default(),
             watch: None,
             max_cgroups: plan.limits.live,
             undisturbed: kernel.preemptible,
@@ -193,7 +199,7 @@ impl Session {
     ) -> Result<Option<LoadError>, StartError> {
         match (spec.attach)(kernel, options) {
             Ok(mut probe) => {
-                self.records = probe.records.take().or(self.records.take());
+                super::lock(&self.readers).take_from(&mut probe.readers);
                 tracing::info!(
                     probe = spec.name,
                     state = probe.state.name(),
@@ -259,6 +265,7 @@ pub fn examine(roots: &Roots) -> Result<Kernel, StartError> {
         // calls sleep, and took the protection from those that do not (Linux 7.2).
         preemptible: roots.sys.join("kernel/realtime").exists()
             || types.has_function("trace_call_bpf_faultable"),
+        proc: roots.proc.clone(),
         possible_cpus: u32::try_from(cpus).unwrap_or(u32::MAX),
         types,
         aya_types,

@@ -1,0 +1,65 @@
+//! What the probes of the network read from their maps: raw ids, counters since attach.
+
+use probe_common::{hist::Histogram, tcp::Totals};
+
+use super::{Counters, OwnerId};
+
+/// What the connections of one owner come to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TcpRow {
+    /// Whose sockets these are.
+    pub owner: OwnerId,
+    /// The counters, as the kernel side keeps them.
+    pub totals: Totals,
+}
+
+/// Packets that were dropped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DropRow {
+    /// Whose socket they were for or from, where they had one.
+    pub owner: Option<OwnerId>,
+    /// The kernel's own reason in lower case.
+    pub reason: String,
+    /// How many.
+    pub packets: u64,
+}
+
+/// Answers to name look-ups.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AnswerRow {
+    /// Who asked.
+    pub owner: OwnerId,
+    /// Response code of the message's header.
+    pub rcode: u8,
+    /// How many.
+    pub count: u64,
+}
+
+/// Durations of name look-ups.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LookupRow {
+    /// Who asked.
+    pub owner: OwnerId,
+    /// From the question to its answer.
+    pub latency: Histogram,
+}
+
+/// What found no room in the table of flows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UntrackedRow {
+    /// Whose sockets these are.
+    pub owner: OwnerId,
+    /// What they exchanged.
+    pub counters: Counters,
+}
+
+/// Packets at sockets, those of TCP left out, by what became of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SeenPackets {
+    /// Counted in a flow, or for a container alone.
+    pub counted: u64,
+    /// Left out by sampling.
+    pub filtered: u64,
+    /// With headers that make no sense.
+    pub malformed: u64,
+}

@@ -1,0 +1,283 @@
+//! The `flows` probe: datagrams by socket and address pair, and name look-ups.
+
+use std::{fs::File, os::fd::AsFd as _};
+
+use aya::{
+    Ebpf,
+    maps::{Map, MapData, PerCpuArray, RingBuf},
+    programs::{CgroupAttachMode, CgroupSkb, CgroupSkbAttachType},
+};
+use probe_common::{
+    dns::{AnswerKey, Latency, MessageHeader, Pending, PendingKey},
+    flows::{FlowKey, FlowStats, SEEN, UntrackedStats},
+};
+
+use super::{Attached, Collector, Options, ProbeSpec, records, table::Table};
+use crate::{
+    loader::{self, Globals, Kernel, LoadError, require_v2},
+    maps::{self, MapError},
+    model::{
+        AnswerRow, FeatureState, LookupRow, MapFill, Measurements, OwnerId, SeenPackets,
+        UntrackedRow,
+    },
+};
+
+pub(super) const SPEC: ProbeSpec = ProbeSpec {
+    name: "flows",
+    about: "datagrams of every socket by address pair, and name look-ups, by container",
+    hooks: |_| &["flows_egress", "flows_ingress"],
+    attach,
+};
+
+const OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/flows"));
+
+fn attach(kernel: &Kernel, options: &Options) -> Result<Attached, LoadError> {
+    require_v2(kernel)?;
+    let sizes = options.sizes;
+    let mut globals = Globals::new();
+    globals
+        .set_log_level(super::log_level(options))
+        .set("ENABLED", u32::from(options.dns))
+        .set("FLOW_SAMPLING", options.flow_sampling.max(1))
+        .set(
+            "HAS_COARSE_CLOCK",
+            u32::from(kernel.types.has_function("bpf_ktime_get_coarse_ns")),
+        );
+    let mut ebpf = loader::load(
+        OBJECT,
+        &globals,
+        &[
+            ("FLOWS", sizes.flows),
+            ("UNTRACKED", sizes.socket_owners),
+            ("PENDING", sizes.lookups),
+            ("ANSWERS", sizes.socket_owners),
+            ("LOOKUPS", sizes.socket_owners),
+        ],
+    )?;
+    let collector = FlowsCollector::open(&mut ebpf, options)?;
+    let reader = FlowsReader::open(&mut ebpf, options)?;
+    let root = File::open(&kernel.cgroups.mount).map_err(LoadError::CgroupRoot)?;
+    for (program, direction) in [
+        ("flows_egress", CgroupSkbAttachType::Egress),
+        ("flows_ingress", CgroupSkbAttachType::Ingress),
+    ] {
+        attach_to_root(&mut ebpf, program, direction, &root)?;
+    }
+    let mut attached = Attached::new(SPEC.name, FeatureState::On, ebpf);
+    attached.collector = Some(Box::new(collector));
+    attached.readers.flows = Some(reader);
+    Ok(attached)
+}
+
+fn attach_to_root(
+    ebpf: &mut Ebpf,
+    program: &'static str,
+    direction: CgroupSkbAttachType,
+    root: &File,
+) -> Result<(), LoadError> {
+    let failed = |action| move |source| LoadError::program(action, program, source);
+    let loaded: &mut CgroupSkb = ebpf
+        .program_mut(program)
+        .ok_or(LoadError::NoProgram(program))?
+        .try_into()
+        .map_err(failed("load"))?;
+    loaded.load().map_err(failed("load"))?;
+    // From Linux 5.7 on this makes a link, which stands beside those of others and takes no flags.
+    loaded
+        .attach(root.as_fd(), direction, CgroupAttachMode::Single)
+        .map_err(failed("attach"))?;
+    Ok(())
+}
+
+struct FlowsCollector {
+    untracked: Table<u64, UntrackedStats>,
+    answers: Table<AnswerKey, u64>,
+    lookups: Table<u64, Latency>,
+    seen: PerCpuArray<MapData, u64>,
+}
+
+impl FlowsCollector {
+    fn open(ebpf: &mut Ebpf, options: &Options) -> Result<Self, MapError> {
+        const NOTHING: UntrackedStats = UntrackedStats {
+            bytes_sent: 0,
+            bytes_received: 0,
+            packets_sent: 0,
+            packets_received: 0,
+        };
+        let owners = options.sizes.socket_owners;
+        let mut untracked = Table::open(ebpf, "UNTRACKED", owners)?;
+        untracked.put(&OwnerId::KERNEL_OVERFLOW.0, &NOTHING)?;
+        let seen = PerCpuArray::try_from(maps::take(ebpf, "SEEN_PACKETS")?).map_err(|source| {
+            MapError::Aya {
+                map: "SEEN_PACKETS",
+                source,
+            }
+        })?;
+        Ok(Self {
+            untracked,
+            answers: Table::open(ebpf, "ANSWERS", owners)?,
+            lookups: Table::open(ebpf, "LOOKUPS", owners)?,
+            seen,
+        })
+    }
+
+    fn seen(&self) -> Result<SeenPackets, MapError> {
+        let mut sums = [0; SEEN];
+        for (index, sum) in (0..).zip(&mut sums) {
+            let cpus = self.seen.get(&index, 0).map_err(|source| MapError::Aya {
+                map: "SEEN_PACKETS",
+                source,
+            })?;
+            *sum = cpus.iter().sum();
+        }
+        let [counted, filtered, malformed] = sums;
+        Ok(SeenPackets {
+            counted,
+            filtered,
+            malformed,
+        })
+    }
+}
+
+impl Collector for FlowsCollector {
+    fn collect(&mut self, into: &mut Measurements) -> Result<(), MapError> {
+        into.seen = Some(self.seen()?);
+        for (cgroup, stats) in self.untracked.read()? {
+            into.untracked.push(UntrackedRow {
+                owner: OwnerId::of_socket(cgroup),
+                counters: stats.into(),
+            });
+        }
+        for (key, count) in self.answers.read()? {
+            into.answers.push(AnswerRow {
+                owner: OwnerId::of_socket(key.cgroup),
+                rcode: key.rcode as u8,
+                count,
+            });
+        }
+        for (cgroup, latency) in self.lookups.read()? {
+            into.lookups.push(LookupRow {
+                owner: OwnerId::of_socket(cgroup),
+                latency,
+            });
+        }
+        Ok(())
+    }
+
+    fn release(&mut self, owners: &[OwnerId]) -> Result<(), MapError> {
+        let gone = |cgroup: u64| owners.contains(&OwnerId(cgroup));
+        self.untracked.release(|cgroup| gone(*cgroup))?;
+        self.answers.release(|key| gone(key.cgroup))?;
+        self.lookups.release(|cgroup| gone(*cgroup))
+    }
+
+    fn fill(&self) -> Vec<MapFill> {
+        vec![
+            self.untracked.fill(SPEC.name),
+            self.answers.fill(SPEC.name),
+            self.lookups.fill(SPEC.name),
+        ]
+    }
+}
+
+/// Reads flows while they last, and messages of name look-ups.
+pub struct FlowsReader {
+    flows: Map,
+    pending: Map,
+    messages: RingBuf<MapData>,
+    capacity: u32,
+    undecoded: u64,
+}
+
+impl FlowsReader {
+    fn open(ebpf: &mut Ebpf, options: &Options) -> Result<Self, MapError> {
+        let messages =
+            RingBuf::try_from(maps::take(ebpf, "MESSAGES")?).map_err(|source| MapError::Aya {
+                map: "MESSAGES",
+                source,
+            })?;
+        Ok(Self {
+            flows: maps::take(ebpf, "FLOWS")?,
+            pending: maps::take(ebpf, "PENDING")?,
+            messages,
+            capacity: options.sizes.flows,
+            undecoded: 0,
+        })
+    }
+
+    /// Flows that are in the table.
+    ///
+    /// # Errors
+    ///
+    /// If the table cannot be read.
+    pub fn flows(&self) -> Result<Vec<(FlowKey, FlowStats)>, MapError> {
+        maps::lookup_all(&self.flows, "FLOWS")
+    }
+
+    /// How many flows the table holds.
+    pub fn capacity(&self) -> u32 {
+        self.capacity
+    }
+
+    /// Takes a flow out of the table, with its last counters.
+    ///
+    /// # Errors
+    ///
+    /// If the kernel refuses.
+    pub fn take(&self, key: &FlowKey) -> Result<Option<FlowStats>, MapError> {
+        maps::take_entry(&self.flows, "FLOWS", key)
+    }
+
+    /// Questions that wait for their answer.
+    ///
+    /// # Errors
+    ///
+    /// If the table cannot be read.
+    pub fn pending(&self) -> Result<Vec<(PendingKey, Pending)>, MapError> {
+        maps::lookup_all(&self.pending, "PENDING")
+    }
+
+    /// Gives up on a question; answers whether it was still waiting.
+    ///
+    /// # Errors
+    ///
+    /// If the kernel refuses.
+    pub fn give_up(&self, key: &PendingKey) -> Result<bool, MapError> {
+        maps::remove(&self.pending, "PENDING", key)
+    }
+
+    /// Passes the next captured message on, if there is one; answers whether there was. What cannot be decoded is counted
+    /// and skipped.
+    pub fn next_message(&mut self, mut with: impl FnMut(&MessageHeader, &[u8])) -> bool {
+        while let Some(item) = self.messages.next() {
+            let message = records::decode::<MessageHeader>(&item).and_then(|header| {
+                let bytes = item.get(size_of::<MessageHeader>()..)?;
+                Some((header, bytes.get(..usize::from(header.captured))?))
+            });
+            match message {
+                Some((header, bytes)) => {
+                    with(&header, bytes);
+                    return true;
+                }
+                None => self.undecoded += 1,
+            }
+        }
+        false
+    }
+
+    /// Messages that could not be decoded.
+    pub fn undecoded(&self) -> u64 {
+        self.undecoded
+    }
+}
+
+impl From<UntrackedStats> for crate::model::Counters {
+    fn from(stats: UntrackedStats) -> Self {
+        Self {
+            bytes_sent: stats.bytes_sent,
+            bytes_received: stats.bytes_received,
+            packets_sent: stats.packets_sent,
+            packets_received: stats.packets_received,
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! The `tcp` probe: connections, their health and their ends.
+
+mod ask;
+
+use aya::{
+    Ebpf,
+    maps::{Map, MapData, RingBuf},
+};
+use probe_common::{
+    owner::BY_CGROUP,
+    tcp::{Connection, ConnectionEnd, Listener, Totals},
+};
+
+use self::ask::Asker;
+use super::{Attached, Collector, Options, ProbeSpec, records, table::Table};
+use crate::{
+    loader::{self, Globals, Kernel, LoadError},
+    maps::{self, MapError},
+    model::{FeatureState, MapFill, Measurements, OwnerId, TcpRow},
+};
+
+pub(super) const SPEC: ProbeSpec = ProbeSpec {
+    name: "tcp",
+    about: "connections: handshakes, failures, retransmissions, resets, round-trip times and ends, by container",
+    hooks: |_| &HOOKS,
+    attach,
+};
+
+const HOOKS: [&str; 5] = [
+    "inet_sock_set_state",
+    "tcp_retransmit_skb",
+    "tcp_retransmit_synack",
+    "tcp_send_reset",
+    "tcp_receive_reset",
+];
+const OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/tcp"));
+
+fn attach(kernel: &Kernel, options: &Options) -> Result<Attached, LoadError> {
+    let sizes = options.sizes;
+    let mut ebpf = loader::load(
+        OBJECT,
+        &globals(kernel, options)?,
+        &[
+            ("CONNECTIONS", sizes.connections),
+            ("LISTENERS", sizes.listeners),
+            ("TOTALS", sizes.socket_owners),
+        ],
+    )?;
+    let mut totals = Table::open(&mut ebpf, "TOTALS", sizes.socket_owners)?;
+    totals.put(&OwnerId::KERNEL_OVERFLOW.0, &Totals::ZERO)?;
+    let asker = Asker::open(&mut ebpf)?;
+    let ring =
+        RingBuf::try_from(maps::take(&mut ebpf, "ENDS")?).map_err(|source| MapError::Aya {
+            map: "ENDS",
+            source,
+        })?;
+    let reader = TcpReader {
+        ends: ring,
+        connections: maps::take(&mut ebpf, "CONNECTIONS")?,
+        listeners: maps::take(&mut ebpf, "LISTENERS")?,
+        asker,
+        capacity: sizes.connections,
+        undecoded: 0,
+    };
+    for hook in HOOKS {
+        loader::attach(&mut ebpf, kernel, hook)?;
+    }
+    let state = take_over(&mut ebpf, kernel);
+    let mut attached = Attached::new(SPEC.name, state, ebpf);
+    attached.collector = Some(Box::new(TcpCollector { totals }));
+    attached.readers.tcp = Some(reader);
+    Ok(attached)
+}
+
+/// Enters what is there already, in all network namespaces that can be reached.
+fn take_over(ebpf: &mut Ebpf, kernel: &Kernel) -> FeatureState {
+    match loader::iterate(ebpf, kernel, "take_over", "tcp") {
+        Ok(()) => FeatureState::On,
+        Err(error) => FeatureState::Degraded(format!(
+            "connections that were there before are not known: {}",
+            crate::logs::chain(&error)
+        )),
+    }
+}
+
+fn globals(kernel: &Kernel, options: &Options) -> Result<Globals, LoadError> {
+    let types = &kernel.types;
+    let mut globals = Globals::new();
+    globals
+        .set_log_level(super::log_level(options))
+        .set_socket(kernel)?
+        .set_if_used("OWNER_KIND", BY_CGROUP)
+        .set_offset(kernel, "SOCK_PROTOCOL", &[("sock", "sk_protocol")])?
+        .set_offset(kernel, "SOCK_ERR", &[("sock", "sk_err")])?
+        .set_offset(kernel, "INET_SPORT", &[("inet_sock", "inet_sport")])?
+        .set_offset(kernel, "SKC_COOKIE", &[("sock_common", "skc_cookie")])?
+        .set_offset(kernel, "SKC_FLAGS", &[("sock_common", "skc_flags")])?
+        .set_offset(kernel, "SOCK_ACK_BACKLOG", &[("sock", "sk_ack_backlog")])?
+        .set_offset(
+            kernel,
+            "SOCK_MAX_ACK_BACKLOG",
+            &[("sock", "sk_max_ack_backlog")],
+        )?
+        .set_offset(kernel, "SOCK_DROPS", &[("sock", "sk_drops")])?
+        .set(
+            "HAS_SOCKET_COOKIE",
+            // The function came with the helper's variant for tracing programs.
+            u32::from(types.has_function("bpf_get_socket_ptr_cookie")),
+        );
+    for (name, field) in [
+        ("TCP_BYTES_SENT", "bytes_sent"),
+        ("TCP_BYTES_RETRANS", "bytes_retrans"),
+        ("TCP_BYTES_RECEIVED", "bytes_received"),
+        ("TCP_SEGS_OUT", "segs_out"),
+        ("TCP_SEGS_IN", "segs_in"),
+        ("TCP_DATA_SEGS_OUT", "data_segs_out"),
+        ("TCP_DATA_SEGS_IN", "data_segs_in"),
+        ("TCP_TOTAL_RETRANS", "total_retrans"),
+        ("TCP_SRTT_US", "srtt_us"),
+        ("TCP_SND_UNA", "snd_una"),
+        ("TCP_RCV_NXT", "rcv_nxt"),
+    ] {
+        globals.set(name, types.field_offset("tcp_sock", field)?);
+    }
+    let min_rtt = types.field_offset("tcp_sock", "rtt_min")?
+        + types.field_offset("minmax", "s")?
+        + types.field_offset("minmax_sample", "v")?;
+    globals.set("TCP_RTT_MIN", min_rtt);
+    Ok(globals)
+}
+
+struct TcpCollector {
+    totals: Table<u64, Totals>,
+}
+
+impl Collector for TcpCollector {
+    fn collect(&mut self, into: &mut Measurements) -> Result<(), MapError> {
+        let rows = self
+            .totals
+            .read()?
+            .into_iter()
+            .map(|(cgroup, totals)| TcpRow {
+                owner: OwnerId::of_socket(cgroup),
+                totals,
+            });
+        into.tcp.extend(rows);
+        Ok(())
+    }
+
+    fn release(&mut self, owners: &[OwnerId]) -> Result<(), MapError> {
+        self.totals
+            .release(|cgroup| owners.contains(&OwnerId(*cgroup)))
+    }
+
+    fn fill(&self) -> Vec<MapFill> {
+        vec![self.totals.fill(SPEC.name)]
+    }
+}
+
+/// Reads connections while they last and their ends.
+pub struct TcpReader {
+    ends: RingBuf<MapData>,
+    connections: Map,
+    listeners: Map,
+    asker: Asker,
+    capacity: u32,
+    undecoded: u64,
+}
+
+impl TcpReader {
+    /// The next end of a connection, if there is one. What cannot be decoded is counted and skipped.
+    pub fn next_end(&mut self) -> Option<ConnectionEnd> {
+        while let Some(item) = self.ends.next() {
+            match records::decode(&item) {
+                Some(end) => return Some(end),
+                None => self.undecoded += 1,
+            }
+        }
+        None
+    }
+
+    /// Ends that could not be decoded.
+    pub fn undecoded(&self) -> u64 {
+        self.undecoded
+    }
+
+    /// Connections that last, by the address of their socket.
+    ///
+    /// # Errors
+    ///
+    /// If the table cannot be read.
+    pub fn connections(&self) -> Result<Vec<(u64, Connection)>, MapError> {
+        maps::lookup_all(&self.connections, "CONNECTIONS")
+    }
+
+    /// How many connections can be told apart.
+    pub fn capacity(&self) -> u32 {
+        self.capacity
+    }
+
+    /// Forgets a connection whose socket is gone without an end.
+    ///
+    /// # Errors
+    ///
+    /// If the kernel refuses.
+    pub fn forget(&self, socket: u64) -> Result<bool, MapError> {
+        maps::remove(&self.connections, "CONNECTIONS", &socket)
+    }
+
+    /// Sockets that listen, by their address.
+    ///
+    /// # Errors
+    ///
+    /// If the table cannot be read.
+    pub fn listeners(&self) -> Result<Vec<(u64, Listener)>, MapError> {
+        maps::lookup_all(&self.listeners, "LISTENERS")
+    }
+
+    /// Has the kernel answer questions about sockets.
+    ///
+    /// # Errors
+    ///
+    /// If the program cannot be run.
+    pub fn ask(&mut self, questions: &mut [probe_common::tcp::Question]) -> Result<(), MapError> {
+        self.asker.ask(questions)
+    }
+}
