@@ -5,11 +5,13 @@
 
 mod agent;
 mod bad_input;
+mod budget;
 mod burst;
 mod edges;
 mod hierarchies;
 mod latency;
 mod measure;
+mod modes;
 mod peers;
 mod plain;
 mod prometheus;
