@@ -18,3 +18,4 @@ mod prometheus;
 mod rigs;
 mod runtimes;
 mod scheduler;
+mod scrapes;
