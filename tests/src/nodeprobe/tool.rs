@@ -93,6 +93,16 @@ impl Tool {
         self.report()
     }
 
+    /// Ends the measurement by SIGINT and returns what it printed.
+    ///
+    /// # Errors
+    ///
+    /// If the tool fails.
+    pub fn end(self) -> Result<String> {
+        self.process.signal(Signal::INT)?;
+        self.output()
+    }
+
     /// Waits until the tool's time is over and returns the report.
     ///
     /// # Errors
