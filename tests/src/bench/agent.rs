@@ -8,13 +8,11 @@ use std::{
 
 use anyhow::{Context as _, Result, bail, ensure};
 
-use super::{
-    spread::Spread,
-    thousand::{CGROUPS, Thousand},
-};
+use super::spread::Spread;
 use crate::{
     http,
     nodeprobe::{self, Agent as Process},
+    thousand::Thousand,
     wait::{LONG, poll},
 };
 
@@ -65,7 +63,7 @@ pub fn measure(starts: usize, scrapes: usize, idle: Duration) -> Result<Agent> {
     measured.idle_rss_mib = Spread::of([memory(&agent, "VmRSS")? / 1024.0]);
 
     let _cgroups = Thousand::make()?;
-    all_shown(&agent)?;
+    Thousand::wait_until_shown(&agent)?;
     let before = memory(&agent, "VmRSS")?;
     let (text_ms, text_bytes) = scrape(&agent, TEXT, scrapes)?;
     let (protobuf_ms, protobuf_bytes) = scrape(&agent, PROTOBUF, scrapes)?;
@@ -98,16 +96,6 @@ fn start() -> Result<(Process, f64)> {
         bail!("the agent ended, {status}: {}", log.trim());
     }
     Ok((agent, took))
-}
-
-/// Waits until every one of the cgroups has a series.
-fn all_shown(agent: &Process) -> Result<()> {
-    poll(LONG, "series of all cgroups", || {
-        let text = http::get(agent.address(), "/metrics", TEXT).ok()?.text();
-        let shown =
-            (0..CGROUPS).filter(|number| text.contains(&format!("bench-{number:04}.service")));
-        (shown.count() == CGROUPS).then_some(())
-    })
 }
 
 /// Times of scrapes in milliseconds, and the size of the last one.

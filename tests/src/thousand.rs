@@ -7,7 +7,11 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 
-use crate::cgroup::Cgroup;
+use crate::{
+    cgroup::Cgroup,
+    nodeprobe::Agent,
+    wait::{LONG, poll},
+};
 
 /// How many.
 pub const CGROUPS: usize = 1_000;
@@ -31,7 +35,7 @@ impl Thousand {
     /// [`Unavailable`](crate::Unavailable) without cgroup v2; else if one cannot be made, or a task
     /// fails.
     pub fn make() -> Result<Self> {
-        let parent = Cgroup::new("bench")?;
+        let parent = Cgroup::new("thousand")?;
         for number in 0..CGROUPS {
             let folder = parent.folder().join(format!("bench-{number:04}.service"));
             // Not a guard each: the parent's removes all.
@@ -39,6 +43,20 @@ impl Thousand {
             visit(&folder)?;
         }
         Ok(Self { parent })
+    }
+
+    /// Waits until every one of them has a series.
+    ///
+    /// # Errors
+    ///
+    /// If one does not get any.
+    pub fn wait_until_shown(agent: &Agent) -> Result<()> {
+        poll(LONG, "series of all cgroups", || {
+            let text = agent.get("/metrics").ok()?.text();
+            let shown =
+                (0..CGROUPS).filter(|number| text.contains(&format!("bench-{number:04}.service")));
+            (shown.count() == CGROUPS).then_some(())
+        })
     }
 }
 
