@@ -107,16 +107,15 @@ fn promtool_finds_no_fault_with_an_agent_that_has_seen_all_kinds_of_events() -> 
 }
 
 #[test]
-fn a_scrape_of_a_thousand_containers_takes_a_tenth_of_a_second_at_most() -> Result<()> {
-    const LIMIT: Duration = Duration::from_millis(100);
+fn a_scrape_of_a_thousand_containers_shows_them_all_in_reasonable_time() -> Result<()> {
+    // The goal is a tenth of it, which `cargo xtask bench` checks: here other work may have the machine.
+    const LIMIT: Duration = Duration::from_secs(1);
     let _alone = alone();
     // An emulated processor says nothing about a real one.
     if unless_available("thousand", not_in_vm()).is_none() {
         return Ok(());
     }
-    // A name and a few calls each: no series is folded away.
-    let agent =
-        Agent::start("[limits]\nseries_per_family = { nodeprobe_syscalls_total = 20000 }\n")?;
+    let agent = Agent::start(Thousand::CONFIG)?;
     let Some(_containers) = unless_available("cgroup", Thousand::make()) else {
         return Ok(());
     };

@@ -84,7 +84,7 @@ pub fn measure(starts: usize, scrapes: usize, idle: Duration) -> Result<Agent> {
 /// Starts an agent; answers how many seconds it took until it had something to show.
 fn start() -> Result<(Process, f64)> {
     let begin = Instant::now();
-    let mut agent = Process::spawn("", nodeprobe::command())?;
+    let mut agent = Process::spawn(Thousand::CONFIG, nodeprobe::command())?;
     let alive = poll(LONG, "the first metrics", || {
         let shown = http::get(agent.address(), "/metrics", TEXT)
             .is_ok_and(|answer| answer.text().contains(SERIES));
@@ -102,6 +102,8 @@ fn start() -> Result<(Process, f64)> {
 fn scrape(agent: &Process, accept: &str, times: usize) -> Result<(Option<Spread>, usize)> {
     let (mut took, mut bytes) = (Vec::new(), 0);
     for _ in 0..times {
+        // Scrapes within a second share a collection.
+        thread::sleep(Duration::from_millis(1100));
         let begin = Instant::now();
         let answer = http::get(agent.address(), "/metrics", accept)?;
         took.push(begin.elapsed().as_secs_f64() * 1e3);
