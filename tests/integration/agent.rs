@@ -61,34 +61,6 @@ fn metrics_are_exact_by_container_call_and_errno() -> Result<()> {
 }
 
 #[test]
-fn every_family_of_the_first_stage_is_there() -> Result<()> {
-    let _alone = alone();
-    let agent = Agent::start("")?;
-    let families = [
-        CALLS,
-        "nodeprobe_syscall_duration_seconds_bucket",
-        "nodeprobe_sched_runqueue_latency_seconds_bucket",
-        "nodeprobe_sched_oncpu_seconds_total",
-        "nodeprobe_sched_context_switches_total",
-        "nodeprobe_records_lost_total",
-        "nodeprobe_build_info",
-        "nodeprobe_feature_state",
-        "nodeprobe_map_entries",
-        "nodeprobe_map_capacity",
-        "nodeprobe_collect_success",
-        "nodeprobe_series",
-    ];
-    let has_all = |scrape: &Scrape| families.iter().all(|family| scrape.has(family));
-    let scrape = agent.scrape_until(LONG, has_all)?;
-    let missing: Vec<_> = families
-        .iter()
-        .filter(|family| !scrape.has(family))
-        .collect();
-    assert!(missing.is_empty(), "{missing:?}");
-    Ok(())
-}
-
-#[test]
 fn nothing_is_lost_under_an_ordinary_load_and_the_loss_counters_say_so() -> Result<()> {
     let _alone = alone();
     let Some(cgroup) = unless_available("cgroup", Cgroup::new("load")) else {

@@ -2,8 +2,13 @@
 //! panic.
 
 use std::{
-    fs, io::Write as _, net::TcpStream, os::unix::fs::PermissionsExt as _,
-    os::unix::process::CommandExt as _, process::Command,
+    fs,
+    io::Write as _,
+    net::TcpStream,
+    os::unix::{fs::PermissionsExt as _, net::UnixListener, process::CommandExt as _},
+    path::Path,
+    process::Command,
+    thread,
 };
 
 use anyhow::Result;
@@ -13,6 +18,7 @@ use tests::{
     isolate::Isolate as _,
     lock::alone,
     nodeprobe::{Agent, binary, command, free_port, run},
+    scrape::Scrape,
     skip::unless_available,
     wait::LONG,
     workload::Workload,
@@ -186,6 +192,66 @@ fn without_btf_the_kernel_option_is_named() -> Result<()> {
     Ok(())
 }
 
+#[test]
+fn without_btf_an_agent_names_the_kernel_option_and_ends() -> Result<()> {
+    let _alone = alone();
+    let mut command = command();
+    command.without("/sys/kernel/btf");
+    let args = format!("agent --listen {} --duration 30s", free_port()?);
+    let said = refused(&args, command, PRIVILEGE_OR_KERNEL)?;
+    assert!(said.contains("CONFIG_DEBUG_INFO_BTF"), "{said}");
+    Ok(())
+}
+
+/// An agent whose docker cannot be asked counts under the short id.
+fn counts_by_short_id(socket: &Path) -> Result<()> {
+    let id = "5e1f".repeat(16);
+    let Some(parent) = unless_available("cgroup", Cgroup::new("mute")) else {
+        return Ok(());
+    };
+    let cgroup = parent.child(&format!("docker-{id}.scope"))?;
+    let agent = Agent::start(&format!("runtimes.docker = [{socket:?}]\n"))?;
+    Workload::new()?.run(&cgroup, "syscalls --calls 80 --errors 6")?;
+    let labels = [
+        ("namespace", ""),
+        ("container", &id[..12]),
+        ("syscall", "ioprio_get"),
+    ];
+    let calls = |scrape: &Scrape| scrape.sum("nodeprobe_syscalls_total", &labels);
+    let scrape = agent.scrape_until(LONG, |scrape| calls(scrape) >= 80.0)?;
+    assert_eq!(calls(&scrape), 80.0, "{}", agent.said());
+    assert_eq!(agent.get("/healthz")?.status, 200);
+    let (status, _, said) = agent.terminate()?;
+    assert!(status.success() && !said.contains("panicked"), "{said}");
+    Ok(())
+}
+
+#[test]
+fn a_runtime_that_accepts_and_never_answers_costs_the_names_only() -> Result<()> {
+    let _alone = alone();
+    let folder = tempfile::tempdir()?;
+    let socket = folder.path().join("mute.sock");
+    let listener = UnixListener::bind(&socket)?;
+    // Connections stay open until the process ends.
+    thread::spawn(move || {
+        let mut open = Vec::new();
+        while let Ok(connection) = listener.accept() {
+            open.push(connection);
+        }
+    });
+    counts_by_short_id(&socket)
+}
+
+#[test]
+fn a_runtime_that_may_not_be_asked_costs_the_names_only() -> Result<()> {
+    let _alone = alone();
+    let folder = tempfile::tempdir()?;
+    let socket = folder.path().join("closed.sock");
+    let _listener = UnixListener::bind(&socket)?;
+    fs::set_permissions(&socket, fs::Permissions::from_mode(0o000))?;
+    counts_by_short_id(&socket)
+}
+
 /// Counts exactly although something is missing on this host.
 fn counts_without(folder: &str) -> Result<()> {
     let _alone = alone();
@@ -201,7 +267,7 @@ fn counts_without(folder: &str) -> Result<()> {
     Workload::new()?.run(&cgroup, "syscalls --calls 90")?;
     let path = cgroup.path();
     let labels = [("container", path.as_str()), ("syscall", "ioprio_get")];
-    let calls = |scrape: &tests::scrape::Scrape| scrape.sum("nodeprobe_syscalls_total", &labels);
+    let calls = |scrape: &Scrape| scrape.sum("nodeprobe_syscalls_total", &labels);
     let scrape = agent.scrape_until(LONG, |scrape| calls(scrape) >= 90.0)?;
     assert_eq!(calls(&scrape), 90.0);
     Ok(())

@@ -4,6 +4,7 @@ use anyhow::Result;
 use tests::{
     cgroup::Cgroup,
     lock::alone,
+    nodeprobe::Tool,
     report::{Calls, Report},
     skip::{skip, unless_available},
     workload::Workload,
@@ -62,6 +63,24 @@ fn a_call_that_was_in_flight_at_attach_counts_once_and_has_no_duration() -> Resu
         .map(|row| row.latency.count)
         .sum();
     assert_eq!(timed, 0);
+    Ok(())
+}
+
+#[test]
+fn a_call_that_does_not_return_is_neither_counted_nor_lost() -> Result<()> {
+    let _alone = alone();
+    let Some(cgroup) = unless_available("cgroup", Cgroup::new("blocked")) else {
+        return Ok(());
+    };
+    // The call begins and does not end while it is being measured.
+    let tool = Tool::attach(BY_CALL)?;
+    let running = Workload::new()?.ready(&cgroup, "blocked")?;
+    let report = tool.finish()?;
+    drop(running);
+    let path = cgroup.path();
+    assert_eq!(report.calls(&path, "readv"), Calls::default());
+    assert!(report.of(&path).count() > 0, "calls before it are counted");
+    assert_eq!(report.lost_total(), 0, "{:?}", report.lost);
     Ok(())
 }
 

@@ -5,14 +5,21 @@
 
 mod agent;
 mod bad_input;
+mod budget;
 mod burst;
 mod edges;
+mod families;
+mod filters;
 mod hierarchies;
 mod latency;
+mod live;
 mod measure;
+mod modes;
 mod peers;
 mod plain;
 mod prometheus;
 mod rigs;
 mod runtimes;
 mod scheduler;
+mod scrapes;
+mod settings;

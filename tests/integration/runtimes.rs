@@ -2,8 +2,9 @@
 
 use anyhow::Result;
 use tests::{
+    isolate::Isolate as _,
     lock::alone,
-    nodeprobe::{Agent, Tool},
+    nodeprobe::{Agent, Tool, command},
     report::{Calls, Report},
     runtime::{Container, containerd::Containerd, cri::Cri, docker::Docker, podman::Podman},
     scrape::Scrape,
@@ -185,4 +186,44 @@ fn without_an_answer_of_the_runtime_containers_have_their_short_ids() -> Result<
         pods: [("", ""); 2],
     }
     .is_exact("runtimes.docker = [\"/nonexistent/docker.sock\", \"/dev/null\"]")
+}
+
+/// A tool that finds this docker where docker usually is.
+fn tool_beside(docker: &Docker, args: &str) -> Result<Tool> {
+    let mut command = command();
+    command.with_run("docker.sock", &docker.socket());
+    Tool::attach_with(args, command)
+}
+
+#[test]
+fn tools_know_containers_by_the_names_that_they_were_given() -> Result<()> {
+    let _alone = alone();
+    let Some(docker) = unless_available("docker", Docker::start()) else {
+        return Ok(());
+    };
+    let busy = docker.start_workload("busy", BUSY)?;
+    let calm = docker.start_workload("calm", CALM)?;
+    let by_name = tool_beside(&docker, &format!("{BY_CALL} --container busy"))?;
+    let by_pattern = tool_beside(&docker, &format!("{BY_CALL} --container c*m"))?;
+    let by_id = Tool::attach(&format!("{BY_CALL} --container {}", &busy.id[..9]))?;
+    let waits = tool_beside(&docker, "runqlat --duration 300s --container busy")?;
+    for container in [&busy, &calm] {
+        container.task.go()?;
+        container.task.wait_done()?;
+    }
+    let (busy_at, calm_at) = (busy.task.cgroup()?, calm.task.cgroup()?);
+    for (tool, at, calls) in [
+        (by_name, &busy_at, 5000),
+        (by_pattern, &calm_at, 77),
+        (by_id, &busy_at, 5000),
+    ] {
+        let report = tool.finish()?;
+        assert_eq!(report.calls(at, "ioprio_get").calls, calls);
+        assert!(report.rows.iter().all(|row| row.container.is_at(at)));
+    }
+    let report = waits.finish()?;
+    let rows: Vec<_> = report.rows.iter().map(|row| &row.container.name).collect();
+    assert_eq!(rows, ["busy"]);
+    assert!(report.rows[0].runqueue.count > 0);
+    Ok(())
 }

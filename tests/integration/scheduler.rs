@@ -7,10 +7,12 @@ use tests::{
     cgroup::Cgroup,
     guard::{run, urgent},
     lock::alone,
-    nodeprobe::Tool,
+    nodeprobe::{Agent, Tool},
     report::Row,
-    skip::unless_available,
+    scrape::Scrape,
+    skip::{not_in_vm, unless_available},
     truth::{self, Scheduling},
+    wait::LONG,
     workload::Workload,
 };
 
@@ -46,6 +48,15 @@ fn within(share: f64, measured: f64, truth: f64, what: &str) -> Result<()> {
         "{what}: measured {measured}, truth {truth}"
     );
     Ok(())
+}
+
+/// Between the reading of the clock for the kernel's own figures and that for ours an emulated CPU takes a hundred
+/// microseconds, at every wait.
+fn in_the_queue(share: f64) -> f64 {
+    match not_in_vm() {
+        Ok(()) => share,
+        Err(_) => share + 0.03,
+    }
 }
 
 /// The kernel leaves time that a hypervisor or an interrupt takes out of its own figures, and a burst of either moves a
@@ -132,11 +143,125 @@ fn compare_times() -> Result<()> {
         "seconds on the CPU by cpu.stat",
     )?;
     within(
-        0.01,
+        in_the_queue(0.01),
         row.runqueue.sum_seconds,
         truth.waiting.as_secs_f64(),
         "seconds in the queue",
     )?;
+    Ok(())
+}
+
+#[test]
+fn times_off_the_cpu_after_involuntary_switches_agree_with_schedstat() -> Result<()> {
+    let _alone = alone();
+    in_one_of_three(compare_involuntary)
+}
+
+fn compare_involuntary() -> Result<()> {
+    let Some(cgroup) = unless_available("cgroup", Cgroup::new("pushed")) else {
+        return Ok(());
+    };
+    let workload = Workload::new()?;
+    let cpu = last_cpu()?;
+    let hog = Cgroup::new("hog")?;
+    let hog = urgent(hog.command(workload.path()));
+    let hog = workload.start_as(hog, &format!("spin --seconds 300 --cpu {cpu}"))?;
+    // It never sleeps, so whenever it waits it was pushed away.
+    let victim = urgent(cgroup.command(workload.path()));
+    let running = workload.ready_as(victim, &format!("spin --seconds 5 --cpu {cpu}"))?;
+    let before = truth::scheduling(running.task.pid())?;
+    let tool = Tool::attach(OFFCPU)?;
+    running.work()?;
+    let truth = truth::scheduling(running.task.pid())? - before;
+    let report = tool.finish()?;
+    drop(hog);
+    let row = row(&report, &cgroup);
+    assert!(
+        truth.waiting > Duration::from_secs(1),
+        "the hog took its share: {truth:?}"
+    );
+    // It waits once after it is woken up, too.
+    within(
+        in_the_queue(0.02),
+        row.offcpu_involuntary.sum_seconds,
+        truth.waiting.as_secs_f64(),
+        "seconds off the CPU",
+    )?;
+    within(
+        0.01,
+        row.offcpu_involuntary.count as f64,
+        truth.involuntary as f64,
+        "times off the CPU",
+    )?;
+    Ok(())
+}
+
+#[test]
+fn the_time_of_threads_that_come_and_go_agrees_with_cpu_stat() -> Result<()> {
+    let _alone = alone();
+    in_one_of_three(compare_short_threads)
+}
+
+fn compare_short_threads() -> Result<()> {
+    const THREADS: u64 = 600;
+    let Some(cgroup) = unless_available("cgroup", Cgroup::new("threads")) else {
+        return Ok(());
+    };
+    let workload = Workload::new()?;
+    let command = urgent(cgroup.command(workload.path()));
+    let running = workload.ready_as(command, &format!("threads --count {THREADS} --ms 5"))?;
+    let usage = truth::cgroup_cpu_time(cgroup.folder())?;
+    let tool = Tool::attach(RUNQLAT)?;
+    running.work()?;
+    let usage = truth::cgroup_cpu_time(cgroup.folder())?.saturating_sub(usage);
+    let report = tool.finish()?;
+    drop(running);
+    assert_eq!(report.lost_total(), 0, "{:?}", report.lost);
+    let row = row(&report, &cgroup);
+    within(
+        0.02,
+        row.oncpu_seconds,
+        usage.as_secs_f64(),
+        "seconds on the CPU",
+    )?;
+    // Each waits for its first turn, and goes for good.
+    assert!(row.runqueue.count >= THREADS, "{row:?}");
+    assert!(row.voluntary_switches >= THREADS, "{row:?}");
+    Ok(())
+}
+
+#[test]
+fn an_agent_shows_the_hog_as_the_top_preemptor_too() -> Result<()> {
+    const PREEMPTIONS: &str = "nodeprobe_sched_preemptions_total";
+    let _alone = alone();
+    let Some(cgroup) = unless_available("cgroup", Cgroup::new("victim")) else {
+        return Ok(());
+    };
+    let workload = Workload::new()?;
+    let cpu = last_cpu()?;
+    let hogs = Cgroup::new("hog")?;
+    let agent = Agent::start("")?;
+    let hog = urgent(hogs.command(workload.path()));
+    let hog = workload.start_as(hog, &format!("spin --seconds 300 --cpu {cpu}"))?;
+    let victim = urgent(cgroup.command(workload.path()));
+    workload
+        .ready_as(victim, &format!("victim --seconds 5 --cpu {cpu}"))?
+        .work()?;
+    drop(hog);
+    let (path, by) = (cgroup.path(), hogs.path());
+    let own = [("container", path.as_str())];
+    let by_hog = [own[0], ("by_namespace", "~host"), ("by_workload", &by)];
+    let by_hog = |scrape: &Scrape| scrape.sum(PREEMPTIONS, &by_hog);
+    let scrape = agent.scrape_until(LONG, |scrape| by_hog(scrape) > 10.0)?;
+    let seen: Vec<_> = scrape.with(PREEMPTIONS, &own).collect();
+    assert!(by_hog(&scrape) > 10.0, "{seen:?}");
+    // The host's own tasks may do so as well, but no other container does so more often.
+    let rivals = seen.iter().filter(|sample| {
+        let by_whom = sample.label("by_workload");
+        by_whom != by && by_whom != "/"
+    });
+    let rival = rivals.map(|sample| sample.value).fold(0.0, f64::max);
+    assert!(rival < by_hog(&scrape), "{seen:?}");
     Ok(())
 }
 

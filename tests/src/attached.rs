@@ -33,3 +33,17 @@ pub fn programs() -> Result<BTreeSet<u32>> {
         .map(|program| Ok(program.context("list the programs")?.id()))
         .collect()
 }
+
+/// Names of the BPF programs that a process has open, as the kernel shows them: at most 15 bytes.
+///
+/// # Errors
+///
+/// As [`programs_of`].
+pub fn names_of(pid: i32) -> Result<BTreeSet<String>> {
+    let ids = programs_of(pid)?;
+    let names = aya::programs::loaded_programs()
+        .filter_map(Result::ok)
+        .filter(|program| ids.contains(&program.id()))
+        .filter_map(|program| program.name_as_str().map(str::to_owned));
+    Ok(names.collect())
+}

@@ -17,5 +17,4 @@ pub mod reading;
 pub mod render;
 pub mod spread;
 pub mod subject;
-pub mod thousand;
 pub mod workload;

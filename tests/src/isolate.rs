@@ -1,8 +1,15 @@
 //! Commands that see another machine than the one they run on, by a mount namespace of their own.
 
-use std::{ffi::CString, io, os::unix::process::CommandExt as _, process::Command};
+use std::{
+    ffi::CString,
+    io,
+    os::unix::{ffi::OsStrExt as _, process::CommandExt as _},
+    path::Path,
+    process::Command,
+};
 
 use rustix::{
+    fs::symlink,
     mount::{MountFlags, MountPropagationFlags, UnmountFlags, mount, mount_change, unmount},
     thread::{UnshareFlags, unshare_unsafe},
 };
@@ -19,6 +26,8 @@ pub trait Isolate {
     fn without_cgroups(&mut self) -> &mut Self;
     /// A host where this folder is empty.
     fn without(&mut self, folder: &str) -> &mut Self;
+    /// A host where `/run` holds nothing but a link of this name to a file elsewhere.
+    fn with_run(&mut self, name: &str, target: &Path) -> &mut Self;
     /// A host where tracefs is mounted, as most distributions do.
     fn with_tracefs(&mut self) -> &mut Self;
     /// Network and mounts of its own, which vanish with the command and its children.
@@ -55,6 +64,19 @@ impl Isolate for Command {
             let folder = folder.as_deref().map_err(|_| rustix::io::Errno::INVAL)?;
             own_mounts()?;
             mount(c"tmpfs", folder, c"tmpfs", MountFlags::empty(), None)
+        })
+    }
+
+    fn with_run(&mut self, name: &str, target: &Path) -> &mut Self {
+        let link = CString::new(format!("/run/{name}"));
+        let target = CString::new(target.as_os_str().as_bytes());
+        before_exec(self, move || {
+            let invalid = |_| rustix::io::Errno::INVAL;
+            let link = link.as_deref().map_err(invalid)?;
+            let target = target.as_deref().map_err(invalid)?;
+            own_mounts()?;
+            mount(c"tmpfs", c"/run", c"tmpfs", MountFlags::empty(), None)?;
+            symlink(target, link)
         })
     }
 

@@ -22,6 +22,8 @@ pub mod runtime;
 pub mod scrape;
 pub mod skip;
 pub mod task;
+pub mod terminal;
+pub mod thousand;
 pub mod truth;
 pub mod wait;
 pub mod workload;

@@ -52,10 +52,11 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     }
 }
 
-/// Clippy for what runs on the host, with empty objects for the kernel side.
+/// Clippy for what runs on the host, the benchmark too, with empty objects for the kernel side.
 fn user_side() -> Result<()> {
     workspace::cargo("clippy")
-        .args(["--locked", "--all-targets", "--", "-D", "warnings"])
+        .args(["--locked", "--all-targets", "--all-features"])
+        .args(["--", "-D", "warnings"])
         .env("AYA_BUILD_SKIP", "1")
         .run()
 }

@@ -60,11 +60,11 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 }
 
 /// Unit and documentation tests, in debug for the overflow checks, with empty objects for the
-/// kernel side.
+/// kernel side. Those of the benchmark too.
 fn unit(args: &Args) -> Result<Tally> {
     let test = || {
         workspace::cargo("test")
-            .arg("--locked")
+            .args(["--locked", "--all-features"])
             .env("AYA_BUILD_SKIP", "1")
     };
     let plain = test().args(["--lib", "--bins", "--test", "command_line"]);

@@ -72,8 +72,12 @@ impl OwnMetrics {
         }
         let stats = session.identities().stats();
         let evicted = self.evicted.added((), stats.evicted + stats.refused);
+        registry.touch(&families::IDENTITIES_EVICTED, &[]);
         registry.add(&families::IDENTITIES_EVICTED, &[], evicted);
         registry.raise(&families::LOG_LINES_LOST, &[], (self.log_losses)());
+        for stream in ["syscalls", "scheduler"] {
+            registry.touch(&families::UNATTRIBUTED, &[stream, "no_identity"]);
+        }
         show_containers(registry, session.identities());
         if let Err(error) = self.process.update(registry) {
             tracing::debug!(%error, "the agent's own resources cannot be read");

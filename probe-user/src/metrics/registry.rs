@@ -109,6 +109,16 @@ impl Registry {
         }
     }
 
+    /// Makes a counter or histogram exist at zero, so that its first increase is seen as one.
+    pub fn touch(&mut self, desc: &'static Desc, labels: &[&str]) {
+        debug_assert!(
+            !matches!(desc.kind, Kind::Gauge | Kind::Info),
+            "{}",
+            desc.name
+        );
+        self.series(desc, labels, OverBudget::Fold);
+    }
+
     /// Sets a gauge, or an info family to 1. A value that is not finite is unknown, and left out.
     pub fn set(&mut self, desc: &'static Desc, labels: &[&str], value: f64) {
         debug_assert!(

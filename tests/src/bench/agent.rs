@@ -8,13 +8,11 @@ use std::{
 
 use anyhow::{Context as _, Result, bail, ensure};
 
-use super::{
-    spread::Spread,
-    thousand::{CGROUPS, Thousand},
-};
+use super::spread::Spread;
 use crate::{
     http,
     nodeprobe::{self, Agent as Process},
+    thousand::Thousand,
     wait::{LONG, poll},
 };
 
@@ -65,7 +63,7 @@ pub fn measure(starts: usize, scrapes: usize, idle: Duration) -> Result<Agent> {
     measured.idle_rss_mib = Spread::of([memory(&agent, "VmRSS")? / 1024.0]);
 
     let _cgroups = Thousand::make()?;
-    all_shown(&agent)?;
+    Thousand::wait_until_shown(&agent)?;
     let before = memory(&agent, "VmRSS")?;
     let (text_ms, text_bytes) = scrape(&agent, TEXT, scrapes)?;
     let (protobuf_ms, protobuf_bytes) = scrape(&agent, PROTOBUF, scrapes)?;
@@ -86,7 +84,7 @@ pub fn measure(starts: usize, scrapes: usize, idle: Duration) -> Result<Agent> {
 /// Starts an agent; answers how many seconds it took until it had something to show.
 fn start() -> Result<(Process, f64)> {
     let begin = Instant::now();
-    let mut agent = Process::spawn("", nodeprobe::command())?;
+    let mut agent = Process::spawn(Thousand::CONFIG, nodeprobe::command())?;
     let alive = poll(LONG, "the first metrics", || {
         let shown = http::get(agent.address(), "/metrics", TEXT)
             .is_ok_and(|answer| answer.text().contains(SERIES));
@@ -100,20 +98,12 @@ fn start() -> Result<(Process, f64)> {
     Ok((agent, took))
 }
 
-/// Waits until every one of the cgroups has a series.
-fn all_shown(agent: &Process) -> Result<()> {
-    poll(LONG, "series of all cgroups", || {
-        let text = http::get(agent.address(), "/metrics", TEXT).ok()?.text();
-        let shown =
-            (0..CGROUPS).filter(|number| text.contains(&format!("bench-{number:04}.service")));
-        (shown.count() == CGROUPS).then_some(())
-    })
-}
-
 /// Times of scrapes in milliseconds, and the size of the last one.
 fn scrape(agent: &Process, accept: &str, times: usize) -> Result<(Option<Spread>, usize)> {
     let (mut took, mut bytes) = (Vec::new(), 0);
     for _ in 0..times {
+        // Scrapes within a second share a collection.
+        thread::sleep(Duration::from_millis(1100));
         let begin = Instant::now();
         let answer = http::get(agent.address(), "/metrics", accept)?;
         took.push(begin.elapsed().as_secs_f64() * 1e3);

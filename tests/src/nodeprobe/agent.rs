@@ -1,10 +1,10 @@
 //! `nodeprobe agent` in the background.
 
 use std::{
+    fs::{self, File},
     net::{Ipv4Addr, SocketAddr, TcpListener},
     path::PathBuf,
     process::{Command, ExitStatus, Stdio},
-    thread::JoinHandle,
     time::{Duration, Instant},
 };
 
@@ -13,7 +13,7 @@ use rustix::process::Signal;
 use tempfile::TempDir;
 
 use crate::{
-    guard::{self, Process},
+    guard::Process,
     http::{self, Response},
     scrape::Scrape,
     wait::{LONG, poll},
@@ -27,7 +27,6 @@ const TEXT: &str = "text/plain;version=0.0.4";
 pub struct Agent {
     address: SocketAddr,
     process: Process,
-    log: Option<JoinHandle<String>>,
     folder: TempDir,
 }
 
@@ -47,16 +46,24 @@ impl Agent {
     ///
     /// As [`Self::start`].
     pub fn start_with(config: &str, command: Command) -> Result<Self> {
-        let mut agent = Self::spawn(config, command)?;
+        Self::spawn(config, command)?.ready()
+    }
+
+    /// Waits until it is ready.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::start`].
+    pub fn ready(mut self) -> Result<Self> {
         let ready = poll(2 * LONG, "the agent to get ready", || {
             let ready =
-                http::get(agent.address, "/readyz", "*/*").is_ok_and(|answer| answer.status == 200);
-            (ready || agent.process.has_ended()).then_some(ready)
+                http::get(self.address, "/readyz", "*/*").is_ok_and(|answer| answer.status == 200);
+            (ready || self.process.has_ended()).then_some(ready)
         });
         match ready {
-            Ok(true) => Ok(agent),
-            Ok(false) => bail!("the agent ended:\n{}", agent.log()),
-            Err(error) => Err(error.context(format!("log:\n{}", agent.log()))),
+            Ok(true) => Ok(self),
+            Ok(false) => bail!("the agent ended:\n{}", self.said()),
+            Err(error) => Err(error.context(format!("log:\n{}", self.said()))),
         }
     }
 
@@ -74,26 +81,43 @@ impl Agent {
     /// # Errors
     ///
     /// As [`Self::spawn`].
-    pub fn spawn_with_args(config: &str, mut command: Command, args: &[&str]) -> Result<Self> {
-        let folder = tempfile::tempdir().context("make a folder")?;
+    pub fn spawn_with_args(config: &str, command: Command, args: &[&str]) -> Result<Self> {
         let address = free_port()?;
+        let listen = address.to_string();
+        Self::spawn_at(
+            address,
+            config,
+            command,
+            &[&["--listen", &listen], args].concat(),
+        )
+    }
+
+    /// As [`Self::spawn`], where the configuration, the command or the arguments make it listen at
+    /// this address.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::spawn`].
+    pub fn spawn_at(
+        address: SocketAddr,
+        config: &str,
+        mut command: Command,
+        args: &[&str],
+    ) -> Result<Self> {
+        let folder = tempfile::tempdir().context("make a folder")?;
         let file = folder.path().join("nodeprobe.toml");
-        std::fs::write(&file, config).context("write the configuration")?;
-        command
-            .args(["agent", "--listen", &address.to_string(), "--config"])
-            .arg(&file)
-            .args(args);
-        let mut process = Process::spawn(
+        fs::write(&file, config).context("write the configuration")?;
+        let log = File::create(folder.path().join("log")).context("make the log")?;
+        command.args(["agent", "--config"]).arg(&file).args(args);
+        let process = Process::spawn(
             command
                 .stdin(Stdio::null())
                 .stdout(Stdio::null())
-                .stderr(Stdio::piped()),
+                .stderr(log),
         )?;
-        let log = process.take_stderr().map(guard::collect);
         Ok(Self {
             address,
             process,
-            log,
             folder,
         })
     }
@@ -183,7 +207,7 @@ impl Agent {
         self.signal(Signal::TERM)?;
         let status = self.process.wait(LONG)?;
         let took = begin.elapsed();
-        Ok((status, took, self.log()))
+        Ok((status, took, self.said()))
     }
 
     /// Waits for it to end by itself and returns how, with its log.
@@ -193,17 +217,27 @@ impl Agent {
     /// If it does not end.
     pub fn wait(mut self) -> Result<(ExitStatus, String)> {
         let status = self.process.wait(2 * LONG)?;
-        Ok((status, self.log()))
+        Ok((status, self.said()))
     }
 
-    /// Its log, once it has ended; ends it.
-    fn log(&mut self) -> String {
-        // It may have ended already.
-        self.process.signal(Signal::KILL).ok();
-        self.log
-            .take()
-            .and_then(|log| log.join().ok())
-            .unwrap_or_default()
+    /// Its log so far.
+    pub fn said(&self) -> String {
+        // It may be in the middle of a character.
+        let log = fs::read(self.folder.path().join("log")).unwrap_or_default();
+        String::from_utf8_lossy(&log).into_owned()
+    }
+
+    /// Waits until its log holds `text` for the `times`-th time.
+    ///
+    /// # Errors
+    ///
+    /// If it does not get there; with the log.
+    pub fn wait_until_said(&self, text: &str, times: usize) -> Result<()> {
+        let what = format!("`{text}` in the log");
+        poll(LONG, &what, || {
+            (self.said().matches(text).count() >= times).then_some(())
+        })
+        .with_context(|| self.said())
     }
 }
 

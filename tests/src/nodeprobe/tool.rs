@@ -39,8 +39,17 @@ impl Tool {
     /// # Errors
     ///
     /// As [`Self::attach`].
-    pub fn attach_with(args: &str, mut command: Command) -> Result<Self> {
-        command.args(args.split_whitespace()).args(["-o", "json"]);
+    pub fn attach_with(args: &str, command: Command) -> Result<Self> {
+        Self::attach_as(&format!("{args} -o json"), command)
+    }
+
+    /// As [`Self::attach_with`], in the form of output that the arguments name.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::attach`].
+    pub fn attach_as(args: &str, mut command: Command) -> Result<Self> {
+        command.args(args.split_whitespace());
         command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -84,12 +93,32 @@ impl Tool {
         self.report()
     }
 
+    /// Ends the measurement by SIGINT and returns what it printed.
+    ///
+    /// # Errors
+    ///
+    /// If the tool fails.
+    pub fn end(self) -> Result<String> {
+        self.process.signal(Signal::INT)?;
+        self.output()
+    }
+
     /// Waits until the tool's time is over and returns the report.
     ///
     /// # Errors
     ///
     /// If the tool fails or prints something else.
-    pub fn report(mut self) -> Result<Report> {
+    pub fn report(self) -> Result<Report> {
+        let stdout = self.output()?;
+        serde_json::from_str(&stdout).with_context(|| format!("read `{stdout}`"))
+    }
+
+    /// Waits until the tool's time is over and returns what it printed.
+    ///
+    /// # Errors
+    ///
+    /// If the tool fails.
+    pub fn output(mut self) -> Result<String> {
         let status: ExitStatus = self.process.wait(2 * LONG)?;
         let stdout = self
             .stdout
@@ -99,7 +128,7 @@ impl Tool {
         let stderr = self.stderr();
         ensure!(status.success(), "the tool ended with {status}:\n{stderr}");
         ensure!(!stderr.contains("panicked"), "the tool panicked:\n{stderr}");
-        serde_json::from_str(&stdout).with_context(|| format!("read `{stdout}`"))
+        Ok(stdout)
     }
 
     fn stderr(&mut self) -> String {

@@ -66,6 +66,19 @@ fn echo(mut from: io::PipeReader, mut to: io::PipeWriter) -> io::Result<()> {
     }
 }
 
+/// `--count` threads, two at a time, each of which computes for `--ms` milliseconds and ends.
+pub(crate) fn threads(options: &Options) -> Done {
+    let count: u64 = options.need("--count")?;
+    let time = Duration::from_millis(options.get_or("--ms", 2)?);
+    for _ in 0..count / 2 {
+        let pair = [(); 2].map(|()| thread::spawn(move || burn(time)));
+        for thread in pair {
+            thread.join().map_err(|_| "a thread panicked")?;
+        }
+    }
+    Ok(format!(r#"{{"threads":{}}}"#, count / 2 * 2))
+}
+
 fn pin(options: &Options) -> Result<(), Box<dyn std::error::Error>> {
     if let Some(cpu) = options.get("--cpu")? {
         sys::pin(cpu)?;

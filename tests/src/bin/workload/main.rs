@@ -34,6 +34,7 @@ const COMMANDS: &[(&str, &str, Command)] = &[
     ("steady", "--per-second N --seconds S", calls::steady),
     ("sleep", "[--calls N] [--ms MS]", calls::sleep),
     ("pingpong", "--rounds N [--cpu C]", cpu::pingpong),
+    ("threads", "--count N [--ms MS]", cpu::threads),
     ("spin", "--seconds S [--cpu C]", cpu::spin),
     (
         "victim",

@@ -7,7 +7,11 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 
-use crate::cgroup::Cgroup;
+use crate::{
+    cgroup::Cgroup,
+    nodeprobe::Agent,
+    wait::{LONG, poll},
+};
 
 /// How many.
 pub const CGROUPS: usize = 1_000;
@@ -24,6 +28,10 @@ pub struct Thousand {
 }
 
 impl Thousand {
+    /// Configuration of an agent that has room for a series of each call of each of them: nothing is folded away.
+    pub const CONFIG: &str =
+        "[limits]\nseries_per_family = { nodeprobe_syscalls_total = 20000 }\n";
+
     /// Makes them and runs a short task in each.
     ///
     /// # Errors
@@ -31,7 +39,7 @@ impl Thousand {
     /// [`Unavailable`](crate::Unavailable) without cgroup v2; else if one cannot be made, or a task
     /// fails.
     pub fn make() -> Result<Self> {
-        let parent = Cgroup::new("bench")?;
+        let parent = Cgroup::new("thousand")?;
         for number in 0..CGROUPS {
             let folder = parent.folder().join(format!("bench-{number:04}.service"));
             // Not a guard each: the parent's removes all.
@@ -39,6 +47,20 @@ impl Thousand {
             visit(&folder)?;
         }
         Ok(Self { parent })
+    }
+
+    /// Waits until every one of them has a series.
+    ///
+    /// # Errors
+    ///
+    /// If one does not get any.
+    pub fn wait_until_shown(agent: &Agent) -> Result<()> {
+        poll(LONG, "series of all cgroups", || {
+            let text = agent.get("/metrics").ok()?.text();
+            let shown =
+                (0..CGROUPS).filter(|number| text.contains(&format!("bench-{number:04}.service")));
+            (shown.count() == CGROUPS).then_some(())
+        })
     }
 }
 
