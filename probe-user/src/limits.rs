@@ -56,3 +56,17 @@ pub const LOG_KEPT_LINES: usize = 200;
 
 /// Processes that the one-shot tools tell apart.
 pub const PROCESSES: u32 = 16_384;
+
+/// Lines that wait in front of a sink: a few seconds of a busy host.
+pub const SINK_LINES: usize = 8192;
+/// Bytes of these. Reached first by long lines, and what bounds the memory.
+pub const SINK_BYTES: usize = 16 << 20;
+/// Largest file of a sink before it is put aside, in bytes.
+pub const SEGMENT_SIZE: u64 = 64 << 20;
+/// Greatest age of a file of a sink before it is put aside.
+pub const SEGMENT_AGE: Duration = Duration::from_secs(24 * 60 * 60);
+/// Files of a sink that are kept besides the current one.
+pub const SEGMENTS: usize = 10;
+
+/// Longest line that the reader of a flow log takes for one, in bytes. Records have one to two kilobytes.
+pub const RECORD_LINE: usize = 1 << 20;
