@@ -6,6 +6,7 @@
 pub mod agent;
 pub mod cli;
 pub mod config;
+pub mod flows;
 pub mod http;
 pub mod identity;
 pub mod kernel;
