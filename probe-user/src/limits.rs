@@ -47,16 +47,6 @@ pub const CONFIG_ENTRIES: usize = 64;
 /// Largest configuration file, in bytes. A larger one is something else.
 pub const CONFIG_FILE: u64 = 1 << 20;
 
-/// Log lines of one event in a second; what comes above is counted.
-pub const LOG_REPEATS: u32 = 10;
-/// Log events whose rate is tracked at a time.
-pub const LOG_EVENTS: usize = 1024;
-/// Lines that are kept while a full-screen table is shown.
-pub const LOG_KEPT_LINES: usize = 200;
-
-/// Processes that the one-shot tools tell apart.
-pub const PROCESSES: u32 = 16_384;
-
 /// Lines that wait in front of a sink: a few seconds of a busy host.
 pub const SINK_LINES: usize = 8192;
 /// Bytes of these. Reached first by long lines, and what bounds the memory.
@@ -70,3 +60,13 @@ pub const SEGMENTS: usize = 10;
 
 /// Longest line that the reader of a flow log takes for one, in bytes. Records have one to two kilobytes.
 pub const RECORD_LINE: usize = 1 << 20;
+
+/// Log lines of one event in a second; what comes above is counted.
+pub const LOG_REPEATS: u32 = 10;
+/// Log events whose rate is tracked at a time.
+pub const LOG_EVENTS: usize = 1024;
+/// Lines that are kept while a full-screen table is shown.
+pub const LOG_KEPT_LINES: usize = 200;
+
+/// Processes that the one-shot tools tell apart.
+pub const PROCESSES: u32 = 16_384;
