@@ -47,6 +47,20 @@ pub const CONFIG_ENTRIES: usize = 64;
 /// Largest configuration file, in bytes. A larger one is something else.
 pub const CONFIG_FILE: u64 = 1 << 20;
 
+/// Lines that wait in front of a sink: a few seconds of a busy host.
+pub const SINK_LINES: usize = 8192;
+/// Bytes of these. Reached first by long lines, and what bounds the memory.
+pub const SINK_BYTES: usize = 16 << 20;
+/// Largest file of a sink before it is put aside, in bytes.
+pub const SEGMENT_SIZE: u64 = 64 << 20;
+/// Greatest age of a file of a sink before it is put aside.
+pub const SEGMENT_AGE: Duration = Duration::from_secs(24 * 60 * 60);
+/// Files of a sink that are kept besides the current one.
+pub const SEGMENTS: usize = 10;
+
+/// Longest line that the reader of a flow log takes for one, in bytes. Records have one to two kilobytes.
+pub const RECORD_LINE: usize = 1 << 20;
+
 /// Log lines of one event in a second; what comes above is counted.
 pub const LOG_REPEATS: u32 = 10;
 /// Log events whose rate is tracked at a time.

@@ -139,7 +139,7 @@ mod tests {
 
     #[test]
     fn a_module_without_a_layer_is_a_fault() {
-        assert_eq!(faults("probe-user/src/flows/table.rs", ""), 1);
+        assert_eq!(faults("probe-user/src/weather/table.rs", ""), 1);
         assert_eq!(faults("probe-user/src/lib.rs", "pub mod http;"), 0);
     }
 
