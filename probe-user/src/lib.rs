@@ -1,11 +1,12 @@
 //! User side of nodeprobe: everything but the thin binary.
 //!
-//! A module uses only what stands below it: cli, then agent, then http, session and report, then probes and render, then
-//! loader, maps and identity, then kernel and privileges, then metrics and config, then model and limits.
+//! A module uses only what stands below it: cli, then agent, then http, session and report, then probes, render and
+//! flows, then loader, maps and identity, then kernel and privileges, then metrics and config, then model and limits.
 
 pub mod agent;
 pub mod cli;
 pub mod config;
+pub mod flows;
 pub mod http;
 pub mod identity;
 pub mod kernel;

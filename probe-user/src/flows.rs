@@ -1,0 +1,7 @@
+//! What is said of flows in user space: look-ups of names.
+//!
+//! Does no input or output, and asks no clock: times come with the records.
+
+mod dns;
+
+pub use dns::{Answers, Message, Question, Unreadable, kind_name, rcode_name};
