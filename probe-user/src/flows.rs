@@ -4,4 +4,7 @@
 
 mod dns;
 
-pub use dns::{Answers, Message, Question, Unreadable, kind_name, rcode_name};
+pub use dns::{
+    Answers, LookupCounts, Lookups, Message, QUESTIONS, Question, TIMEOUT, Unreadable, kind_name,
+    rcode_name,
+};
