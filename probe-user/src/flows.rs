@@ -1,21 +1,28 @@
-//! The flow log: one record for each flow and interval, and what is missing between them.
+//! Flows in user space: which there are, what they are called, and what is written of them.
 //!
-//! Owns the form of the records, their order and the statement of what was lost. What flows there are, whose they are and
-//! which of them are wanted is decided before; where the lines go is the business of a sink.
+//! Owns the tables that join kernel records, the form of the flow log, its order and its statement of what was lost. Asks no
+//! clock: times come with the records. Where the lines go is the business of a sink.
 
 mod clock;
 mod community_id;
+mod dns;
 mod field;
 mod line;
 mod log;
+mod names;
 mod read;
 mod record;
 
 pub use self::{
     clock::WallClock,
     community_id::community_id,
+    dns::{
+        Answers, LookupCounts, Lookups, Message, QUESTIONS, Question, TIMEOUT, Unreadable,
+        kind_name, rcode_name,
+    },
     field::{Id, Time},
     log::{FlowCounts, FlowLog},
+    names::{KEPT, LONGEST, NAMES, NameCounts, Names},
     read::{Fault, Reader, Record},
     record::{
         Balance, BalanceRecord, ByName, Event, FlowRecord, Gap, GapRecord, Loss, LossRecord,
