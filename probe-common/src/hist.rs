@@ -114,14 +114,15 @@ impl Histogram {
         self.sum_ns = self.sum_ns.wrapping_add(other.sum_ns);
     }
 
-    /// What was added since an earlier reading of the same counters.
+    /// What was added since an earlier reading of the same counters. Where the later reading is lower, because a part of
+    /// the sum is gone, nothing was added.
     #[must_use]
     pub fn since(&self, earlier: &Self) -> Self {
         let mut delta = Self::EMPTY;
         for (i, slot) in delta.buckets.iter_mut().enumerate() {
-            *slot = self.buckets[i].wrapping_sub(earlier.buckets[i]);
+            *slot = self.buckets[i].saturating_sub(earlier.buckets[i]);
         }
-        delta.sum_ns = self.sum_ns.wrapping_sub(earlier.sum_ns);
+        delta.sum_ns = self.sum_ns.saturating_sub(earlier.sum_ns);
         delta
     }
 
@@ -182,6 +183,20 @@ mod tests {
     #[test]
     fn an_empty_histogram_has_no_quantile() {
         assert_eq!(Histogram::EMPTY.quantile_seconds(0.5), None);
+    }
+
+    #[test]
+    fn a_sum_that_has_lost_a_part_adds_nothing() {
+        let mut earlier = Histogram::EMPTY;
+        for ns in [100, 100, 5_000] {
+            earlier.observe(ns);
+        }
+        let mut later = Histogram::EMPTY;
+        later.observe(100);
+        later.observe(9_000_000);
+        let added = later.since(&earlier);
+        assert_eq!(added.count(), 1);
+        assert!(added.quantile_seconds(0.5).unwrap() > 0.005);
     }
 
     proptest! {

@@ -16,20 +16,14 @@ pub const PATH_LEN: usize = 512;
 pub struct CgroupEvent {
     /// [`CGROUP_MKDIR`] and so on; user space ignores and counts kinds that it does not know.
     pub kind: u32,
-    /// Depth below the root of the hierarchy, or 0 where it was not read.
-    pub level: u32,
-    /// The cgroup's id.
-    pub cgroup: u64,
-    /// Monotonic time in nanoseconds.
-    pub time_ns: u64,
-    /// Thread group id of the task for [`CGROUP_ATTACH_TASK`], else 0.
-    pub tgid: u32,
     /// Bytes of `path` in use, without the terminating zero.
     pub path_len: u32,
+    /// The cgroup's id.
+    pub cgroup: u64,
     /// The cgroup's path from the root of its hierarchy.
     pub path: [u8; PATH_LEN],
 }
-const _: () = assert!(size_of::<CgroupEvent>() == 544 && align_of::<CgroupEvent>() == 8);
+const _: () = assert!(size_of::<CgroupEvent>() == 528 && align_of::<CgroupEvent>() == 8);
 
 // SAFETY: `repr(C)`, integers only, no implicit padding, every bit pattern is valid.
 #[cfg(feature = "user")]

@@ -20,9 +20,13 @@ pub const CLOCK_BACKWARDS: u32 = 7;
 pub const MAP_MISSING: u32 = 8;
 /// A path did not fit into its record and was cut.
 pub const PATH_CUT: u32 = 9;
+/// A free entry could not be put back after another CPU was quicker: it stays unused.
+pub const ENTRY_LEAKED: u32 = 10;
+/// The table of processes had no room: the process has no name.
+pub const NAMES_FULL: u32 = 11;
 
 /// Number of reasons.
-pub const REASONS: usize = 10;
+pub const REASONS: usize = 12;
 
 /// What a reason is called in metrics and messages.
 pub const NAMES: [&str; REASONS] = [
@@ -36,4 +40,6 @@ pub const NAMES: [&str; REASONS] = [
     "clock_backwards",
     "map_missing",
     "path_cut",
+    "entry_leaked",
+    "names_full",
 ];

@@ -1,9 +1,15 @@
 //! Whom a task's measurements belong to.
 
 use aya_ebpf::{Global, btf_maps::HashMap};
-use probe_common::owner::{BY_CGROUP, BY_PROCESS, Process};
+use probe_common::{
+    loss::NAMES_FULL,
+    owner::{BY_CGROUP, BY_PROCESS, Process},
+};
 
-use crate::offsets::{ABSENT, Reader};
+use crate::{
+    loss::count_loss,
+    offsets::{ABSENT, Reader},
+};
 
 /// `BY_CGROUP` or `BY_PROCESS` of `probe_common::owner`.
 #[unsafe(no_mangle)]
@@ -93,7 +99,9 @@ pub unsafe fn remember<R: Reader>(processes: &Processes, owner: u64, task: *cons
         }
     };
     // A process that finds no room stays without a name, which user space shows as such.
-    _ = processes.insert(owner, process, 0);
+    if processes.insert(owner, process, 0).is_err() {
+        count_loss(NAMES_FULL);
+    }
 }
 
 /// The cgroup of any task, in the hierarchy by which containers are told apart.

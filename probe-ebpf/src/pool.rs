@@ -1,6 +1,9 @@
 //! Where in a pool a counter is, and who writes it. See `probe_common::owner`.
 
 use aya_ebpf::{Global, btf_maps::Queue, helpers::bpf_get_smp_processor_id};
+use probe_common::loss::ENTRY_LEAKED;
+
+use crate::loss::count_loss;
 
 /// Entries in one bank.
 #[unsafe(no_mangle)]
@@ -29,6 +32,8 @@ pub fn take(list: &FreeList) -> Option<u32> {
 /// Gives an entry back that another CPU was quicker to need.
 #[inline(always)]
 pub fn give_back(list: &FreeList, entry: u32) {
-    // The list has room: the entry came from it. Where its lock cannot be had the entry stays unused.
-    _ = list.push(entry, 0);
+    // The list has room: the entry came from it. Its lock cannot always be had.
+    if list.push(entry, 0).is_err() {
+        count_loss(ENTRY_LEAKED);
+    }
 }

@@ -7,6 +7,7 @@ mod own;
 mod owners;
 mod preemptors;
 mod run;
+mod served;
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -15,17 +16,19 @@ use std::{
 
 use bytes::Bytes;
 
+pub use own::LogLosses;
 pub use run::{Hooks, RunError, run};
 
 use crate::{
     config::{Config, Latency},
     http::{Backend, Dropped, ProbeStatus},
-    metrics::{Budgets, Format, SharedRegistry, families},
+    metrics::{Budgets, Format, SharedRegistry},
     model::Measurements,
     session::Session,
 };
 use export::{Choice, Exporter};
 use own::OwnMetrics;
+use served::Served;
 
 /// Readers that come within this time share one collection.
 const SHARED_FOR: Duration = Duration::from_secs(1);
@@ -36,6 +39,7 @@ pub struct Agent {
     registry: SharedRegistry,
     collector: Mutex<Collector>,
     live: Mutex<live::Live>,
+    served: Served,
 }
 
 /// What is remembered between collections.
@@ -46,8 +50,8 @@ struct Collector {
 }
 
 impl Agent {
-    /// An agent over running probes.
-    pub fn new(session: Session, config: &Config) -> Self {
+    /// An agent over running probes. `log_losses` counts the log lines that nobody saw.
+    pub fn new(session: Session, config: &Config, log_losses: LogLosses) -> Self {
         let syscalls = &config.probes.syscalls;
         let choice = Choice {
             latency: syscalls.latency != Latency::Off,
@@ -59,10 +63,11 @@ impl Agent {
             registry,
             collector: Mutex::new(Collector {
                 exporter: Exporter::new(choice, config.limits.naming_deadline),
-                own: OwnMetrics::new(config),
+                own: OwnMetrics::new(config, log_losses),
                 latest: None,
             }),
             live: Mutex::new(live::Live::new(config)),
+            served: Served::default(),
             session,
         }
     }
@@ -72,7 +77,7 @@ impl Agent {
         &self.session
     }
 
-    /// Takes over what can change while the agent runs.
+    /// Takes over what can change while the agent runs. Waits for a collection that is under way.
     pub fn reconfigure(&self, config: &Config) {
         let mut registry = self.registry.lock();
         registry.set_budgets(budgets(config));
@@ -111,7 +116,7 @@ impl Agent {
             .exporter
             .export(&mut registry, &measurements, identities, now, last);
         let released = self.session.release();
-        collector.exporter.forget(&released);
+        collector.exporter.forget(&mut registry, &released, now);
         own::retire(&mut registry, identities, &released, now);
         collector.own.update(&mut registry, &self.session);
         drop(registry);
@@ -123,32 +128,24 @@ impl Agent {
 impl Backend for Agent {
     fn render(&self, format: Format) -> Result<Bytes, String> {
         self.collect(SHARED_FOR);
+        self.served.export(&mut self.registry.lock());
         let rendered = self.registry.render(format, Instant::now());
         rendered.map(Bytes::from).map_err(|error| error.to_string())
     }
 
     fn probes(&self) -> Vec<ProbeStatus> {
-        let states = self.session.states().into_iter();
+        let states = self.session.states().iter().cloned();
         states
             .map(|(probe, state)| ProbeStatus { probe, state })
             .collect()
     }
 
     fn answered(&self, status: u16) {
-        self.registry
-            .lock()
-            .add(&families::HTTP_REQUESTS, &[&status.to_string()], 1);
+        self.served.answered(status);
     }
 
     fn dropped(&self, reason: Dropped) {
-        let reason = match reason {
-            Dropped::OverLimit => "over_limit",
-            Dropped::Timeout => "timeout",
-            Dropped::Io => "io",
-        };
-        self.registry
-            .lock()
-            .add(&families::HTTP_CONNECTIONS_DROPPED, &[reason], 1);
+        self.served.dropped(reason);
     }
 }
 
@@ -166,3 +163,6 @@ fn budgets(config: &Config) -> Budgets {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests;

@@ -31,10 +31,10 @@ pub trait Backend: Send + Sync + 'static {
     /// The state of every probe; empty as long as it is not known. Must not block.
     fn probes(&self) -> Vec<ProbeStatus>;
 
-    /// A request was answered with this status. Must not block for long.
+    /// A request was answered with this status. Must not block.
     fn answered(&self, status: u16);
 
-    /// A connection was refused or ended early. Must not block for long.
+    /// A connection was refused or ended early. Must not block.
     fn dropped(&self, reason: Dropped);
 }
 

@@ -166,13 +166,21 @@ impl Identities {
         let mut ask = false;
         let gone = cache.remove_unseen(found, started, now);
         for (id, path) in found {
-            ask |= cache.appeared(*id, path, now);
+            // Its removal was reported after the walk had passed.
+            if !cache.was_removed_since(*id, started) {
+                ask |= cache.appeared(*id, path, now);
+            }
         }
         drop(cache);
         if ask {
             self.asked.notify_one();
         }
         gone
+    }
+
+    /// Whether a cgroup is known and was not removed.
+    pub fn is_live(&self, id: CgroupId) -> bool {
+        self.cache().is_live(id)
     }
 
     /// The container or unit that a cgroup belongs to; `None` stands for [`Container::UNKNOWN`].
@@ -206,14 +214,6 @@ impl Identities {
     /// Containers and units that exist, in no order.
     pub fn containers(&self) -> Vec<Arc<Container>> {
         self.cache().containers()
-    }
-
-    /// Those that exist and match what an operator wrote, see [`Pattern`].
-    pub fn matching(&self, pattern: &str) -> Vec<Arc<Container>> {
-        let pattern = Pattern::new(pattern);
-        let mut found = self.containers();
-        found.retain(|container| pattern.matches(container));
-        found
     }
 
     /// Fill and losses.

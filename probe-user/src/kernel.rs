@@ -12,6 +12,7 @@ pub mod features;
 pub mod host;
 mod map_reads;
 pub mod memlock;
+pub mod priority;
 mod roots;
 
 pub use map_reads::capabilities_for_map_reads;

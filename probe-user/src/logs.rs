@@ -43,20 +43,24 @@ pub struct Logs {
     fixed: bool,
     sink: Arc<Sink>,
     limiter: Arc<Limiter>,
+    /// Targets of the kernel's programs whose messages are wanted at any level.
+    programs: Vec<&'static str>,
 }
 
 /// Starts the logs of the whole process. `RUST_LOG`, where set, stands above the configured level.
 ///
+/// Messages whose target begins with one of `programs` are shown at every level.
+///
 /// # Errors
 ///
 /// If `RUST_LOG` is no filter, or if this was called before.
-pub fn init(config: &Log, colour: bool) -> Result<Logs, LogError> {
+pub fn init(config: &Log, colour: bool, programs: Vec<&'static str>) -> Result<Logs, LogError> {
     let asked = env::var("RUST_LOG")
         .ok()
         .filter(|directives| !directives.is_empty());
     let filter = match &asked {
         Some(directives) => EnvFilter::try_new(directives).map_err(LogError::Filter)?,
-        None => filter(config.level),
+        None => filter(config.level, &programs),
     };
     let (filter, handle) = reload::Layer::new(filter);
     let sink = Arc::new(Sink::stderr());
@@ -74,13 +78,14 @@ pub fn init(config: &Log, colour: bool) -> Result<Logs, LogError> {
         fixed: asked.is_some(),
         sink,
         limiter,
+        programs,
     })
 }
 
 impl Logs {
     /// Changes the level. Answers whether it did: not where `RUST_LOG` decides.
     pub fn set_level(&self, level: LogLevel) -> bool {
-        if self.fixed || self.filter.reload(filter(level)).is_err() {
+        if self.fixed || self.filter.reload(filter(level, &self.programs)).is_err() {
             return false;
         }
         log::set_max_level(LevelFilter::current().as_log());
@@ -110,19 +115,24 @@ impl Logs {
     }
 }
 
-fn filter(level: LogLevel) -> EnvFilter {
-    EnvFilter::new(directives(level))
+fn filter(level: LogLevel, programs: &[&str]) -> EnvFilter {
+    EnvFilter::new(directives(level, programs))
 }
 
-fn directives(level: LogLevel) -> String {
+fn directives(level: LogLevel, programs: &[&str]) -> String {
     let quiet = if level == LogLevel::Error {
         level
     } else {
         LogLevel::Warn
     };
-    LIBRARIES.iter().fold(level.to_string(), |all, library| {
-        format!("{all},{library}={quiet}")
-    })
+    let libraries = LIBRARIES
+        .iter()
+        .map(|library| format!(",{library}={quiet}"));
+    // Programs write no more than debug messages, and none unless they are asked to.
+    let programs = programs
+        .iter()
+        .map(|program| format!(",{program}={}", LogLevel::Debug));
+    level.to_string() + &libraries.chain(programs).collect::<String>()
 }
 
 /// An error and all its causes in one line.
@@ -143,10 +153,10 @@ mod tests {
 
     #[test]
     fn libraries_are_quieter_than_we_are_and_never_louder() {
-        assert!(directives(LogLevel::Debug).starts_with("debug,aya=warn,"));
-        assert!(directives(LogLevel::Error).starts_with("error,aya=error,"));
+        assert!(directives(LogLevel::Debug, &[]).starts_with("debug,aya=warn,"));
+        assert!(directives(LogLevel::Error, &[]).starts_with("error,aya=error,"));
         for (_, level) in LogLevel::WORDS {
-            assert!(EnvFilter::try_new(directives(*level)).is_ok());
+            assert!(EnvFilter::try_new(directives(*level, &["syscalls"])).is_ok());
         }
     }
 
@@ -157,21 +167,26 @@ mod tests {
             level: LogLevel::Warn,
             format: crate::config::LogFormat::Json,
         };
-        let logs = init(&config, false).unwrap();
+        let logs = init(&config, false, vec!["syscalls"]).unwrap();
         logs.keep_lines();
         log::warn!(target: "from_kernel", "first");
         log::info!(target: "from_kernel", "too quiet");
         let changed = logs.set_level(LogLevel::Info);
         log::info!(target: "from_kernel", "second");
+        log::debug!(target: "syscalls_hash::body", "from a program");
         tracing::info!(target: "own", count = 2, "third");
         let kept = logs.kept_lines().join("\n");
         assert!(
             kept.contains(r#""target":"from_kernel","msg":"first"}"#),
             "{kept}"
         );
-        assert!(matches!(init(&config, false), Err(LogError::Running(_))));
+        assert!(matches!(
+            init(&config, false, Vec::new()),
+            Err(LogError::Running(_))
+        ));
         // Where RUST_LOG is set, it decides.
         if changed {
+            assert!(kept.contains("from a program"), "{kept}");
             assert!(!kept.contains("too quiet"), "{kept}");
             assert!(kept.contains(r#""level":"info","target":"from_kernel","msg":"second"}"#));
             assert!(kept.contains(r#""msg":"third","count":2}"#), "{kept}");

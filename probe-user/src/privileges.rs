@@ -19,10 +19,6 @@ pub enum Task {
     Memlock,
     /// Having the kernel count what programs cost, `program_stats = true`.
     RunStatistics,
-    /// Reading processes of other users where `/proc` hides them.
-    Processes,
-    /// Reading the directories and sockets of container runtimes as a user that does not own them.
-    Runtimes,
 }
 
 /// What a task needs, and why.
@@ -41,7 +37,7 @@ pub struct Need {
 }
 
 /// The capability table of README and `doctor`.
-pub const NEEDS: [Need; 5] = [
+pub const NEEDS: [Need; 3] = [
     Need {
         task: Task::Probes,
         what: "load and attach probes",
@@ -63,20 +59,6 @@ pub const NEEDS: [Need; 5] = [
         why: "for `program_stats` only",
         required: false,
     },
-    Need {
-        task: Task::Processes,
-        what: "see all processes",
-        capabilities: CapabilitySet::SYS_PTRACE,
-        why: "for a /proc with hidepid",
-        required: false,
-    },
-    Need {
-        task: Task::Runtimes,
-        what: "read container names",
-        capabilities: CapabilitySet::DAC_READ_SEARCH,
-        why: "files of podman and the runtimes belong to root",
-        required: false,
-    },
 ];
 
 impl Need {
@@ -86,8 +68,6 @@ impl Need {
             Task::Probes => &NEEDS[0],
             Task::Memlock => &NEEDS[1],
             Task::RunStatistics => &NEEDS[2],
-            Task::Processes => &NEEDS[3],
-            Task::Runtimes => &NEEDS[4],
         }
     }
 

@@ -54,6 +54,8 @@ pub struct ProbeSpec {
     pub name: &'static str,
     /// What it measures, in one line.
     pub about: &'static str,
+    /// Tracepoints, and programs of the same names, that it cannot do without.
+    pub hooks: fn(&Options) -> &'static [&'static str],
     /// Loads and attaches it.
     pub attach: fn(&Kernel, &Options) -> Result<Attached, LoadError>,
 }
@@ -145,6 +147,11 @@ impl Attached {
         self.collector
             .as_mut()
             .map_or(Ok(()), |collector| collector.release(owners))
+    }
+
+    /// Whether its programs can write messages.
+    pub fn writes_messages(&self) -> bool {
+        self.ebpf.map("AYA_LOGS").is_some()
     }
 
     /// The object's maps and programs, for readers of its messages.

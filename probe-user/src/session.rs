@@ -19,9 +19,12 @@ pub use start::{Enabled, Plan, StartError, examine};
 
 use crate::{
     identity::Identities,
-    kernel::cgroupfs::{self, Cgroups},
+    kernel::{
+        cgroupfs::{self, Cgroups},
+        priority::Undisturbed,
+    },
     logs::chain,
-    model::{FeatureState, Measurements, OwnerId, ProbeHealth},
+    model::{FeatureState, Measurements, OwnerId, OwnerKind, ProbeHealth},
     probes::{Attached, LifecycleReader},
 };
 use watch::Watch;
@@ -32,11 +35,17 @@ pub struct Session {
     identities: Arc<Identities>,
     attached: Mutex<Vec<Attached>>,
     /// Probes that are not attached, and why.
-    absent: Vec<(&'static str, FeatureState)>,
+    absent: Vec<ProbeHealth>,
+    /// State of every probe; it does not change after the start.
+    states: Vec<(&'static str, FeatureState)>,
+    /// What the owners of measurements are.
+    owners: OwnerKind,
     /// Records of the lifecycle probe, until somebody follows them.
     records: Option<LifecycleReader>,
     watch: Option<Watch>,
     max_cgroups: usize,
+    /// Whether a thread that reads maps must not be preempted, see `kernel::priority`.
+    undisturbed: bool,
     /// Removed cgroups whose counters are still held, and since when.
     leaving: Mutex<HashMap<CgroupId, Instant>>,
     started: Instant,
@@ -60,6 +69,7 @@ impl Session {
     /// Reads all measurements since the start. A probe that cannot be read leaves its part out and says so in its
     /// health.
     pub fn measure(&self) -> Measurements {
+        let _undisturbed = self.undisturbed();
         let mut measurements = Measurements::default();
         for probe in self.attached().iter_mut() {
             if let Err(error) = probe.collect(&mut measurements) {
@@ -74,29 +84,16 @@ impl Session {
 
     /// State, cost and fill of every probe, attached or not.
     pub fn health(&self) -> Vec<ProbeHealth> {
-        let attached = self.attached();
-        let absent = self.absent.iter().map(|(probe, state)| ProbeHealth {
-            probe,
-            state: state.clone(),
-            programs: Vec::new(),
-            maps: Vec::new(),
-            last_collect: None,
-        });
-        attached
+        self.attached()
             .iter()
             .map(Attached::health)
-            .chain(absent)
+            .chain(self.absent.iter().cloned())
             .collect()
     }
 
-    /// State of every probe, attached or not; cheap.
-    pub fn states(&self) -> Vec<(&'static str, FeatureState)> {
-        let attached = self.attached();
-        attached
-            .iter()
-            .map(|probe| (probe.name, probe.state.clone()))
-            .chain(self.absent.iter().cloned())
-            .collect()
+    /// State of every probe, attached or not; never waits.
+    pub fn states(&self) -> &[(&'static str, FeatureState)] {
+        &self.states
     }
 
     /// Starts to follow cgroups. Until then their records wait in the ring.
@@ -118,7 +115,10 @@ impl Session {
     pub fn tend(&self) {
         let now = Instant::now();
         let rescan = match &self.watch {
-            Some(watch) => watch.lost_records(&self.attached()),
+            Some(watch) => {
+                let _undisturbed = self.undisturbed();
+                watch.lost_records(&self.attached())
+            }
             None => true,
         };
         let mut leaving = lock(&self.leaving);
@@ -129,6 +129,8 @@ impl Session {
         if let Some(watch) = &self.watch {
             leaving.extend(watch.removed().into_iter().map(|cgroup| (cgroup, now)));
         }
+        // A walk can miss what is there; that it was seen again is worth more.
+        leaving.retain(|cgroup, _| !self.identities.is_live(*cgroup));
     }
 
     /// Frees the counters of cgroups that have been gone for a while, and answers which. Call it right after a
@@ -145,12 +147,22 @@ impl Session {
             return due;
         }
         leaving.retain(|_, since| now.duration_since(*since) < HOLD);
+        if self.owners == OwnerKind::Process {
+            // A process may have the number of a cgroup that is gone.
+            return Vec::new();
+        }
+        let _undisturbed = self.undisturbed();
         for probe in self.attached().iter_mut() {
             if let Err(error) = probe.release(&due) {
                 tracing::warn!(probe = probe.name, error = %chain(&error), "counters of removed cgroups stay taken");
             }
         }
         due
+    }
+
+    /// What a thread holds while it reads maps.
+    fn undisturbed(&self) -> Option<Undisturbed> {
+        self.undisturbed.then(Undisturbed::enter).flatten()
     }
 
     /// The probes, for readers of their messages.
@@ -162,11 +174,13 @@ impl Session {
     fn rescan(&self) -> Vec<CgroupId> {
         let started = Instant::now();
         let scan = cgroupfs::scan(&self.cgroups, self.max_cgroups);
-        if scan.truncated {
+        if scan.truncated || scan.unreadable > 0 {
             // What was not reached is not gone.
             tracing::warn!(
                 limit = self.max_cgroups,
-                "more cgroups than can be told apart"
+                unreadable = scan.unreadable,
+                mount = %self.cgroups.mount.display(),
+                "not all cgroups were found: there are more than can be told apart, or directories cannot be read"
             );
             for (id, path) in &scan.found {
                 self.identities.appeared(*id, path, Instant::now());
@@ -182,3 +196,31 @@ impl Session {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+impl Session {
+    /// A session without probes, over a directory that stands for the hierarchy of cgroups.
+    pub(crate) fn idle(mount: &std::path::Path) -> Self {
+        Self {
+            cgroups: Cgroups {
+                mode: cgroupfs::Mode::V2,
+                mount: mount.into(),
+                subtree: None,
+            },
+            identities: Arc::new(Identities::new(crate::identity::Limits::default())),
+            attached: Mutex::default(),
+            absent: Vec::new(),
+            states: Vec::new(),
+            owners: OwnerKind::Cgroup,
+            records: None,
+            watch: None,
+            max_cgroups: 100,
+            undisturbed: false,
+            leaving: Mutex::default(),
+            started: Instant::now(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -5,7 +5,7 @@
 use aya_ebpf::{
     Global,
     btf_maps::RingBuf,
-    helpers::{bpf_ktime_get_ns, generated::bpf_probe_read_kernel_str},
+    helpers::generated::bpf_probe_read_kernel_str,
     macros::{btf_map, btf_tracepoint},
     programs::BtfTracePointContext,
 };
@@ -28,15 +28,9 @@ static HIERARCHY: Global<u32> = Global::new(0);
 /// Offset of `cgroup.root`.
 #[unsafe(no_mangle)]
 static CGROUP_ROOT: Global<u32> = Global::new(ABSENT);
-/// Offset of `cgroup.level`.
-#[unsafe(no_mangle)]
-static CGROUP_LEVEL: Global<u32> = Global::new(ABSENT);
 /// Offset of `cgroup_root.hierarchy_id`.
 #[unsafe(no_mangle)]
 static CGROUP_ROOT_HIERARCHY_ID: Global<u32> = Global::new(ABSENT);
-/// Offset of `task_struct.tgid`.
-#[unsafe(no_mangle)]
-static ATTACHED_TGID: Global<u32> = Global::new(ABSENT);
 
 /// Records for user space. A ring of its own, so that nothing else can fill it up.
 #[btf_map]
@@ -45,28 +39,26 @@ static EVENTS: RingBuf<CgroupEvent, RING_BYTES> = RingBuf::new();
 /// `TP_PROTO(struct cgroup *cgrp, const char *path)`.
 #[btf_tracepoint(function = "cgroup_mkdir")]
 fn cgroup_mkdir(ctx: BtfTracePointContext) -> i32 {
-    report(CGROUP_MKDIR, ctx.arg(0), ctx.arg(1), 0);
+    report(CGROUP_MKDIR, ctx.arg(0), ctx.arg(1));
     0
 }
 
 /// `TP_PROTO(struct cgroup *cgrp, const char *path)`.
 #[btf_tracepoint(function = "cgroup_rmdir")]
 fn cgroup_rmdir(ctx: BtfTracePointContext) -> i32 {
-    report(CGROUP_RMDIR, ctx.arg(0), ctx.arg(1), 0);
+    report(CGROUP_RMDIR, ctx.arg(0), ctx.arg(1));
     0
 }
 
 /// `TP_PROTO(struct cgroup *dst_cgrp, const char *path, struct task_struct *task, bool threadgroup)`.
 #[btf_tracepoint(function = "cgroup_attach_task")]
 fn cgroup_attach_task(ctx: BtfTracePointContext) -> i32 {
-    // SAFETY: the task is an argument of the tracepoint, which the verifier trusts.
-    let tgid = unsafe { Trusted::field(ctx.arg(2), &ATTACHED_TGID) };
-    report(CGROUP_ATTACH_TASK, ctx.arg(0), ctx.arg(1), tgid);
+    report(CGROUP_ATTACH_TASK, ctx.arg(0), ctx.arg(1));
     0
 }
 
 #[inline(always)]
-fn report(kind: u32, cgroup: *const u8, path: *const u8, tgid: u32) {
+fn report(kind: u32, cgroup: *const u8, path: *const u8) {
     // SAFETY: the cgroup is an argument of the tracepoint, which the verifier trusts.
     unsafe {
         let root: usize = Trusted::field(cgroup, &CGROUP_ROOT);
@@ -80,10 +72,7 @@ fn report(kind: u32, cgroup: *const u8, path: *const u8, tgid: u32) {
         };
         let event = record.as_mut_ptr();
         (*event).kind = kind;
-        (*event).level = Trusted::field(cgroup, &CGROUP_LEVEL);
         (*event).cgroup = owner::cgroup_id::<Trusted>(cgroup);
-        (*event).time_ns = bpf_ktime_get_ns();
-        (*event).tgid = tgid;
         let copied = bpf_probe_read_kernel_str(
             (&raw mut (*event).path).cast(),
             PATH_LEN as u32,

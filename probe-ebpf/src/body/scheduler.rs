@@ -187,6 +187,8 @@ pub(crate) fn switch(ctx: &BtfTracePointContext, tasks: &impl TaskTable<Task>) {
         if let Some(running) = RUNNING.get_ptr_mut(bpf_get_smp_processor_id()) {
             (*running).owner = next_owner;
             (*running).since_ns = now;
+        } else {
+            count_loss(MAP_MISSING);
         }
     }
 }
@@ -377,7 +379,10 @@ unsafe fn find_entry(ctx: &BtfTracePointContext, owner: u64, task: *const u8) ->
     // SAFETY: as above.
     unsafe { SCHED_ENTRIES.get(owner) }
         .copied()
-        .unwrap_or(OVERFLOW)
+        .unwrap_or_else(|| {
+            count_loss(OWNERS_FULL);
+            OVERFLOW
+        })
 }
 
 #[inline(never)]

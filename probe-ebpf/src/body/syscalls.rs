@@ -123,6 +123,7 @@ fn is_sampled() -> bool {
     }
     // SAFETY: the helper has no requirement.
     let Some(left) = COUNTDOWN.get_ptr_mut(unsafe { bpf_get_smp_processor_id() }) else {
+        count_loss(MAP_MISSING);
         return false;
     };
     // SAFETY: `left` points to this CPU's element of the array.

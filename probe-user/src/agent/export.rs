@@ -108,7 +108,7 @@ impl Exporter {
     }
 
     /// Forgets owners whose counters have been freed.
-    pub(super) fn forget(&mut self, gone: &[OwnerId]) {
+    pub(super) fn forget(&mut self, registry: &mut Registry, gone: &[OwnerId], now: Instant) {
         if gone.is_empty() {
             return;
         }
@@ -120,7 +120,7 @@ impl Exporter {
         self.runqueue.forget(|owner| set.contains(owner));
         self.offcpu.forget(|(owner, _)| set.contains(owner));
         self.sched.forget(|(owner, _)| set.contains(owner));
-        self.preemptors.forget(&set);
+        self.preemptors.forget(registry, &set, now);
         self.unattributed.forget(|(owner, _)| set.contains(owner));
     }
 

@@ -1,6 +1,6 @@
 //! Metrics of the agent itself.
 
-use std::time::Instant;
+use std::{sync::Arc, time::Instant};
 
 use probe_common::id::CgroupId;
 
@@ -14,6 +14,9 @@ use crate::{
     session::Session,
 };
 
+/// Counts log lines that were held back, since the start.
+pub type LogLosses = Arc<dyn Fn() -> u64 + Send + Sync>;
+
 /// All states that a probe can be in.
 const STATES: [&str; 5] = ["on", "off", "degraded", "unsupported", "failed"];
 
@@ -24,10 +27,11 @@ pub(super) struct OwnMetrics {
     sampling_ratio: f64,
     program_stats: bool,
     evicted: Previous<(), u64>,
+    log_losses: LogLosses,
 }
 
 impl OwnMetrics {
-    pub(super) fn new(config: &Config) -> Self {
+    pub(super) fn new(config: &Config, log_losses: LogLosses) -> Self {
         let syscalls = &config.probes.syscalls;
         Self {
             process: ProcessReader::new(&Roots::default().proc),
@@ -42,6 +46,7 @@ impl OwnMetrics {
             },
             program_stats: config.program_stats,
             evicted: Previous::default(),
+            log_losses,
         }
     }
 
@@ -69,6 +74,7 @@ impl OwnMetrics {
         let evicted = self.evicted.added((), stats.evicted + stats.refused);
         registry.touch(&families::IDENTITIES_EVICTED, &[]);
         registry.add(&families::IDENTITIES_EVICTED, &[], evicted);
+        registry.raise(&families::LOG_LINES_LOST, &[], (self.log_losses)());
         for stream in ["syscalls", "scheduler"] {
             registry.touch(&families::UNATTRIBUTED, &[stream, "no_identity"]);
         }

@@ -1,5 +1,7 @@
 //! Who takes the CPU from whom: a few preemptors by victim, all others together.
 
+use std::time::Instant;
+
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::{delta::Previous, owners::OwnerLabels};
@@ -11,12 +13,26 @@ use crate::{
 /// Preemptors that a victim has series of their own for.
 const TOP: usize = 3;
 
-/// Passes preemptions on. A preemptor that got a series of its own keeps it until the victim is gone, because moving
-/// it in and out of the top would make counters fall.
+/// Passes preemptions on. A preemptor that got a series of its own keeps it until it or the victim is gone, because
+/// moving it in and out of the top would make counters fall.
 #[derive(Default)]
 pub(super) struct Preemptors {
     counts: Previous<(OwnerId, OwnerId), u64>,
-    admitted: FxHashMap<OwnerId, FxHashSet<OwnerId>>,
+    victims: FxHashMap<OwnerLabels, Victim>,
+}
+
+/// A container that was preempted. Its cgroups share its series.
+#[derive(Default)]
+struct Victim {
+    owners: FxHashSet<OwnerId>,
+    places: Vec<Place>,
+}
+
+/// A preemptor with a series of its own, and its cgroups that have been seen.
+struct Place {
+    namespace: String,
+    workload: String,
+    owners: FxHashSet<OwnerId>,
 }
 
 impl Preemptors {
@@ -31,29 +47,154 @@ impl Preemptors {
         if added == 0 {
             return;
         }
-        let admitted = self.admitted.entry(row.victim).or_default();
-        let own = admitted.contains(&row.by) || admitted.len() < TOP && admitted.insert(row.by);
-        let [namespace, pod, container] = victim.parts();
+        if !self.victims.contains_key(victim) {
+            self.victims.insert(victim.clone(), Victim::default());
+        }
+        let own = self
+            .victims
+            .get_mut(victim)
+            .is_some_and(|known| known.admit(row, by));
         let other = Container::OTHER;
-        let (by_namespace, by_workload, by_kind) = match () {
-            () if !own => (other, other, other),
-            // Outside Kubernetes the container is the workload, and its kind is not known.
-            () => (by.namespace.as_str(), by.container.as_str(), ""),
+        let by = if own {
+            [by.namespace.as_str(), by.container.as_str(), ""]
+        } else {
+            [other, other, other]
         };
-        let labels = [
-            namespace,
-            pod,
-            container,
-            by_namespace,
-            by_workload,
-            by_kind,
-        ];
-        registry.add(&families::SCHED_PREEMPTIONS, &labels, added);
+        registry.add(&families::SCHED_PREEMPTIONS, &labels(victim, by), added);
     }
 
-    pub(super) fn forget(&mut self, gone: &FxHashSet<OwnerId>) {
+    /// Forgets owners whose counters have been freed. A preemptor of which nothing is left frees its place, and its
+    /// series go; those of a victim go with all others of that container.
+    pub(super) fn forget(
+        &mut self,
+        registry: &mut Registry,
+        gone: &FxHashSet<OwnerId>,
+        now: Instant,
+    ) {
         self.counts
             .forget(|(victim, by)| gone.contains(victim) || gone.contains(by));
-        self.admitted.retain(|victim, _| !gone.contains(victim));
+        for (victim, known) in &mut self.victims {
+            known.owners.retain(|owner| !gone.contains(owner));
+            known.places.retain_mut(|place| {
+                place.owners.retain(|owner| !gone.contains(owner));
+                if !place.owners.is_empty() {
+                    return true;
+                }
+                let by = [place.namespace.as_str(), place.workload.as_str(), ""];
+                registry.retire_one(&families::SCHED_PREEMPTIONS, &labels(victim, by), now);
+                false
+            });
+        }
+        self.victims.retain(|_, known| !known.owners.is_empty());
+    }
+}
+
+impl Victim {
+    /// Whether a preemptor has a place, or gets one.
+    fn admit(&mut self, row: &PreemptionRow, by: &OwnerLabels) -> bool {
+        self.owners.insert(row.victim);
+        let mut places = self.places.iter_mut();
+        let own =
+            places.find(|place| place.namespace == by.namespace && place.workload == by.container);
+        if let Some(place) = own {
+            place.owners.insert(row.by);
+            return true;
+        }
+        let room = self.places.len() < TOP;
+        if room {
+            self.places.push(Place {
+                namespace: by.namespace.clone(),
+                // Outside Kubernetes the container is the workload.
+                workload: by.container.clone(),
+                owners: FxHashSet::from_iter([row.by]),
+            });
+        }
+        room
+    }
+}
+
+fn labels<'a>(victim: &'a OwnerLabels, by: [&'a str; 3]) -> [&'a str; 6] {
+    let [namespace, pod, container] = victim.parts();
+    let [by_namespace, by_workload, by_kind] = by;
+    [
+        namespace,
+        pod,
+        container,
+        by_namespace,
+        by_workload,
+        by_kind,
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::{Budgets, Format, SharedRegistry};
+
+    fn named(name: &str) -> OwnerLabels {
+        OwnerLabels {
+            namespace: String::new(),
+            pod: String::new(),
+            container: name.into(),
+        }
+    }
+
+    /// Preemptors of `db`, by name, as one scrape shows them.
+    fn shown(metrics: &SharedRegistry) -> Vec<String> {
+        let text = metrics.render(Format::Text, Instant::now()).unwrap();
+        let mut names: Vec<String> = String::from_utf8(text)
+            .unwrap()
+            .lines()
+            .filter(|line| line.starts_with("nodeprobe_sched_preemptions_total{"))
+            .filter_map(|line| {
+                Some(
+                    line.split("by_workload=\"")
+                        .nth(1)?
+                        .split('"')
+                        .next()?
+                        .into(),
+                )
+            })
+            .collect();
+        names.sort();
+        names
+    }
+
+    fn preempt(preemptors: &mut Preemptors, metrics: &SharedRegistry, by: u64, name: &str) {
+        let row = PreemptionRow {
+            victim: OwnerId(1),
+            by: OwnerId(by),
+            count: 5,
+        };
+        preemptors.add(&mut metrics.lock(), &row, &named("db"), &named(name));
+    }
+
+    #[test]
+    fn a_preemptor_that_is_gone_makes_room_and_its_series_go_once_shown() {
+        let metrics = SharedRegistry::new("n", Budgets::default());
+        let mut preemptors = Preemptors::default();
+        for (by, name) in [(11, "a"), (12, "b"), (13, "c"), (14, "d")] {
+            preempt(&mut preemptors, &metrics, by, name);
+        }
+        assert_eq!(shown(&metrics), ["a", "b", "c", "~other"]);
+        let gone = [OwnerId(11), OwnerId(12), OwnerId(13)];
+        let gone = FxHashSet::from_iter(gone);
+        preemptors.forget(&mut metrics.lock(), &gone, Instant::now());
+        preempt(&mut preemptors, &metrics, 15, "e");
+        // One more scrape shows the last values, and then they are gone.
+        assert_eq!(shown(&metrics), ["a", "b", "c", "e", "~other"]);
+        assert_eq!(shown(&metrics), ["e", "~other"]);
+    }
+
+    #[test]
+    fn a_preemptor_keeps_its_series_while_one_of_its_cgroups_is_there() {
+        let metrics = SharedRegistry::new("n", Budgets::default());
+        let mut preemptors = Preemptors::default();
+        preempt(&mut preemptors, &metrics, 11, "a");
+        preempt(&mut preemptors, &metrics, 12, "a");
+        let gone = FxHashSet::from_iter([OwnerId(11)]);
+        preemptors.forget(&mut metrics.lock(), &gone, Instant::now());
+        assert_eq!(shown(&metrics), ["a"]);
+        assert_eq!(shown(&metrics), ["a"]);
     }
 }

@@ -22,7 +22,7 @@ use tokio::{
 use tracing::{info, warn};
 use tracing_log::LogTracer;
 
-use super::Agent;
+use super::{Agent, LogLosses};
 use crate::{
     config::{self, Config, ConfigError, LogLevel},
     http::{self, BindError, Limits},
@@ -46,6 +46,8 @@ pub struct Hooks {
     pub reload: Box<dyn Fn() -> Result<Config, ConfigError>>,
     /// Changes the level of the log; answers whether it did.
     pub set_log_level: Box<dyn Fn(LogLevel) -> bool>,
+    /// Counts log lines that nobody saw.
+    pub log_losses: LogLosses,
     /// Shows the live table in this look.
     pub live: Option<Theme>,
     /// Ends by itself after this time.
@@ -124,7 +126,7 @@ async fn serve(
     let mut terminate = signals(SignalKind::terminate())?;
     let mut interrupt = signals(SignalKind::interrupt())?;
     let mut hang_up = signals(SignalKind::hangup())?;
-    let agent = Arc::new(Agent::new(session, &config));
+    let agent = Arc::new(Agent::new(session, &config, hooks.log_losses.clone()));
     let messages = config.debug.then(|| read_messages(&agent));
     let (stop, stopped) = watch::channel(());
     let server = tokio::spawn(http::serve(
@@ -153,12 +155,12 @@ async fn serve(
     tokio::pin!(end);
     loop {
         tokio::select! {
-            _ = ticks.tick() => collect(&agent, |agent| { agent.collect(Duration::ZERO); }).await,
+            _ = ticks.tick() => on_pool(&agent, |agent| { agent.collect(Duration::ZERO); }).await,
             () = received(&mut hang_up) => {
                 if let Some(next) = reload(&config, &hooks) {
-                    agent.reconfigure(&next);
-                    ticks = interval(next.collect_interval);
-                    config = next;
+                    config = next.clone();
+                    on_pool(&agent, move |agent| agent.reconfigure(&next)).await;
+                    ticks = interval(config.collect_interval);
                 }
             }
             () = received(&mut terminate) => break info!("SIGTERM: ending"),
@@ -171,7 +173,7 @@ async fn serve(
     if let Some(table) = table {
         table.end();
     }
-    collect(&agent, |agent| agent.collect_last()).await;
+    on_pool(&agent, |agent| agent.collect_last()).await;
     names.end().await;
     if let Some(messages) = messages {
         messages.abort();
@@ -182,11 +184,11 @@ async fn serve(
     Ok(())
 }
 
-/// Runs a collection where it may take its time.
-async fn collect(agent: &Arc<Agent>, what: impl FnOnce(&Agent) + Send + 'static) {
+/// Runs what waits for a collection, or is one, where it may take its time.
+async fn on_pool(agent: &Arc<Agent>, what: impl FnOnce(&Agent) + Send + 'static) {
     let agent = agent.clone();
     if let Err(error) = tokio::task::spawn_blocking(move || what(&agent)).await {
-        warn!(%error, "a collection failed");
+        warn!(%error, "the agent could not do its work; please report this");
     }
 }
 
@@ -287,12 +289,13 @@ impl Table {
     }
 }
 
-/// Passes messages of the programs on to the log.
+/// Passes messages of the programs on to the log. An object whose programs write none has no map for them.
 fn read_messages(agent: &Arc<Agent>) -> Task<()> {
     let mut loggers: Vec<_> = agent
         .session()
         .attached()
         .iter_mut()
+        .filter(|probe| probe.writes_messages())
         .filter_map(|probe| {
             EbpfLogger::init_with_logger(probe.ebpf_mut(), LogTracer::new())
                 .inspect_err(|error| warn!(probe = probe.name, %error, "messages cannot be read"))

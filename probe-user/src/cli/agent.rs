@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, IsTerminal as _},
-    rc::Rc,
+    sync::Arc,
 };
 
 use super::{CliError, Kind, args::AgentArgs, output, tool::charset};
@@ -10,6 +10,7 @@ use crate::{
     agent::{self, Hooks, RunError},
     logs::{self, LogError},
     privileges::{self, Task},
+    probes::REGISTRY,
     render::live::Theme,
 };
 
@@ -22,9 +23,12 @@ pub(super) fn run(args: &AgentArgs) -> Result<Kind, CliError> {
     let config = args.load()?;
     // A table for a person at a terminal, logs for everybody else.
     let live = io::stdout().is_terminal() && io::stdin().is_terminal() && !args.no_table;
-    let logs = Rc::new(logs::init(
+    // The targets of a program's messages begin with the name of its object, and that with the probe's.
+    let programs = REGISTRY.iter().filter(|_| config.debug);
+    let logs = Arc::new(logs::init(
         &config.log,
         output::style_wanted(&io::stderr()),
+        programs.map(|spec| spec.name).collect(),
     )?);
     privileges::check(&[Task::Probes])?;
     if live {
@@ -38,10 +42,11 @@ pub(super) fn run(args: &AgentArgs) -> Result<Kind, CliError> {
             Theme::plain(charset())
         }
     };
-    let (again, levels) = (args.clone(), logs.clone());
+    let (again, levels, losses) = (args.clone(), logs.clone(), logs.clone());
     let hooks = Hooks {
         reload: Box::new(move || again.load()),
         set_log_level: Box::new(move |level| levels.set_level(level)),
+        log_losses: Arc::new(move || losses.suppressed()),
         live: live.then(theme),
         duration: args.duration,
     };

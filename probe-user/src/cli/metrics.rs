@@ -3,6 +3,7 @@
 use std::{
     future,
     net::ToSocketAddrs as _,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -19,6 +20,7 @@ use super::{
     CliError, Kind,
     args::{MetricsArgs, MetricsFormat, environment},
     output,
+    tool::let_go,
 };
 use crate::{
     agent::Agent,
@@ -64,9 +66,10 @@ fn measure(duration: Duration, format: Format) -> Result<Bytes, CliError> {
     })?;
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let mut session = Session::start(&Plan::from(&config))?;
+    let_go();
     session.follow()?;
     let identities = session.identities().clone();
-    let agent = Agent::new(session, &config);
+    let agent = Agent::new(session, &config, Arc::new(|| 0));
     runtime.block_on(async {
         let names = resolver::run(
             identities.clone(),

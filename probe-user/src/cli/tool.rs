@@ -4,6 +4,7 @@ use std::{
     collections::HashMap,
     future,
     io::{self, Write},
+    mem,
     time::{Duration, Instant, SystemTime},
 };
 
@@ -24,7 +25,7 @@ use crate::{
     kernel::{Roots, capabilities_for_map_reads},
     limits,
     logs::chain,
-    model::{Measurements, OwnerKind},
+    model::{Departed, Measurements, OwnerKind},
     privileges::{self, Task},
     probes::Latency,
     render::{
@@ -37,6 +38,12 @@ use crate::{
 
 /// How long to wait for names when the measurement is over.
 const NAMES_WITHIN: Duration = Duration::from_secs(2);
+
+/// How often the counters of removed containers are freed during a measurement.
+const ROOM_EVERY: Duration = Duration::from_secs(10);
+
+/// Longer than any measurement, and short enough to be added to a point in time.
+const FOR_GOOD: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
 /// A tool that measures.
 pub(super) struct Tool {
@@ -84,13 +91,15 @@ impl Tool {
                 OwnerKind::Cgroup => limits::OWNERS,
                 OwnerKind::Process => limits::PROCESSES,
             },
-            limits: Limits::default(),
+            limits: Limits {
+                // A removed container is shown at the end, however long that takes.
+                retention: FOR_GOOD,
+                ..Limits::default()
+            },
             debug: false,
         };
         let mut session = Session::start(&plan)?;
-        if let Err(error) = privileges::drop_after_attach(capabilities_for_map_reads()) {
-            tracing::debug!(error = chain(&error), "privileges are kept");
-        }
+        let_go();
         session.follow()?;
         Ok(Self {
             name,
@@ -126,6 +135,7 @@ impl Tool {
             let start = Instant::now();
             let end = args.duration.map(|duration| start + duration);
             let mut earlier = Measurements::default();
+            let mut departed = Departed::default();
             let mut period_start = (start, SystemTime::now());
             let mut done = false;
             while !done {
@@ -137,23 +147,21 @@ impl Tool {
                     (_, rest) => (rest, true),
                 };
                 done = is_last;
-                let pause = async {
-                    match wait {
-                        Some(wait) => sleep(wait).await,
-                        None => future::pending().await,
-                    }
-                };
                 tokio::select! {
-                    () = pause => {}
+                    () = pause(wait, || {
+                        session.tend();
+                        departed.keep(&session.measure(), &session.release());
+                    }) => {}
                     _ = interrupt.recv() => done = true,
                     _ = terminate.recv() => done = true,
                 }
                 session.tend();
-                let measurements = session.measure();
-                session.release();
+                let mut measurements = session.measure();
+                let total = mem::take(&mut departed).with(&measurements);
+                measurements.forget(&session.release());
                 let duration = period_start.0.elapsed();
                 resolver::resolve_now(&identities, Instant::now() + NAMES_WITHIN).await;
-                let added = measurements.since(&earlier);
+                let added = total.since(&earlier);
                 let summary = Summary {
                     tool: name,
                     duration,
@@ -172,6 +180,28 @@ impl Tool {
             }
             Ok(())
         })
+    }
+}
+
+/// Waits, for ever where there is no limit, and now and then makes room for owners that appear.
+async fn pause(wait: Option<Duration>, mut make_room: impl FnMut()) {
+    let end = wait.map(|wait| Instant::now() + wait);
+    loop {
+        let rest = end.map_or(ROOM_EVERY, |end| {
+            end.saturating_duration_since(Instant::now())
+        });
+        sleep(rest.min(ROOM_EVERY)).await;
+        if rest <= ROOM_EVERY && end.is_some() {
+            return;
+        }
+        make_room();
+    }
+}
+
+/// Lets go of privileges once the probes are attached. Call it before there are other threads.
+pub(super) fn let_go() {
+    if let Err(error) = privileges::drop_after_attach(capabilities_for_map_reads()) {
+        tracing::debug!(error = chain(&error), "privileges are kept");
     }
 }
 

@@ -6,7 +6,7 @@ use super::{
     Config, Enabled, Latency, LogFormat, LogLevel,
     value::{Value, duration_text, size_text},
 };
-use crate::limits;
+use crate::{limits, metrics::families};
 
 /// What happens to a changed key on SIGHUP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -142,7 +142,7 @@ keys! {
         "a whole number from 1 to 5000000"
         "Series on /metrics in all. What is above goes to the `~other` series of its family."
     "limits.series_per_family" (limits.series_per_family, Applied)
-        read |v| v.numbers(1..=limits::SERIES_MAX); show table;
+        read caps; show table;
         "a table of metric names and whole numbers"
         "The same for single families: { nodeprobe_syscalls_total = 5000 }."
     "limits.retain" (limits.retain, Applied)
@@ -177,6 +177,24 @@ keys! {
 
 fn enabled(value: &Value<'_>) -> Result<Enabled, String> {
     value.word(Enabled::WORDS)
+}
+
+/// Caps by family, whose names may stand with or without their prefix.
+fn caps(value: &Value<'_>) -> Result<BTreeMap<String, u32>, String> {
+    let caps = value.numbers(1..=limits::SERIES_MAX)?;
+    let faults: Vec<String> = caps
+        .keys()
+        .filter(|name| families::by_name(name).is_none())
+        .map(|name| match families::nearest(name) {
+            Some(known) => format!("`{name}` is no metric; did you mean `{known}`?"),
+            None => format!("`{name}` is no metric; docs/metrics.md lists them"),
+        })
+        .collect();
+    if faults.is_empty() {
+        Ok(caps)
+    } else {
+        Err(faults.join("; "))
+    }
 }
 
 fn plain(value: &impl ToString) -> String {

@@ -31,13 +31,6 @@ pub fn reload(in_force: &Config, loaded: &Config) -> (Config, Reload) {
     (next, changes)
 }
 
-impl Config {
-    /// The keys in which two configurations differ, by what SIGHUP does with them.
-    pub fn reload_diff(in_force: &Self, loaded: &Self) -> Reload {
-        reload(in_force, loaded).1
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -181,9 +181,11 @@ impl Btf {
             .map(|(id, _)| id)
     }
 
-    /// Whether the kernel has a function of that name.
+    /// Whether the kernel has a function of that name. Functions are half of all types and not indexed: this looks at all.
     pub fn has_function(&self, name: &str) -> bool {
-        self.ids(name).any(|(_, ty)| ty.kind == kind::FUNC)
+        (1..=self.types.len() as u32)
+            .filter_map(|id| self.type_at(id))
+            .any(|ty| ty.kind == kind::FUNC && self.string(ty.name) == Some(name.as_bytes()))
     }
 
     /// Number of types.

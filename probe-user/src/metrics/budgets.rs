@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{Desc, families};
+use super::Desc;
 
 /// Time series of the whole target.
 pub const TOTAL: usize = 20_000;
@@ -21,18 +21,6 @@ pub struct Budgets {
 }
 
 impl Budgets {
-    /// Names in [`Budgets::families`] that no family has, sorted: for the configuration check.
-    pub fn unknown(&self) -> Vec<&str> {
-        let mut names: Vec<&str> = self
-            .families
-            .keys()
-            .map(String::as_str)
-            .filter(|n| families::by_name(n).is_none())
-            .collect();
-        names.sort_unstable();
-        names
-    }
-
     pub(super) fn of(&self, desc: &Desc) -> usize {
         let short = desc.name.strip_prefix(super::PREFIX).unwrap_or(desc.name);
         let configured = self
@@ -59,14 +47,11 @@ impl Default for Budgets {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metrics::families;
 
     #[test]
     fn configured_caps_replace_those_of_the_family_by_either_name() {
-        let caps = [
-            ("syscalls_total", 7),
-            ("nodeprobe_syscall_errors_total", 8),
-            ("nope", 9),
-        ];
+        let caps = [("syscalls_total", 7), ("nodeprobe_syscall_errors_total", 8)];
         let families = caps.map(|(name, cap)| (name.to_owned(), cap)).into();
         let budgets = Budgets {
             families,
@@ -75,6 +60,5 @@ mod tests {
         assert_eq!(budgets.of(&families::SYSCALLS), 7);
         assert_eq!(budgets.of(&families::SYSCALL_ERRORS), 8);
         assert_eq!(budgets.of(&families::SCHED_ONCPU), 200);
-        assert_eq!(budgets.unknown(), ["nope"]);
     }
 }

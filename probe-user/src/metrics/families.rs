@@ -46,6 +46,7 @@ pub static ALL: &[&Desc] = &[
     &COLLECT_SUCCESS,
     &CONTAINERS,
     &IDENTITIES_EVICTED,
+    &LOG_LINES_LOST,
     &HTTP_REQUESTS,
     &HTTP_CONNECTIONS_DROPPED,
     &PROCESS_CPU,
@@ -59,6 +60,22 @@ pub fn by_name(name: &str) -> Option<&'static Desc> {
     ALL.iter()
         .copied()
         .find(|d| d.name == name || d.name.strip_prefix(PREFIX) == Some(name))
+}
+
+/// The name that is most like a mistyped one, with or without the prefix as that is written.
+pub fn nearest(typed: &str) -> Option<&'static str> {
+    /// Below it two names only share some letters.
+    const ALIKE: f64 = 0.8;
+    let prefixed = typed.starts_with(PREFIX);
+    let alike = |desc: &&'static Desc| {
+        let short = desc.name.strip_prefix(PREFIX).unwrap_or(desc.name);
+        let name = if prefixed { desc.name } else { short };
+        // The prefix would make all names alike.
+        let typed = typed.strip_prefix(PREFIX).unwrap_or(typed);
+        (strsim::jaro_winkler(typed, short), name)
+    };
+    let best = ALL.iter().map(alike).max_by(|a, b| a.0.total_cmp(&b.0))?;
+    (best.0 >= ALIKE).then_some(best.1)
 }
 
 const fn counter(
@@ -194,5 +211,15 @@ mod tests {
             &raw const SYSCALLS
         ));
         assert!(by_name("syscalls").is_none());
+    }
+
+    #[test]
+    fn a_mistyped_name_finds_its_family() {
+        assert_eq!(nearest("syscall_total"), Some("syscalls_total"));
+        assert_eq!(
+            nearest("nodeprobe_syscal_errors_total"),
+            Some("nodeprobe_syscall_errors_total")
+        );
+        assert_eq!(nearest("typo"), None);
     }
 }

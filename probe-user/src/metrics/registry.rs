@@ -12,7 +12,7 @@ use super::{
     Budgets, Desc, Kind, families,
     family::Family,
     labels::{self, Interner},
-    series::{Series, Value},
+    series::{Retired, Series, Value},
 };
 
 /// Most labels that a family has.
@@ -175,6 +175,20 @@ impl Registry {
         let prefix = [namespace, pod, container];
         for family in self.families.iter_mut().filter(|f| f.desc.per_container()) {
             family.retire(&prefix, now);
+        }
+    }
+
+    /// Starts the end of a single series, as [`Registry::retire`] does for those of a container.
+    pub fn retire_one(&mut self, desc: &'static Desc, labels: &[&str], now: Instant) {
+        let labels: Vec<&str> = labels.iter().map(|value| labels::clip(value)).collect();
+        let at = self.family(desc);
+        let family = &mut self.families[at];
+        let own = family.find(labels::hash(labels.iter().copied()), &labels);
+        if let Some(series) = own.and_then(|own| family.get_mut(own)) {
+            series.retired.get_or_insert(Retired {
+                at: now,
+                shown: false,
+            });
         }
     }
 

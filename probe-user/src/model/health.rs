@@ -64,6 +64,18 @@ pub struct ProgramStats {
     pub recursion_misses: u64,
 }
 
+impl ProgramStats {
+    /// A program that is not attached.
+    pub fn absent(name: &str) -> Self {
+        Self {
+            name: name.into(),
+            run_time: Duration::ZERO,
+            runs: 0,
+            recursion_misses: 0,
+        }
+    }
+}
+
 /// How full a kernel map is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MapFill {
@@ -84,7 +96,7 @@ pub struct ProbeHealth {
     pub probe: &'static str,
     /// Its state.
     pub state: FeatureState,
-    /// Its programs, where attached.
+    /// Its programs; where it is not attached and should be, those that are missing.
     pub programs: Vec<ProgramStats>,
     /// Its maps.
     pub maps: Vec<MapFill>,

@@ -82,6 +82,22 @@ pub struct SchedRow {
     pub involuntary: u64,
 }
 
+impl SchedRow {
+    /// Nothing was measured of this owner.
+    pub fn empty(owner: OwnerId) -> Self {
+        Self {
+            owner,
+            runqueue: Histogram::EMPTY,
+            offcpu_voluntary: Histogram::EMPTY,
+            offcpu_involuntary: Histogram::EMPTY,
+            uninterruptible: Duration::ZERO,
+            oncpu: Duration::ZERO,
+            voluntary: 0,
+            involuntary: 0,
+        }
+    }
+}
+
 /// What runs on one CPU at the time of the reading.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RunningRow {

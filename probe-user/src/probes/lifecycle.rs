@@ -1,13 +1,10 @@
 //! The `lifecycle` probe: cgroups appear, get their first tasks and vanish.
 
-use std::{
-    os::fd::{AsFd as _, BorrowedFd},
-    time::Duration,
-};
+use std::{os::fd::AsFd as _, time::Duration};
 
 use aya::maps::{MapData, RingBuf};
 use probe_common::{
-    id::{CgroupId, Tgid},
+    id::CgroupId,
     lifecycle::{CGROUP_ATTACH_TASK, CGROUP_MKDIR, CGROUP_RMDIR, CgroupEvent, PATH_LEN},
 };
 use rustix::event::{PollFd, PollFlags, poll};
@@ -23,6 +20,7 @@ use crate::{
 pub(super) const SPEC: ProbeSpec = ProbeSpec {
     name: "lifecycle",
     about: "containers that appear and vanish, so that short-lived ones have a name",
+    hooks: |_| &["cgroup_mkdir", "cgroup_rmdir", "cgroup_attach_task"],
     attach,
 };
 
@@ -34,13 +32,11 @@ fn attach(kernel: &Kernel, options: &Options) -> Result<Attached, LoadError> {
         .set_log_level(super::log_level(options))
         .set_cgroup(kernel)?
         .set_offset(kernel, "CGROUP_ROOT", &[("cgroup", "root")])?
-        .set_offset(kernel, "CGROUP_LEVEL", &[("cgroup", "level")])?
         .set_offset(
             kernel,
             "CGROUP_ROOT_HIERARCHY_ID",
             &[("cgroup_root", "hierarchy_id")],
         )?
-        .set_offset(kernel, "ATTACHED_TGID", &[("task_struct", "tgid")])?
         .set("HIERARCHY", hierarchy(&kernel.cgroups.mode)?);
     let mut ebpf = loader::load(OBJECT, &globals, &[])?;
     let ring =
@@ -48,7 +44,7 @@ fn attach(kernel: &Kernel, options: &Options) -> Result<Attached, LoadError> {
             map: "EVENTS",
             source,
         })?;
-    for hook in ["cgroup_mkdir", "cgroup_rmdir", "cgroup_attach_task"] {
+    for hook in (SPEC.hooks)(options) {
         loader::attach(&mut ebpf, kernel, hook)?;
     }
     let mut attached = Attached::new(SPEC.name, FeatureState::On, ebpf);
@@ -78,8 +74,8 @@ pub enum CgroupChange {
     Made,
     /// It was removed.
     Removed,
-    /// A task of this process was moved into it.
-    Attached(Tgid),
+    /// A task was moved into it.
+    Attached,
 }
 
 /// One record of the probe.
@@ -91,8 +87,6 @@ pub struct CgroupRecord {
     pub change: CgroupChange,
     /// Its path from the root of the hierarchy.
     pub path: String,
-    /// Monotonic time of the event.
-    pub time: Duration,
 }
 
 impl CgroupRecord {
@@ -112,7 +106,7 @@ impl CgroupRecord {
         let change = match event.kind {
             CGROUP_MKDIR => CgroupChange::Made,
             CGROUP_RMDIR => CgroupChange::Removed,
-            CGROUP_ATTACH_TASK => CgroupChange::Attached(Tgid(event.tgid)),
+            CGROUP_ATTACH_TASK => CgroupChange::Attached,
             _ => return None,
         };
         let path = event.path.get(..event.path_len as usize)?;
@@ -120,7 +114,6 @@ impl CgroupRecord {
             cgroup: CgroupId(event.cgroup),
             change,
             path: String::from_utf8_lossy(path).into_owned(),
-            time: Duration::from_nanos(event.time_ns),
         })
     }
 }
@@ -154,11 +147,6 @@ impl LifecycleReader {
     pub fn undecoded(&self) -> u64 {
         self.undecoded
     }
-
-    /// The ring's file descriptor, for those who wait for several things at once.
-    pub fn fd(&self) -> BorrowedFd<'_> {
-        self.ring.as_fd()
-    }
 }
 
 #[cfg(test)]
@@ -179,11 +167,8 @@ mod tests {
         path[..4].copy_from_slice(b"/a/b");
         CgroupEvent {
             kind,
-            level: 2,
-            cgroup: 7,
-            time_ns: 9,
-            tgid: 11,
             path_len: 4,
+            cgroup: 7,
             path,
         }
     }
@@ -193,9 +178,8 @@ mod tests {
         let record = CgroupRecord::decode(&bytes(&event(CGROUP_ATTACH_TASK))).unwrap();
         let expected = CgroupRecord {
             cgroup: CgroupId(7),
-            change: CgroupChange::Attached(Tgid(11)),
+            change: CgroupChange::Attached,
             path: "/a/b".into(),
-            time: Duration::from_nanos(9),
         };
         assert_eq!(record, expected);
     }

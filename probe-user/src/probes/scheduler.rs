@@ -27,6 +27,7 @@ use crate::{
 pub(super) const SPEC: ProbeSpec = ProbeSpec {
     name: "scheduler",
     about: "run-queue latency, time on and off the CPU, switches and preemptors, by container",
+    hooks: |_| &["sched_wakeup", "sched_wakeup_new", "sched_switch"],
     attach,
 };
 
@@ -76,7 +77,7 @@ fn attach(kernel: &Kernel, options: &Options) -> Result<Attached, LoadError> {
         ],
     )?;
     let reader = Reader::open(&mut ebpf, kernel, &sizes, options.owners)?;
-    for hook in ["sched_wakeup", "sched_wakeup_new", "sched_switch"] {
+    for hook in (SPEC.hooks)(options) {
         loader::attach(&mut ebpf, kernel, hook)?;
     }
     let state = if storage {

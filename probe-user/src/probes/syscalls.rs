@@ -27,6 +27,10 @@ use crate::{
 pub(super) const SPEC: ProbeSpec = ProbeSpec {
     name: "syscalls",
     about: "calls, errors by errno and durations, by container and system call",
+    hooks: |options| match options.latency {
+        Latency::Off => &["sys_exit"],
+        Latency::Sampled(_) | Latency::Exact => &["sys_enter", "sys_exit"],
+    },
     attach,
 };
 
@@ -124,8 +128,7 @@ fn attach_as(
     if variant == Variant::Hash {
         loader::attach(&mut ebpf, kernel, "sched_process_exit")?;
     }
-    let enter = (options.latency != Latency::Off).then_some("sys_enter");
-    for tracepoint in enter.into_iter().chain(["sys_exit"]) {
+    for tracepoint in (SPEC.hooks)(options) {
         if variant == Variant::Perf {
             loader::attach_perf(&mut ebpf, "raw_syscalls", tracepoint)?;
         } else {

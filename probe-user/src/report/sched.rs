@@ -42,7 +42,7 @@ impl Group {
     }
 }
 
-/// One row per owner that the filter admits.
+/// One row per owner that the filter admits. The measurements are those of a period, see [`Measurements::since`].
 pub fn sched_rows(
     measurements: &Measurements,
     identities: &Identities,
@@ -69,11 +69,6 @@ pub fn sched_rows(
         group.oncpu += row.oncpu;
         group.voluntary_switches += row.voluntary;
         group.involuntary_switches += row.involuntary;
-    }
-    for row in &measurements.running {
-        if let Some(group) = groups.get_mut(&find(row.owner).key) {
-            group.oncpu += row.elapsed;
-        }
     }
     for row in &measurements.preemptions {
         if let Some(group) = groups.get_mut(&find(row.victim).key) {

@@ -18,11 +18,11 @@ use crate::{
         cgroupfs::{CgroupfsError, Cgroups},
         cpus::{self, CpusError},
         features::Feature,
-        memlock,
+        memlock, priority,
     },
     loader::{Kernel, LoadError, Sizes},
     logs::chain,
-    model::{FeatureState, OwnerKind},
+    model::{FeatureState, OwnerKind, ProbeHealth, ProgramStats},
     probes::{Latency, Options, ProbeSpec, REGISTRY},
 };
 
@@ -116,6 +116,9 @@ impl Session {
         // kernel says so when a map is made.
         memlock::raise().ok();
         let kernel = examine(&plan.roots)?;
+        if kernel.preemptible {
+            priority::allow();
+        }
         let options = Options {
             owners: plan.owners,
             latency: plan.latency,
@@ -127,9 +130,12 @@ impl Session {
             identities,
             attached: Mutex::default(),
             absent: Vec::new(),
+            states: Vec::new(),
+            owners: plan.owners,
             records: None,
             watch: None,
             max_cgroups: plan.limits.live,
+            undisturbed: kernel.preemptible,
             leaving: Mutex::default(),
             started: Instant::now(),
             cgroups: kernel.cgroups.clone(),
@@ -142,7 +148,9 @@ impl Session {
                 .copied()
                 .unwrap_or(Enabled::Never)
             {
-                Enabled::Never => session.absent.push((spec.name, FeatureState::Off)),
+                Enabled::Never => session
+                    .absent
+                    .push(absent(spec, FeatureState::Off, &options)),
                 wanted => {
                     if let Some(error) = session.attach(&kernel, spec, &options, wanted)? {
                         first_error.get_or_insert(error);
@@ -158,6 +166,13 @@ impl Session {
             .attached()
             .iter()
             .any(|probe| probe.name != "lifecycle");
+        let attached = session
+            .attached()
+            .iter()
+            .map(|probe| (probe.name, probe.state.clone()))
+            .collect::<Vec<_>>();
+        let absent = session.absent.iter().map(|p| (p.probe, p.state.clone()));
+        session.states = attached.into_iter().chain(absent).collect();
         // The kernel's types take tens of megabytes and are needed no more.
         drop(kernel);
         match first_error {
@@ -200,10 +215,25 @@ impl Session {
                     }
                     _ => FeatureState::Failed(reason),
                 };
-                self.absent.push((spec.name, state));
+                self.absent.push(absent(spec, state, options));
                 Ok(Some(error))
             }
         }
+    }
+}
+
+/// What is known of a probe that is not attached. One that should be shows the programs that are missing.
+fn absent(spec: &ProbeSpec, state: FeatureState, options: &Options) -> ProbeHealth {
+    let programs = match state {
+        FeatureState::Off => &[],
+        _ => (spec.hooks)(options),
+    };
+    ProbeHealth {
+        probe: spec.name,
+        state,
+        programs: programs.iter().copied().map(ProgramStats::absent).collect(),
+        maps: Vec::new(),
+        last_collect: None,
     }
 }
 
@@ -239,6 +269,24 @@ pub fn examine(roots: &Roots) -> Result<Kernel, StartError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_probe_that_should_run_shows_the_programs_that_are_missing() {
+        let options = Options {
+            owners: OwnerKind::Cgroup,
+            latency: Latency::Exact,
+            sizes: Sizes::plan(64 << 20, 100, 2),
+            debug: false,
+        };
+        let programs = |state| -> Vec<Vec<String>> {
+            let of = |spec| absent(spec, FeatureState::clone(&state), &options).programs;
+            let names = |spec| of(spec).into_iter().map(|program| program.name).collect();
+            REGISTRY.iter().map(names).collect()
+        };
+        let failed = FeatureState::Failed("no permission".into());
+        assert_eq!(programs(failed)[1], ["sys_enter", "sys_exit"]);
+        assert!(programs(FeatureState::Off).iter().all(Vec::is_empty));
+    }
 
     #[test]
     fn a_host_without_type_information_is_told_what_to_do() {

@@ -117,8 +117,8 @@ fn drain(reader: &mut LifecycleReader, identities: &Identities, shared: &Shared)
         match record.change {
             // A task that is moved in heals a lost record of the cgroup's creation.
             // A path that was cut may be that of another owner; the loss that it counts as leads to a walk.
-            CgroupChange::Made | CgroupChange::Attached(_) if record.is_cut() => {}
-            CgroupChange::Made | CgroupChange::Attached(_) => {
+            CgroupChange::Made | CgroupChange::Attached if record.is_cut() => {}
+            CgroupChange::Made | CgroupChange::Attached => {
                 identities.appeared(record.cgroup, &record.path, now);
             }
             CgroupChange::Removed => {

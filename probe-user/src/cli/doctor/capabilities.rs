@@ -15,9 +15,7 @@ const OF_INTEREST: CapabilitySet = CapabilitySet::BPF
     .union(CapabilitySet::PERFMON)
     .union(CapabilitySet::SYS_ADMIN)
     .union(CapabilitySet::NET_ADMIN)
-    .union(CapabilitySet::SYS_RESOURCE)
-    .union(CapabilitySet::DAC_READ_SEARCH)
-    .union(CapabilitySet::SYS_PTRACE);
+    .union(CapabilitySet::SYS_RESOURCE);
 
 pub(super) fn checks(facts: &Facts) -> Vec<Check> {
     let held = facts.held & OF_INTEREST;
@@ -61,7 +59,5 @@ fn is_needed(facts: &Facts, task: Task) -> bool {
         Task::Probes => true,
         Task::Memlock => matches!(facts.memlock, Memlock::Charged(Some(_))),
         Task::RunStatistics => facts.config.program_stats,
-        Task::Processes => !facts.roots.proc.join("1/stat").exists(),
-        Task::Runtimes => !facts.root,
     }
 }

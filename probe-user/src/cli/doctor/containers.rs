@@ -1,11 +1,18 @@
 //! Rows about how containers are told apart and who can name them.
 
+use std::thread;
+
 use tokio::runtime::Builder;
 
 use super::{Check, Facts, State};
 use crate::{
-    identity::resolver::{self, SocketState, probe_sockets},
-    kernel::cgroupfs::{Cgroups, Mode},
+    identity::resolver::{self, RuntimeSocket, SocketState, probe_sockets},
+    kernel::{
+        capabilities_for_map_reads,
+        cgroupfs::{Cgroups, Mode},
+    },
+    logs::chain,
+    privileges::drop_on_this_thread,
 };
 
 const AREA: &str = "containers";
@@ -34,19 +41,31 @@ fn cgroups(facts: &Facts) -> Check {
     }
 }
 
+/// Runs something with what is left of the privileges when the agent asks for names. They belong to a thread.
+fn as_the_agent<T: Send>(what: impl FnOnce() -> Result<T, String> + Send) -> Result<T, String> {
+    thread::scope(|scope| {
+        let asked = scope.spawn(|| {
+            drop_on_this_thread(capabilities_for_map_reads()).map_err(|error| chain(&error))?;
+            what()
+        });
+        asked
+            .join()
+            .unwrap_or_else(|_panic| Err("the question has panicked; please report it".into()))
+    })
+}
+
+fn ask(facts: &Facts) -> Result<Vec<RuntimeSocket>, String> {
+    let config = resolver::Config::from(&facts.config.runtimes);
+    let runtime = Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| error.to_string())?;
+    Ok(runtime.block_on(probe_sockets(&config)))
+}
+
 /// One row per runtime that is there.
 fn runtimes(facts: &Facts) -> Vec<Check> {
-    let config = resolver::Config::from(&facts.config.runtimes);
-    let found = match Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime.block_on(probe_sockets(&config)),
-        Err(error) => {
-            return vec![Check::new(
-                AREA,
-                "runtimes",
-                State::Unknown,
-                error.to_string(),
-            )];
-        }
+    let found = match as_the_agent(|| ask(facts)) {
+        Ok(found) => found,
+        Err(why) => return vec![Check::new(AREA, "runtimes", State::Unknown, why)],
     };
     let checks: Vec<Check> = found
         .iter()
@@ -56,7 +75,10 @@ fn runtimes(facts: &Facts) -> Vec<Check> {
             let (state, remedy) = match &socket.state {
                 SocketState::Unreachable(_) => (
                     State::Degraded,
-                    Some("containers get short ids; let nodeprobe reach the socket"),
+                    Some(
+                        "containers get short ids; run as the owner, or in a group that may read and write it: \
+                         capabilities are dropped by then",
+                    ),
                 ),
                 SocketState::Reachable(_) | SocketState::Absent => (State::Ok, None),
             };
@@ -72,4 +94,20 @@ fn runtimes(facts: &Facts) -> Vec<Check> {
         return vec![Check::new(AREA, "runtimes", State::Ok, detail)];
     }
     checks
+}
+
+#[cfg(test)]
+mod tests {
+    use rustix::thread::CapabilitySet;
+
+    use super::*;
+    use crate::privileges;
+
+    #[test]
+    fn runtimes_are_asked_with_the_privileges_that_the_agent_has_left() {
+        let before = privileges::effective();
+        let left = as_the_agent(|| Ok(privileges::effective())).unwrap();
+        assert!(CapabilitySet::BPF.contains(left), "{left:?}");
+        assert_eq!(privileges::effective(), before);
+    }
 }

@@ -34,8 +34,6 @@ pub struct Facts {
     pub memlock: Memlock,
     /// Capabilities in force.
     pub held: CapabilitySet,
-    /// Whether this runs as user 0.
-    pub root: bool,
 }
 
 impl Facts {
@@ -53,7 +51,6 @@ impl Facts {
             features: Features::probe(btf.as_ref().ok()),
             memlock,
             held: privileges::effective(),
-            root: rustix::process::geteuid().is_root(),
             roots,
             config,
             btf,

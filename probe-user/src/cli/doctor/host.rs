@@ -27,7 +27,7 @@ pub(super) fn checks(facts: &Facts) -> Vec<Check> {
         mount(
             "tracing file system",
             host.tracefs.as_deref(),
-            "not mounted, and not needed",
+            "not mounted; needed from Linux 7.2 on, for exact counts of system calls",
         ),
     ]
 }

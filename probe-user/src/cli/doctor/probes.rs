@@ -32,8 +32,8 @@ pub(super) fn checks(facts: &Facts) -> Vec<Check> {
     match Session::start(&plan) {
         Ok(session) => session
             .states()
-            .into_iter()
-            .map(|(name, state)| row(name, &state))
+            .iter()
+            .map(|(name, state)| row(name, state))
             .collect(),
         Err(error) => all(&chain(&error), OTHER_KERNEL, wanted),
     }

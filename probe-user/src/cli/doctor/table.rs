@@ -91,18 +91,26 @@ fn row(out: &mut String, check: &Check, names: usize, style: Style) {
 }
 
 fn summary(checks: &[Check], style: Style) -> String {
-    let probes = checks.iter().filter(|check| check.area == Check::PROBES);
-    let broken: Vec<_> = probes
-        .filter(|check| check.state != State::Ok)
-        .map(|check| check.name.as_str())
-        .collect();
-    if broken.is_empty() {
-        return style.paint("1;32", "All enabled probes can run.");
+    let probes = |states: &[State]| {
+        let these = checks
+            .iter()
+            .filter(|check| check.area == Check::PROBES && states.contains(&check.state));
+        let names: Vec<_> = these.map(|check| check.name.as_str()).collect();
+        (!names.is_empty()).then(|| names.join(", "))
+    };
+    let broken = probes(&[State::Missing, State::Unknown]);
+    let less = probes(&[State::Degraded]);
+    let mut lines = Vec::new();
+    if let Some(names) = &broken {
+        let text = format!("Cannot run, or not for sure: {names}.");
+        lines.push(style.paint("1;31", &text));
+    } else {
+        lines.push(style.paint("1;32", "All enabled probes can run."));
     }
-    style.paint(
-        "1;31",
-        &format!("Cannot run, or not for sure: {}.", broken.join(", ")),
-    )
+    if let Some(names) = less {
+        lines.push(style.paint("33", &format!("Works with less: {names}.")));
+    }
+    lines.join(" ")
 }
 
 /// Breaks text between words; a word that is longer than a line stands alone.
@@ -124,6 +132,24 @@ fn wrap(text: &str, width: usize) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_probe_that_works_with_less_can_run() {
+        let check = |name, state| Check::new(Check::PROBES, name, state, "");
+        let style = Style {
+            colour: false,
+            width: 80,
+        };
+        let less = check("scheduler", State::Degraded);
+        assert_eq!(
+            summary(std::slice::from_ref(&less), style),
+            "All enabled probes can run. Works with less: scheduler."
+        );
+        assert_eq!(
+            summary(&[less, check("syscalls", State::Missing)], style),
+            "Cannot run, or not for sure: syscalls. Works with less: scheduler."
+        );
+    }
 
     #[test]
     fn text_breaks_between_words() {

@@ -132,6 +132,18 @@ fn wrong_types_of_lists_and_tables_are_named() {
 }
 
 #[test]
+fn a_cap_for_a_metric_that_is_none_is_a_fault() {
+    let text = "[limits]\nseries_per_family = { syscall_total = 1, nodeprobe_syscalls_total = 2 }";
+    let faults = load_text(text).unwrap_err();
+    assert_eq!(
+        faults,
+        [
+            "np.toml:2:21: limits.series_per_family: `syscall_total` is no metric; did you mean `syscalls_total`?"
+        ]
+    );
+}
+
+#[test]
 fn the_command_line_stands_above_the_environment_and_that_above_the_file() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("np.toml");

@@ -32,6 +32,17 @@ impl Cache {
         }
     }
 
+    pub(in crate::identity) fn is_live(&self, id: CgroupId) -> bool {
+        self.members
+            .get(&id)
+            .is_some_and(|member| member.removed.is_none())
+    }
+
+    pub(in crate::identity) fn was_removed_since(&self, id: CgroupId, started: Instant) -> bool {
+        let removed = self.members.get(&id).and_then(|member| member.removed);
+        removed.is_some_and(|at| at >= started)
+    }
+
     /// Marks as removed what a walk that began at `started` did not find, and answers what that was.
     pub(in crate::identity) fn remove_unseen(
         &mut self,

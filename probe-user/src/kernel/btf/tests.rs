@@ -108,7 +108,15 @@ fn sample() -> Vec<u8> {
         pointer,
         &[],
     );
+    make.add("cgroup_rmdir", kind::FUNC, false, 0, proto, &[]);
     make.finish()
+}
+
+#[test]
+fn a_function_is_found_by_its_name() {
+    let btf = Btf::parse(sample()).unwrap();
+    assert!(btf.has_function("cgroup_rmdir"));
+    assert!(!btf.has_function("btf_trace_cgroup_rmdir") && !btf.has_function("cgroup_mkdir"));
 }
 
 #[test]
@@ -160,9 +168,10 @@ fn a_tracepoint_counts_its_arguments_without_the_leading_pointer() {
     assert!(btf.has_tracepoint("cgroup_rmdir") && !btf.has_tracepoint("sched_switch"));
     assert_eq!(btf.tracepoint_args("cgroup_rmdir"), Some(2));
     assert_eq!(btf.tracepoint_args("sched_switch"), None);
+    // The last type is the function of the same name.
     assert_eq!(
         btf.tracepoint_id("cgroup_rmdir"),
-        Some(btf.type_count() as u32)
+        Some(btf.type_count() as u32 - 1)
     );
 }
 

@@ -32,7 +32,7 @@ pub static UNATTRIBUTED: Desc = counter(
 /// Liveness of programs.
 pub static PROGRAM_UP: Desc = gauge(
     "nodeprobe_program_up",
-    "1 while the program is attached.",
+    "1 while the program is attached, 0 if it should be.",
     Unit::None,
     &["program", "probe"],
     24,
@@ -156,6 +156,14 @@ pub static CONTAINERS: Desc = gauge(
 pub static IDENTITIES_EVICTED: Desc = counter(
     "nodeprobe_identities_evicted_total",
     "Container identities that were dropped because the cache was full.",
+    &[],
+    1,
+);
+
+/// Log lines that nobody saw.
+pub static LOG_LINES_LOST: Desc = counter(
+    "nodeprobe_log_lines_lost_total",
+    "Log lines that were held back because they repeated too often, or pushed out behind the live table.",
     &[],
     1,
 );

@@ -44,8 +44,8 @@ pub static SCHED_CONTEXT_SWITCHES: Desc = counter(
     400,
 );
 
-/// Preemptions by whom. A preemptor outside Kubernetes is a workload of its own: `by_workload` is the container's
-/// name, `by_workload_kind` is empty, `by_namespace` its namespace label (empty, or `~host`).
+/// Preemptions by whom. The preemptor's container stands for its workload: `by_workload` is the container's name,
+/// `by_workload_kind` is empty, `by_namespace` its namespace label (empty outside Kubernetes, or `~host`).
 pub static SCHED_PREEMPTIONS: Desc = counter(
     "nodeprobe_sched_preemptions_total",
     "Times a runnable task of the container lost its CPU, by owner of the task that ran next.",
