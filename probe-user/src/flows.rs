@@ -5,13 +5,16 @@
 
 mod clock;
 mod community_id;
+pub mod convert;
 mod dns;
+mod ends;
 mod field;
 mod line;
 mod log;
 mod names;
 mod read;
 mod record;
+mod table;
 
 pub use self::{
     clock::WallClock,
@@ -20,6 +23,7 @@ pub use self::{
         Answers, LookupCounts, Lookups, Message, QUESTIONS, Question, TIMEOUT, Unreadable,
         kind_name, rcode_name,
     },
+    ends::{Ends, Peer},
     field::{Id, Time},
     log::{FlowCounts, FlowLog},
     names::{KEPT, LONGEST, NAMES, NameCounts, Names},
@@ -28,4 +32,5 @@ pub use self::{
         Balance, BalanceRecord, ByName, Event, FlowRecord, Gap, GapRecord, Loss, LossRecord,
         Observed, Origin, Owner, Sureness,
     },
+    table::{Change, FlowTable},
 };

@@ -83,3 +83,7 @@ pub const PENDING_LOOKUPS: u32 = 16_384;
 pub const SOCKET_OWNERS: u32 = 8192;
 /// Pairs of owner and reason of dropped packets.
 pub const DROPS: u32 = 8192;
+/// Ends of flows that are remembered to find the other end: two keys a flow.
+pub const FLOW_ENDS: usize = 4 * CONNECTIONS as usize;
+/// Ended flows that wait for the other end to become known.
+pub const HELD_FLOWS: usize = 65_536;

@@ -184,7 +184,8 @@ pub(crate) fn answer(count: u32) {
         unsafe {
             let socket = (*question).socket as *const u8;
             let cookie = (*question).cookie;
-            if Copied::field::<u64>(socket, &SKC_COOKIE) != cookie {
+            // A cookie that was not known then may have been made since.
+            if cookie != 0 && Copied::field::<u64>(socket, &SKC_COOKIE) != cookie {
                 (*question).answered = 0;
                 continue;
             }
@@ -195,7 +196,7 @@ pub(crate) fn answer(count: u32) {
             let mut stats = read::<Copied>(socket, socket);
             stats.state = u32::from(socket::state::<Copied>(socket));
             // Read again: it may have been freed and used again meanwhile.
-            let same = Copied::field::<u64>(socket, &SKC_COOKIE) == cookie;
+            let same = cookie == 0 || Copied::field::<u64>(socket, &SKC_COOKIE) == cookie;
             (*question).stats = stats;
             (*question).answered = u32::from(same);
         }

@@ -73,6 +73,26 @@ pub struct Tuple {
     pub remote_port: u16,
 }
 
+impl Tuple {
+    /// As the other end sees it, where nothing translates addresses in between.
+    #[must_use]
+    pub fn turned(self) -> Self {
+        let (local_port, remote_port) = if self.transport.is_icmp() {
+            // No ports: identifier and type are the same at both ends.
+            (self.local_port, self.remote_port)
+        } else {
+            (self.remote_port, self.local_port)
+        };
+        Self {
+            transport: self.transport,
+            local: self.remote,
+            local_port,
+            remote: self.local,
+            remote_port,
+        }
+    }
+}
+
 /// Who began.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Initiator {
@@ -80,6 +100,17 @@ pub enum Initiator {
     Local,
     /// The other side.
     Remote,
+}
+
+impl Initiator {
+    /// As the other end sees it.
+    #[must_use]
+    pub fn other(self) -> Self {
+        match self {
+            Self::Local => Self::Remote,
+            Self::Remote => Self::Local,
+        }
+    }
 }
 
 /// What was exchanged: payload of the transport in bytes, packets of the transport.

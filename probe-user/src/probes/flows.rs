@@ -186,6 +186,7 @@ pub struct FlowsReader {
     pending: Map,
     messages: RingBuf<MapData>,
     capacity: u32,
+    sampling: u32,
     undecoded: u64,
 }
 
@@ -201,6 +202,7 @@ impl FlowsReader {
             pending: maps::take(ebpf, "PENDING")?,
             messages,
             capacity: options.sizes.flows,
+            sampling: options.flow_sampling.max(1),
             undecoded: 0,
         })
     }
@@ -217,6 +219,11 @@ impl FlowsReader {
     /// How many flows the table holds.
     pub fn capacity(&self) -> u32 {
         self.capacity
+    }
+
+    /// One flow in this many is counted.
+    pub fn sampling(&self) -> u32 {
+        self.sampling
     }
 
     /// Takes a flow out of the table, with its last counters.

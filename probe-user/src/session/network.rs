@@ -2,13 +2,26 @@
 //!
 //! Owns the readers and the tables of flows. Who asks it decides what becomes of the events.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{HashMap, HashSet, VecDeque},
+    time::Duration,
+};
 
-use probe_common::id::CgroupId;
+use probe_common::{
+    flows::FlowKey,
+    id::CgroupId,
+    tcp::{ConnectionEnd, Listener, Question},
+};
 
 use crate::{
-    flows::{Ends, Event, FlowTable, LookupCounts, Lookups, NameCounts, Names, Sureness},
-    model::{Counters, Flow, Lookup, Tuple},
+    flows::{
+        self, Change, Ends, Event, FlowTable, LookupCounts, Lookups, NAMES, NameCounts, Names,
+        Peer, QUESTIONS, convert,
+    },
+    limits,
+    logs::chain,
+    maps::MapError,
+    model::{Counters, EndReason, Flow, FlowEnd, Initiator, Lookup},
     probes::{FlowsReader, TcpReader},
 };
 
@@ -47,17 +60,6 @@ pub struct FlowReport {
     pub peer: Option<Peer>,
 }
 
-/// The other end of a flow, on this host.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Peer {
-    /// Cgroup of its socket.
-    pub cgroup: CgroupId,
-    /// How sure that is.
-    pub sureness: Sureness,
-    /// Its tuple, where the addresses in between were translated.
-    pub nat: Option<Tuple>,
-}
-
 /// Counts of the follower itself.
 #[derive(Clone, Debug, Default)]
 pub struct FollowerCounts {
@@ -79,15 +81,30 @@ pub struct FollowerCounts {
     pub names: NameCounts,
 }
 
+/// How long the end of a flow waits for the other end to become known.
+const HOLD: Duration = Duration::from_secs(1);
+/// Readings in a row without a flow after which it is gone.
+const GONE: u32 = 2;
+/// State of a socket that has closed, include/net/tcp_states.h.
+const TCP_CLOSE: u32 = 7;
+/// Messages read at once; the rest waits for the next time.
+const MESSAGES: usize = 10_000;
+/// What began this soon after the probe may have begun before.
+const UNSURE: Duration = Duration::from_secs(5);
+
 /// Follows the flows of a session.
 pub struct FlowFollower {
-    datagrams: Option<FlowsReader>,
-    connections: Option<TcpReader>,
+    flows: Option<FlowsReader>,
+    tcp: Option<TcpReader>,
     settings: FlowSettings,
-    table: FlowTable,
+    datagrams: FlowTable<FlowKey>,
+    connections: FlowTable<u64>,
+    listeners: Vec<Listener>,
     ends: Ends,
     lookups: Lookups,
     names: Names,
+    held: VecDeque<(Duration, Change)>,
+    began: Duration,
     next_sweep: Duration,
     counts: FollowerCounts,
 }
@@ -99,21 +116,329 @@ impl FlowFollower {
         settings: FlowSettings,
         now: Duration,
     ) -> Self {
-        todo!()
+        let (flows, tcp) = readers;
+        Self {
+            flows,
+            tcp,
+            settings,
+            datagrams: FlowTable::new(settings.period),
+            connections: FlowTable::new(settings.period),
+            listeners: Vec::new(),
+            ends: Ends::new(limits::FLOW_ENDS),
+            lookups: Lookups::new(QUESTIONS),
+            names: Names::new(NAMES),
+            held: VecDeque::new(),
+            began: now,
+            next_sweep: now,
+            counts: FollowerCounts::default(),
+        }
     }
 
     /// What happened since the last call. Call it about ten times a second; it reads the tables when that is due.
     pub fn poll(&mut self, now: Duration) -> Vec<FlowEvent> {
-        todo!()
+        let mut events = Vec::new();
+        self.read_messages(now, &mut events);
+        if now >= self.next_sweep {
+            self.next_sweep = now + self.settings.sweep;
+            self.sweep(now, &mut events);
+        } else {
+            self.read_ends(now, &mut events);
+        }
+        self.ends.expire(now);
+        self.release(now, &mut events);
+        events
     }
 
     /// Reads everything once more and reports all flows that go on as ended by the end of the probe.
     pub fn finish(&mut self, now: Duration) -> Vec<FlowEvent> {
-        todo!()
+        let mut events = Vec::new();
+        self.read_messages(now, &mut events);
+        self.sweep(now, &mut events);
+        let rest = self.connections.shut_down(now);
+        for change in rest.into_iter().chain(self.datagrams.shut_down(now)) {
+            self.tell(change, &mut events);
+        }
+        self.release(Duration::MAX, &mut events);
+        events
     }
 
     /// Its own counts.
     pub fn counts(&self) -> FollowerCounts {
-        todo!()
+        let open = self.datagrams.unreported();
+        FollowerCounts {
+            open: self.datagrams.len() + self.connections.len(),
+            open_packets: open.packets_sent + open.packets_received,
+            undecoded: self.flows.as_ref().map_or(0, FlowsReader::undecoded)
+                + self.tcp.as_ref().map_or(0, TcpReader::undecoded),
+            lookups: self.lookups.counts(),
+            names: self.names.counts(),
+            ..self.counts.clone()
+        }
+    }
+
+    fn read_messages(&mut self, now: Duration, events: &mut Vec<FlowEvent>) {
+        let mut found = Vec::new();
+        if let Some(reader) = &mut self.flows {
+            let lookups = &mut self.lookups;
+            for _ in 0..MESSAGES {
+                let more = reader
+                    .next_message(|header, bytes| found.extend(lookups.on_message(header, bytes)));
+                if !more {
+                    break;
+                }
+            }
+        }
+        found.extend(self.lookups.expire(now));
+        for lookup in found {
+            self.names.insert(&lookup);
+            events.push(FlowEvent::Lookup(lookup));
+        }
+    }
+
+    fn read_ends(&mut self, now: Duration, events: &mut Vec<FlowEvent>) {
+        let mut ends = Vec::new();
+        if let Some(reader) = &mut self.tcp {
+            ends.extend(std::iter::from_fn(|| reader.next_end()));
+        }
+        self.take_ends(ends, now, events);
+    }
+
+    fn take_ends(&mut self, ends: Vec<ConnectionEnd>, now: Duration, events: &mut Vec<FlowEvent>) {
+        // Both ends of a connection may be among them: all are entered before the first is told.
+        let flows: Vec<_> = ends
+            .iter()
+            .map(|end| (end.socket, convert::ended(end, &self.listeners)))
+            .collect();
+        for (_, flow) in &flows {
+            self.ends.enter(flow);
+        }
+        for (socket, flow) in flows {
+            self.ends.leave(&flow, now);
+            let change = self.connections.ended(&socket, flow);
+            self.end(change, now, events);
+        }
+    }
+
+    fn sweep(&mut self, now: Duration, events: &mut Vec<FlowEvent>) {
+        if let Err(error) = self.sweep_connections(now, events) {
+            tracing::error!(error = %chain(&error), "connections cannot be read");
+        }
+        if let Err(error) = self.sweep_datagrams(now, events) {
+            tracing::error!(error = %chain(&error), "flows cannot be read");
+        }
+        if let Err(error) = self.sweep_questions(now) {
+            tracing::error!(error = %chain(&error), "unanswered look-ups cannot be read");
+        }
+    }
+
+    fn sweep_connections(
+        &mut self,
+        now: Duration,
+        events: &mut Vec<FlowEvent>,
+    ) -> Result<(), MapError> {
+        let Some(reader) = &mut self.tcp else {
+            return Ok(());
+        };
+        let known = reader.connections()?;
+        self.listeners = reader.listeners()?.into_iter().map(|(_, l)| l).collect();
+        // Read after the table: what has ended since is in both, and its end is taken last.
+        let ended: Vec<_> = std::iter::from_fn(|| reader.next_end()).collect();
+        let mut questions: Vec<Question> = known
+            .iter()
+            .map(|(socket, connection)| Question {
+                socket: *socket,
+                cookie: connection.cookie,
+                ..Question::default()
+            })
+            .collect();
+        reader.ask(&mut questions)?;
+        let mut told = Vec::new();
+        let mut gone = Vec::new();
+        for ((socket, connection), question) in known.iter().zip(&questions) {
+            if question.answered == 0 {
+                gone.push(*socket);
+            } else if question.stats.state != TCP_CLOSE {
+                let flow =
+                    convert::connection(*socket, connection, &question.stats, &self.listeners, now);
+                self.ends.enter(&flow);
+                told.extend(self.connections.seen(*socket, flow, now));
+            }
+        }
+        for socket in &gone {
+            if self.connections.missed(socket) >= GONE {
+                // Its end was not seen, and nobody else removes it.
+                if let Some(reader) = &self.tcp {
+                    reader.forget(*socket)?;
+                }
+                told.extend(
+                    self.connections
+                        .give_up(socket, EndReason::SocketClosed, now),
+                );
+            }
+        }
+        // Those whose end found no room in the ring.
+        let present: HashSet<u64> = known.iter().map(|(socket, _)| *socket).collect();
+        let ends: HashSet<u64> = ended.iter().map(|end| end.socket).collect();
+        let absent: Vec<u64> = self
+            .connections
+            .keys()
+            .filter(|socket| !present.contains(socket) && !ends.contains(socket))
+            .copied()
+            .collect();
+        for socket in absent {
+            if self.connections.missed(&socket) >= GONE {
+                told.extend(
+                    self.connections
+                        .give_up(&socket, EndReason::SocketClosed, now),
+                );
+            }
+        }
+        for change in told {
+            if change.event == Event::End {
+                self.ends.leave(&change.flow, now);
+            }
+            self.tell(change, events);
+        }
+        self.take_ends(ended, now, events);
+        Ok(())
+    }
+
+    fn sweep_datagrams(
+        &mut self,
+        now: Duration,
+        events: &mut Vec<FlowEvent>,
+    ) -> Result<(), MapError> {
+        let Some(reader) = &self.flows else {
+            return Ok(());
+        };
+        let mut known = reader.flows()?;
+        known.sort_by_key(|(_, stats)| stats.last_ns);
+        let mut evict = evictions(known.len(), reader.capacity() as usize);
+        let mut told = Vec::new();
+        for (key, stats) in &known {
+            let idle = now.saturating_sub(Duration::from_nanos(stats.last_ns));
+            let reason = if idle >= self.settings.idle {
+                EndReason::Idle
+            } else if evict > 0 {
+                self.counts.evicted += 1;
+                EndReason::Evicted
+            } else {
+                let flow = self.datagrams_of(key, stats);
+                self.ends.enter(&flow);
+                told.extend(self.datagrams.seen(*key, flow, now));
+                continue;
+            };
+            evict = evict.saturating_sub(1);
+            // The last counters come with the removal: what was added since the reading is in them.
+            let Some(reader) = &self.flows else { break };
+            if let Some(last) = reader.take(key)? {
+                let mut flow = self.datagrams_of(key, &last);
+                flow.end = Some(FlowEnd {
+                    reason,
+                    at: now,
+                    error: None,
+                });
+                self.ends.leave(&flow, now);
+                told.push(self.datagrams.ended(key, flow));
+            }
+        }
+        for change in told {
+            self.tell(change, events);
+        }
+        Ok(())
+    }
+
+    fn datagrams_of(&self, key: &FlowKey, stats: &probe_common::flows::FlowStats) -> Flow {
+        let sampling = self.flows.as_ref().map_or(1, FlowsReader::sampling);
+        let mut flow = convert::datagrams(key, stats, sampling);
+        flow.guessed = flow.start.saturating_sub(self.began) < UNSURE;
+        flow
+    }
+
+    /// Gives up on questions that have waited too long.
+    fn sweep_questions(&mut self, now: Duration) -> Result<(), MapError> {
+        let Some(reader) = &self.flows else {
+            return Ok(());
+        };
+        for (key, pending) in reader.pending()? {
+            let waited = now.saturating_sub(Duration::from_nanos(pending.asked_ns));
+            if waited >= flows::TIMEOUT && reader.give_up(&key)? {
+                let timeouts = &mut self.counts.lookup_timeouts;
+                let cgroup = CgroupId(pending.cgroup);
+                let has_room = timeouts.len() < limits::SOCKET_OWNERS as usize;
+                let cgroup = if has_room || timeouts.contains_key(&cgroup) {
+                    cgroup
+                } else {
+                    CgroupId(0)
+                };
+                *timeouts.entry(cgroup).or_default() += 1;
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells of an end, now if the other end is known, else a little later.
+    fn end(&mut self, change: Change, now: Duration, events: &mut Vec<FlowEvent>) {
+        if self.ends.peer(&change.flow).is_some() || self.held.len() >= limits::HELD_FLOWS {
+            self.tell(change, events);
+        } else {
+            self.held.push_back((now + HOLD, change));
+        }
+    }
+
+    fn release(&mut self, now: Duration, events: &mut Vec<FlowEvent>) {
+        while self.held.front().is_some_and(|(due, _)| *due <= now) {
+            if let Some((_, change)) = self.held.pop_front() {
+                self.tell(change, events);
+            }
+        }
+    }
+
+    fn tell(&mut self, change: Change, events: &mut Vec<FlowEvent>) {
+        let Change {
+            event,
+            mut flow,
+            interval,
+            since,
+        } = change;
+        if flow.tcp.is_none() {
+            self.counts.reported_packets += interval.packets_sent + interval.packets_received;
+        }
+        if flow.initiator == Initiator::Local {
+            flow.remote_name = self
+                .names
+                .name(flow.cgroup, flow.tuple.remote, flow.start)
+                .map(|(name, _)| name.to_owned());
+        }
+        let peer = self.ends.peer(&flow);
+        events.push(FlowEvent::Flow(Box::new(FlowReport {
+            event,
+            flow,
+            interval,
+            since,
+            peer,
+        })));
+    }
+}
+
+/// How many flows to put out of a table: none until it is nine tenths full, then down to eight.
+fn evictions(known: usize, capacity: usize) -> usize {
+    if known * 10 >= capacity * 9 {
+        known - capacity * 8 / 10
+    } else {
+        0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::evictions;
+
+    #[test]
+    fn a_table_is_emptied_before_it_is_full() {
+        assert_eq!(evictions(0, 100), 0);
+        assert_eq!(evictions(89, 100), 0);
+        assert_eq!(evictions(90, 100), 10);
+        assert_eq!(evictions(100, 100), 20);
     }
 }

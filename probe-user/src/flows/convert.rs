@@ -1,0 +1,368 @@
+//! From what the kernel side keeps of a flow to the model.
+
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    time::Duration,
+};
+
+use probe_common::{
+    flows::{FIRST_SENT, FlowKey, FlowStats},
+    id::CgroupId,
+    tcp::{
+        CLIENT, COMM_LEN, Connection, ConnectionEnd, ESTABLISHED, LOCAL_CLOSED, Listener,
+        REMOTE_CLOSED, RESET_RECEIVED, RESET_SENT, SERVER, SocketStats, TAKEN_OVER,
+    },
+};
+
+use crate::model::{
+    Counters, EndReason, Flow, FlowEnd, FlowProcess, Initiator, TcpFacts, Transport, Tuple,
+};
+
+/// A flow of datagrams as it is in the table. `began` is when the probe did: what is older may have begun before.
+pub fn datagrams(key: &FlowKey, stats: &FlowStats, sampling: u32) -> Flow {
+    let tuple = Tuple {
+        transport: Transport(key.protocol),
+        local: address(&key.local, key.ip_version),
+        local_port: key.local_port,
+        remote: address(&key.remote, key.ip_version),
+        remote_port: key.remote_port,
+    };
+    let start = Duration::from_nanos(stats.first_ns);
+    Flow {
+        id: key.cookie,
+        tuple,
+        cgroup: cgroup(stats.cgroup),
+        netns: None,
+        initiator: if stats.flags & FIRST_SENT != 0 {
+            Initiator::Local
+        } else {
+            Initiator::Remote
+        },
+        guessed: false,
+        taken_over: false,
+        start,
+        // Its clock is up to one tick late.
+        last: Duration::from_nanos(stats.last_ns).max(start),
+        counters: Counters {
+            bytes_sent: stats.bytes_sent,
+            bytes_received: stats.bytes_received,
+            packets_sent: stats.packets_sent,
+            packets_received: stats.packets_received,
+        },
+        tcp: None,
+        process: None,
+        remote_name: None,
+        sampling,
+        end: None,
+    }
+}
+
+/// A connection that lasts, with what its socket counts.
+pub fn connection(
+    socket: u64,
+    known: &Connection,
+    stats: &SocketStats,
+    listeners: &[Listener],
+    now: Duration,
+) -> Flow {
+    let listener = listeners
+        .iter()
+        .find(|listener| listener.netns == known.netns && listener.port == known.local_port);
+    let (initiator, guessed) = match known.flags & (CLIENT | SERVER) {
+        CLIENT => (Initiator::Local, false),
+        SERVER => (Initiator::Remote, false),
+        // Not seen at its beginning: what a socket listens for came from outside.
+        _ => match listener {
+            Some(_) => (Initiator::Remote, true),
+            None => (Initiator::Local, true),
+        },
+    };
+    let process = match (known.tgid, listener) {
+        (0, Some(listener)) if initiator == Initiator::Remote && listener.tgid != 0 => {
+            Some(process(listener.tgid, &listener.comm))
+        }
+        (0, _) => None,
+        (tgid, _) => Some(process(tgid, &known.comm)),
+    };
+    Flow {
+        id: if known.cookie == 0 {
+            socket
+        } else {
+            known.cookie
+        },
+        tuple: Tuple {
+            transport: Transport::TCP,
+            local: address(&known.local, known.ip_version),
+            local_port: known.local_port,
+            remote: address(&known.remote, known.ip_version),
+            remote_port: known.remote_port,
+        },
+        cgroup: cgroup(known.cgroup),
+        netns: Some(known.netns),
+        initiator,
+        guessed,
+        taken_over: known.flags & TAKEN_OVER != 0,
+        start: Duration::from_nanos(known.start_ns),
+        last: now,
+        counters: Counters {
+            bytes_sent: stats.bytes_sent.saturating_sub(stats.bytes_retransmitted),
+            bytes_received: stats.bytes_received,
+            packets_sent: stats.segments_sent.into(),
+            packets_received: stats.segments_received.into(),
+        },
+        tcp: Some(facts(known, stats)),
+        process,
+        remote_name: None,
+        sampling: 1,
+        end: None,
+    }
+}
+
+/// A connection that has ended.
+pub fn ended(end: &ConnectionEnd, listeners: &[Listener]) -> Flow {
+    let at = Duration::from_nanos(end.end_ns);
+    let mut flow = connection(end.socket, &end.connection, &end.stats, listeners, at);
+    flow.end = Some(FlowEnd {
+        reason: reason(end),
+        at,
+        error: u16::try_from(end.error).ok().filter(|error| *error != 0),
+    });
+    flow
+}
+
+/// Error numbers of include/uapi/asm-generic/errno.h.
+mod errno {
+    pub(super) const ENETUNREACH: u32 = 101;
+    pub(super) const ETIMEDOUT: u32 = 110;
+    pub(super) const ECONNREFUSED: u32 = 111;
+    pub(super) const EHOSTUNREACH: u32 = 113;
+}
+
+fn reason(end: &ConnectionEnd) -> EndReason {
+    let flags = end.connection.flags;
+    if flags & ESTABLISHED == 0 {
+        return match end.error {
+            errno::ECONNREFUSED => EndReason::Refused,
+            errno::ETIMEDOUT => EndReason::ConnectTimeout,
+            errno::ENETUNREACH | errno::EHOSTUNREACH => EndReason::Unreachable,
+            _ if flags & RESET_RECEIVED != 0 => EndReason::ResetReceived,
+            _ => EndReason::Aborted,
+        };
+    }
+    if flags & RESET_RECEIVED != 0 {
+        EndReason::ResetReceived
+    } else if flags & RESET_SENT != 0 {
+        EndReason::ResetSent
+    } else if end.error == errno::ETIMEDOUT {
+        EndReason::Timeout
+    } else {
+        EndReason::Fin
+    }
+}
+
+fn facts(known: &Connection, stats: &SocketStats) -> TcpFacts {
+    let micros =
+        |value: u32| (value != 0 && value != u32::MAX).then(|| Duration::from_micros(value.into()));
+    let has = |flag| known.flags & flag != 0;
+    TcpFacts {
+        state: stats.state as u8,
+        handshake: (known.handshake_ns != 0).then(|| Duration::from_nanos(known.handshake_ns)),
+        srtt: micros(stats.srtt_us),
+        min_rtt: micros(stats.min_rtt_us),
+        retransmits: stats.retransmits.into(),
+        bytes_retransmitted: stats.bytes_retransmitted,
+        data_segments_sent: stats.data_segments_sent.into(),
+        data_segments_received: stats.data_segments_received.into(),
+        reset_sent: has(RESET_SENT),
+        reset_received: has(RESET_RECEIVED),
+        closed_by: match (has(LOCAL_CLOSED), has(REMOTE_CLOSED)) {
+            (true, _) => Some(Initiator::Local),
+            (_, true) => Some(Initiator::Remote),
+            _ => None,
+        },
+        fingerprint: (known.initiator_sequence != 0 || known.responder_sequence != 0)
+            .then_some((known.initiator_sequence, known.responder_sequence)),
+    }
+}
+
+fn address(bytes: &[u8; 16], ip_version: u8) -> IpAddr {
+    if ip_version == 4 {
+        let [a, b, c, d, ..] = *bytes;
+        Ipv4Addr::new(a, b, c, d).into()
+    } else {
+        Ipv6Addr::from(*bytes).into()
+    }
+}
+
+/// Sockets that no process made belong to the root of the hierarchy.
+fn cgroup(id: u64) -> CgroupId {
+    CgroupId(if id == 0 { 1 } else { id })
+}
+
+fn process(pid: u32, comm: &[u8; COMM_LEN]) -> FlowProcess {
+    let len = comm.iter().position(|byte| *byte == 0).unwrap_or(COMM_LEN);
+    FlowProcess {
+        pid,
+        comm: String::from_utf8_lossy(&comm[..len]).into_owned(),
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    pub(in super::super) const NOTHING: Connection = Connection {
+        cookie: 7,
+        cgroup: 100,
+        start_ns: 1_000_000_000,
+        handshake_ns: 250_000,
+        local: [10, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+        remote: [10, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+        local_port: 40_000,
+        remote_port: 5432,
+        ip_version: 4,
+        pad: [0; 3],
+        flags: CLIENT | ESTABLISHED,
+        netns: 5,
+        initiator_sequence: 111,
+        responder_sequence: 222,
+        tgid: 77,
+        pad2: 0,
+        comm: *b"psql\0\0\0\0\0\0\0\0\0\0\0\0",
+    };
+
+    const NOW: Duration = Duration::from_secs(2);
+
+    pub(in super::super) fn client() -> Flow {
+        connection(1, &NOTHING, &SocketStats::default(), &[], NOW)
+    }
+
+    pub(in super::super) fn server() -> Flow {
+        let known = Connection {
+            cookie: 8,
+            cgroup: 200,
+            local: NOTHING.remote,
+            remote: NOTHING.local,
+            local_port: NOTHING.remote_port,
+            remote_port: NOTHING.local_port,
+            flags: SERVER | ESTABLISHED,
+            netns: 6,
+            tgid: 0,
+            ..NOTHING
+        };
+        connection(2, &known, &SocketStats::default(), &[listener()], NOW)
+    }
+
+    fn listener() -> Listener {
+        Listener {
+            cookie: 9,
+            cgroup: 200,
+            local: [0; 16],
+            port: 5432,
+            ip_version: 4,
+            pad: 0,
+            netns: 6,
+            tgid: 88,
+            pad2: 0,
+            comm: *b"postgres\0\0\0\0\0\0\0\0",
+        }
+    }
+
+    fn end(flags: u32, error: u32) -> EndReason {
+        let connection = Connection { flags, ..NOTHING };
+        let end = ConnectionEnd {
+            socket: 1,
+            end_ns: 3_000_000_000,
+            connection,
+            stats: SocketStats::default(),
+            error,
+            pad: 0,
+        };
+        ended(&end, &[]).end.unwrap().reason
+    }
+
+    #[test]
+    fn a_servers_process_is_the_one_that_listens() {
+        let flow = server();
+        assert_eq!(flow.initiator, Initiator::Remote);
+        assert_eq!(flow.process.unwrap().comm, "postgres");
+        assert_eq!(client().process.unwrap().comm, "psql");
+    }
+
+    #[test]
+    fn what_was_there_before_is_a_guess_by_who_listens() {
+        let known = Connection {
+            flags: TAKEN_OVER | ESTABLISHED,
+            ..NOTHING
+        };
+        let flow = connection(1, &known, &SocketStats::default(), &[], NOW);
+        assert!(flow.guessed && flow.taken_over);
+        assert_eq!(flow.initiator, Initiator::Local);
+        let own = Listener {
+            port: NOTHING.local_port,
+            netns: NOTHING.netns,
+            ..listener()
+        };
+        let flow = connection(1, &known, &SocketStats::default(), &[own], NOW);
+        assert_eq!(flow.initiator, Initiator::Remote);
+    }
+
+    #[test]
+    fn reasons_follow_from_resets_errors_and_whether_it_was_established() {
+        assert_eq!(end(CLIENT, 111), EndReason::Refused);
+        assert_eq!(end(CLIENT, 110), EndReason::ConnectTimeout);
+        assert_eq!(end(CLIENT, 113), EndReason::Unreachable);
+        assert_eq!(end(CLIENT, 0), EndReason::Aborted);
+        assert_eq!(end(CLIENT | ESTABLISHED, 0), EndReason::Fin);
+        assert_eq!(end(CLIENT | ESTABLISHED, 110), EndReason::Timeout);
+        assert_eq!(
+            end(CLIENT | ESTABLISHED | RESET_RECEIVED, 104),
+            EndReason::ResetReceived
+        );
+        assert_eq!(
+            end(CLIENT | ESTABLISHED | RESET_SENT, 0),
+            EndReason::ResetSent
+        );
+    }
+
+    #[test]
+    fn retransmissions_are_no_bytes_of_the_flow() {
+        let stats = SocketStats {
+            bytes_sent: 1500,
+            bytes_retransmitted: 500,
+            ..SocketStats::default()
+        };
+        let flow = connection(1, &NOTHING, &stats, &[], NOW);
+        assert_eq!(flow.counters.bytes_sent, 1000);
+        assert_eq!(flow.tcp.unwrap().bytes_retransmitted, 500);
+    }
+
+    #[test]
+    fn the_last_packet_is_never_before_the_first() {
+        let key = FlowKey {
+            cookie: 1,
+            local: [127, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+            remote: [127, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+            local_port: 1,
+            remote_port: 53,
+            protocol: 17,
+            ip_version: 4,
+            pad: 0,
+        };
+        let stats = FlowStats {
+            bytes_sent: 10,
+            bytes_received: 0,
+            packets_sent: 1,
+            packets_received: 0,
+            first_ns: 5000,
+            last_ns: 4000,
+            cgroup: 0,
+            flags: FIRST_SENT,
+            pad: 0,
+        };
+        let flow = datagrams(&key, &stats, 1);
+        assert_eq!(flow.last, flow.start);
+        assert_eq!(flow.cgroup, CgroupId(1));
+        assert_eq!(flow.initiator, Initiator::Local);
+    }
+}

@@ -1,0 +1,208 @@
+//! Both ends of a connection on one host: finds the other socket of a flow.
+//!
+//! The two ends of a TCP connection share the sequence numbers of their first data, whatever translates their addresses. Other
+//! flows meet where one's tuple is the other's, turned round.
+
+use std::{collections::VecDeque, hash::Hash, time::Duration};
+
+use probe_common::id::CgroupId;
+use rustc_hash::FxHashMap;
+
+use super::Sureness;
+use crate::model::{Flow, Initiator, Tuple};
+
+/// How long the end of a flow is remembered for the other end's report.
+const KEPT: Duration = Duration::from_secs(30);
+
+/// The other end of a flow, on this host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// Cgroup of its socket.
+    pub cgroup: CgroupId,
+    /// How sure that is.
+    pub sureness: Sureness,
+    /// Its tuple, where the addresses in between were translated.
+    pub nat: Option<Tuple>,
+}
+
+/// What a flow is found by. The side tells both ends apart: only the other one is looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Key {
+    Fingerprint((u32, u32), Initiator),
+    Tuple(Tuple, Option<u32>),
+}
+
+#[derive(Clone, Copy)]
+struct End {
+    cgroup: CgroupId,
+    tuple: Tuple,
+}
+
+/// Ends of flows, while they last and for a while afterwards.
+pub struct Ends {
+    ends: FxHashMap<Key, End>,
+    leaving: VecDeque<(Duration, Key)>,
+    capacity: usize,
+    refused: u64,
+}
+
+impl Ends {
+    /// Remembers at most this many keys; a flow has two.
+    pub fn new(capacity: usize) -> Self {
+        Self {
+            ends: FxHashMap::default(),
+            leaving: VecDeque::new(),
+            capacity,
+            refused: 0,
+        }
+    }
+
+    /// Remembers a flow, or what is new of it.
+    pub fn enter(&mut self, flow: &Flow) {
+        let end = End {
+            cgroup: flow.cgroup,
+            tuple: flow.tuple,
+        };
+        for key in keys(flow) {
+            if self.ends.len() < self.capacity || self.ends.contains_key(&key) {
+                self.ends.insert(key, end);
+            } else {
+                self.refused += 1;
+            }
+        }
+    }
+
+    /// Lets go of a flow that has ended, after a while.
+    pub fn leave(&mut self, flow: &Flow, now: Duration) {
+        self.leaving
+            .extend(keys(flow).into_iter().map(|key| (now + KEPT, key)));
+    }
+
+    /// Forgets what ended long enough ago.
+    pub fn expire(&mut self, now: Duration) {
+        while let Some((due, key)) = self.leaving.front().copied()
+            && due <= now
+        {
+            self.ends.remove(&key);
+            self.leaving.pop_front();
+        }
+    }
+
+    /// The other end of a flow.
+    pub fn peer(&self, flow: &Flow) -> Option<Peer> {
+        let turned = flow.tuple.turned();
+        let by_fingerprint = flow
+            .tcp
+            .and_then(|tcp| tcp.fingerprint)
+            .and_then(|fingerprint| {
+                self.ends
+                    .get(&Key::Fingerprint(fingerprint, flow.initiator.other()))
+            });
+        if let Some(end) = by_fingerprint {
+            return Some(Peer {
+                cgroup: end.cgroup,
+                sureness: Sureness::Exact,
+                nat: (end.tuple != turned).then_some(end.tuple),
+            });
+        }
+        // The same addresses may be in use in another namespace; on loopback both ends are in the same one.
+        let netns = flow
+            .tuple
+            .local
+            .is_loopback()
+            .then_some(flow.netns)
+            .flatten();
+        self.ends.get(&Key::Tuple(turned, netns)).map(|end| Peer {
+            cgroup: end.cgroup,
+            sureness: Sureness::Likely,
+            nat: None,
+        })
+    }
+
+    /// Keys that found no room.
+    pub fn refused(&self) -> u64 {
+        self.refused
+    }
+}
+
+fn keys(flow: &Flow) -> Vec<Key> {
+    let netns = flow
+        .tuple
+        .local
+        .is_loopback()
+        .then_some(flow.netns)
+        .flatten();
+    let mut keys = vec![Key::Tuple(flow.tuple, netns)];
+    if let Some(fingerprint) = flow.tcp.and_then(|tcp| tcp.fingerprint) {
+        keys.push(Key::Fingerprint(fingerprint, flow.initiator));
+    }
+    keys
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        flows::convert::tests::{client, server},
+        model::Transport,
+    };
+
+    #[test]
+    fn both_ends_of_a_connection_find_each_other() {
+        let mut ends = Ends::new(100);
+        let (client, server) = (client(), server());
+        ends.enter(&client);
+        ends.enter(&server);
+        assert_eq!(ends.peer(&client).unwrap().cgroup, server.cgroup);
+        let peer = ends.peer(&server).unwrap();
+        assert_eq!(
+            (peer.cgroup, peer.sureness),
+            (client.cgroup, Sureness::Exact)
+        );
+        assert_eq!(peer.nat, None);
+    }
+
+    #[test]
+    fn translated_ends_find_each_other_by_their_sequence_numbers() {
+        let mut ends = Ends::new(100);
+        let (mut client, server) = (client(), server());
+        client.tuple.remote = "10.96.0.1".parse().unwrap();
+        client.tuple.remote_port = 80;
+        ends.enter(&client);
+        ends.enter(&server);
+        let peer = ends.peer(&client).unwrap();
+        assert_eq!(peer.nat, Some(server.tuple));
+    }
+
+    #[test]
+    fn without_sequence_numbers_the_turned_tuple_is_likely() {
+        let mut ends = Ends::new(100);
+        let (mut client, mut server) = (client(), server());
+        for flow in [&mut client, &mut server] {
+            flow.tcp = None;
+            flow.tuple.transport = Transport::UDP;
+        }
+        ends.enter(&client);
+        assert_eq!(ends.peer(&client), None);
+        assert_eq!(ends.peer(&server).unwrap().sureness, Sureness::Likely);
+    }
+
+    #[test]
+    fn an_end_is_remembered_for_a_while_and_then_forgotten() {
+        let mut ends = Ends::new(100);
+        let (client, server) = (client(), server());
+        ends.enter(&client);
+        ends.leave(&client, Duration::from_secs(10));
+        ends.expire(Duration::from_secs(20));
+        assert!(ends.peer(&server).is_some());
+        ends.expire(Duration::from_secs(41));
+        assert_eq!(ends.peer(&server), None);
+    }
+
+    #[test]
+    fn what_finds_no_room_is_counted() {
+        let mut ends = Ends::new(1);
+        ends.enter(&client());
+        assert_eq!(ends.refused(), 1);
+    }
+}
