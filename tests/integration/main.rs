@@ -15,6 +15,7 @@ mod latency;
 mod live;
 mod measure;
 mod modes;
+mod network;
 mod peers;
 mod plain;
 mod prometheus;

@@ -10,6 +10,7 @@ mod calls;
 mod compat;
 mod cpu;
 mod ending;
+mod net;
 mod options;
 mod restart;
 mod stage;
@@ -54,11 +55,26 @@ const COMMANDS: &[(&str, &str, Command)] = &[
     ),
     ("restart", "[--rounds N]", restart::restart),
     ("compat", "--calls N", compat::compat),
+    (
+        "serve",
+        "--port P --connections N [--answer BYTES] [--v6]",
+        net::serve,
+    ),
+    (
+        "connect",
+        "--port P --connections N [--send BYTES] [--v6]",
+        net::connect,
+    ),
+    ("refused", "--port P --connections N [--v6]", net::refused),
+    ("echo", "--port P --packets N [--v6]", net::echo),
+    ("ask", "--port P --packets N [--bytes B] [--v6]", net::ask),
+    ("name-server", "--port P --packets N", net::name_server),
+    ("look-up", "--port P --packets N", net::look_up),
     ("pause", "", |_| Ok(stage::wait_for_end())),
 ];
 
 /// Commands that have something in flight before they are ready, and say themselves when they are.
-const READY_BY_THEMSELVES: &[&str] = &["blocked"];
+const READY_BY_THEMSELVES: &[&str] = &["blocked", "serve", "echo", "name-server"];
 
 fn main() -> ExitCode {
     let mut args = std::env::args().skip(1);

@@ -1,0 +1,460 @@
+//! Flows, connections and name look-ups, followed by the library itself and compared with a workload of known size.
+
+use std::{
+    collections::{HashMap, HashSet},
+    os::unix::fs::MetadataExt as _,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result};
+use probe_user::{
+    flows::{Event, Sureness},
+    identity::Limits,
+    kernel::Roots,
+    model::{
+        EndReason, FeatureState, Initiator, Lookup, Measurements, OwnerId, OwnerKind, Transport,
+    },
+    probes::Latency,
+    session::{
+        Enabled, FlowEvent, FlowFollower, FlowReport, FlowSettings, Plan, Session, StartError,
+    },
+};
+use tests::{
+    cgroup::Cgroup,
+    lock::alone,
+    nodeprobe::free_port,
+    skip::{skip, unless_available},
+    wait::{LONG, poll},
+    workload::Workload,
+};
+
+/// A session with the probes of the network, and what its follower told so far.
+struct Network {
+    session: Session,
+    follower: FlowFollower,
+    flows: Vec<FlowReport>,
+    lookups: Vec<Lookup>,
+}
+
+impl Network {
+    /// `None` after saying what this kernel or host lacks.
+    fn start(probes: &[&'static str]) -> Result<Option<Self>> {
+        let plan = Plan {
+            roots: Roots::default(),
+            probes: probes.iter().map(|name| (*name, Enabled::Auto)).collect(),
+            owners: OwnerKind::Cgroup,
+            latency: Latency::Off,
+            dns: true,
+            flow_sampling: 1,
+            kernel_memory: 16 << 20,
+            max_owners: 1024,
+            limits: Limits::default(),
+            debug: false,
+        };
+        let session = match Session::start(&plan) {
+            Err(StartError::Nothing { source }) => {
+                skip("network", &source.to_string());
+                return Ok(None);
+            }
+            other => other.context("attach the probes of the network")?,
+        };
+        for name in probes {
+            let state = session.states().iter().find(|(known, _)| known == name);
+            match state.map(|(_, state)| state) {
+                Some(FeatureState::On | FeatureState::Degraded(_)) => {}
+                Some(FeatureState::Unsupported(reason)) => {
+                    skip(name, reason);
+                    return Ok(None);
+                }
+                other => panic!("{name}: {other:?}"),
+            }
+        }
+        let settings = FlowSettings {
+            sweep: Duration::from_millis(300),
+            period: Duration::from_secs(1),
+            idle: Duration::from_secs(3600),
+        };
+        let follower = FlowFollower::new(session.take_flow_readers(), settings, now());
+        Ok(Some(Self {
+            session,
+            follower,
+            flows: Vec::new(),
+            lookups: Vec::new(),
+        }))
+    }
+
+    fn poll(&mut self) {
+        let events = self.follower.poll(now());
+        self.take(events);
+    }
+
+    fn finish(&mut self) {
+        let events = self.follower.finish(now());
+        self.take(events);
+    }
+
+    fn take(&mut self, events: Vec<FlowEvent>) {
+        for event in events {
+            match event {
+                FlowEvent::Flow(report) => self.flows.push(*report),
+                FlowEvent::Lookup(lookup) => self.lookups.push(lookup),
+            }
+        }
+    }
+
+    /// Polls until `done` says so, at most for long.
+    fn until(&mut self, what: &str, mut done: impl FnMut(&Self) -> bool) -> Result<()> {
+        poll(LONG, what, || {
+            self.poll();
+            done(self).then_some(())
+        })
+    }
+
+    fn ended(&self, cgroup: &Cgroup) -> Vec<&FlowReport> {
+        let id = id(cgroup);
+        self.flows
+            .iter()
+            .filter(|report| report.event == Event::End && report.flow.cgroup.0 == id)
+            .collect()
+    }
+
+    /// Totals of the last report of each flow of a cgroup, and the sums of all intervals.
+    fn sums(&self, cgroup: &Cgroup, transport: Transport) -> Sums {
+        let id = id(cgroup);
+        let mut sums = Sums::default();
+        let mut last = HashMap::new();
+        for report in &self.flows {
+            if report.flow.cgroup.0 != id || report.flow.tuple.transport != transport {
+                continue;
+            }
+            sums.intervals.add(report.interval);
+            last.insert((report.flow.id, report.flow.tuple), report.flow.counters);
+        }
+        sums.flows = last.len();
+        last.values().for_each(|total| sums.totals.add(*total));
+        sums
+    }
+
+    fn lost(&self) -> Vec<String> {
+        let measurements = self.session.measure();
+        let lost = measurements.lost.iter().filter(|lost| lost.count > 0);
+        lost.map(|lost| format!("{lost:?}")).collect()
+    }
+}
+
+#[derive(Debug, Default)]
+struct Sums {
+    flows: usize,
+    totals: probe_user::model::Counters,
+    intervals: probe_user::model::Counters,
+}
+
+fn id(cgroup: &Cgroup) -> u64 {
+    std::fs::metadata(cgroup.folder())
+        .expect("the cgroup is there")
+        .ino()
+}
+
+/// Monotonic time, as the kernel side reads it.
+fn now() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+}
+
+fn cgroups(names: [&str; 2]) -> Result<Option<[Cgroup; 2]>> {
+    let Some(first) = unless_available("cgroup", Cgroup::new(names[0])) else {
+        return Ok(None);
+    };
+    Ok(Some([first, Cgroup::new(names[1])?]))
+}
+
+fn tcp_row(measurements: &Measurements, cgroup: &Cgroup) -> probe_common::tcp::Totals {
+    let owner = OwnerId(id(cgroup));
+    measurements
+        .tcp
+        .iter()
+        .find(|row| row.owner == owner)
+        .map_or(probe_common::tcp::Totals::ZERO, |row| row.totals)
+}
+
+/// Connections between two cgroups: all of them, once at each end, with every byte.
+fn connections_are_exact(v6: &str) -> Result<()> {
+    const CONNECTIONS: usize = 500;
+    let _alone = alone();
+    let Some([server, client]) = cgroups(["server", "client"])? else {
+        return Ok(());
+    };
+    let Some(mut network) = Network::start(&["tcp"])? else {
+        return Ok(());
+    };
+    let port = free_port()?.port();
+    let workload = Workload::new()?;
+    let serving = workload.ready(
+        &server,
+        &format!("serve --port {port} --connections {CONNECTIONS} --answer 5000 {v6}"),
+    )?;
+    serving.task.go()?;
+    workload.run(
+        &client,
+        &format!("connect --port {port} --connections {CONNECTIONS} --send 20000 {v6}"),
+    )?;
+    network.until("the ends of all connections", |network| {
+        network.ended(&client).len() >= CONNECTIONS && network.ended(&server).len() >= CONNECTIONS
+    })?;
+    network.finish();
+    assert_eq!(network.ended(&client).len(), CONNECTIONS);
+    assert_eq!(network.ended(&server).len(), CONNECTIONS);
+    let ids: HashSet<_> = network.flows.iter().map(|report| report.flow.id).collect();
+    assert!(
+        ids.len() >= 2 * CONNECTIONS,
+        "every flow has an id of its own"
+    );
+    for report in network.ended(&client) {
+        let flow = &report.flow;
+        assert_eq!(flow.initiator, Initiator::Local, "{flow:?}");
+        assert_eq!(
+            (flow.counters.bytes_sent, flow.counters.bytes_received),
+            (20_000, 5_000),
+            "{flow:?}"
+        );
+        assert_eq!(flow.end.map(|end| end.reason), Some(EndReason::Fin));
+        assert_eq!(flow.tuple.remote_port, port);
+        assert_ne!(flow.tuple.local_port, 0);
+        let tcp = flow.tcp.context("it is a connection")?;
+        assert!(tcp.handshake.is_some(), "{flow:?}");
+        assert_eq!(tcp.closed_by, Some(Initiator::Local));
+        assert_eq!(
+            flow.process.as_ref().map(|process| process.comm.as_str()),
+            Some("np-work")
+        );
+        let peer = report.peer.context("the other end is on this host")?;
+        assert_eq!(
+            (peer.cgroup.0, peer.sureness),
+            (id(&server), Sureness::Exact)
+        );
+        assert_eq!(peer.nat, None);
+    }
+    for report in network.ended(&server) {
+        let flow = &report.flow;
+        assert_eq!(flow.initiator, Initiator::Remote, "{flow:?}");
+        assert_eq!(
+            (flow.counters.bytes_sent, flow.counters.bytes_received),
+            (5_000, 20_000),
+            "{flow:?}"
+        );
+        assert_eq!(report.peer.map(|peer| peer.cgroup.0), Some(id(&client)));
+    }
+    let sums = network.sums(&client, Transport::TCP);
+    assert_eq!(sums.intervals, sums.totals, "intervals add up to totals");
+    let measurements = network.session.measure();
+    let totals = tcp_row(&measurements, &client);
+    assert_eq!(
+        (totals.attempts, totals.connected),
+        (CONNECTIONS as u64, CONNECTIONS as u64)
+    );
+    assert_eq!(totals.connect.count(), CONNECTIONS as u64);
+    let totals = tcp_row(&measurements, &server);
+    assert_eq!((totals.accepted, totals.attempts), (CONNECTIONS as u64, 0));
+    assert_eq!(network.lost(), Vec::<String>::new());
+    Ok(())
+}
+
+#[test]
+fn connections_between_two_cgroups_are_exact_at_both_ends() -> Result<()> {
+    connections_are_exact("")
+}
+
+#[test]
+fn connections_over_ipv6_are_exact_too() -> Result<()> {
+    connections_are_exact("--v6")
+}
+
+#[test]
+fn refused_connections_are_counted_by_their_reason() -> Result<()> {
+    let _alone = alone();
+    let Some(cgroup) = unless_available("cgroup", Cgroup::new("refused")) else {
+        return Ok(());
+    };
+    let Some(mut network) = Network::start(&["tcp"])? else {
+        return Ok(());
+    };
+    let port = free_port()?.port();
+    Workload::new()?.run(&cgroup, &format!("refused --port {port} --connections 50"))?;
+    network.until("the ends of all attempts", |network| {
+        network.ended(&cgroup).len() >= 50
+    })?;
+    for report in network.ended(&cgroup) {
+        assert_eq!(
+            report.flow.end.map(|end| end.reason),
+            Some(EndReason::Refused)
+        );
+        assert_ne!(report.flow.tuple.local_port, 0, "{:?}", report.flow);
+    }
+    let totals = tcp_row(&network.session.measure(), &cgroup);
+    assert_eq!(totals.failed[probe_common::tcp::FAILED_REFUSED], 50);
+    assert_eq!((totals.attempts, totals.connected), (50, 0));
+    Ok(())
+}
+
+/// A connection that was there before is taken over, and its counters are whole.
+#[test]
+fn a_connection_that_was_there_before_is_taken_over() -> Result<()> {
+    use std::io::{Read as _, Write as _};
+
+    let _alone = alone();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+    let mut client = std::net::TcpStream::connect(listener.local_addr()?)?;
+    let (mut server, _) = listener.accept()?;
+    client.write_all(&[1; 1000])?;
+    server.read_exact(&mut [0; 1000])?;
+    let Some(mut network) = Network::start(&["tcp"])? else {
+        return Ok(());
+    };
+    let port = client.local_addr()?.port();
+    let mine = |report: &&FlowReport| {
+        report.flow.tuple.local_port == port && report.flow.tuple.transport == Transport::TCP
+    };
+    network.until("the connection that was there", |network| {
+        network.flows.iter().any(|report| mine(&report))
+    })?;
+    client.write_all(&[2; 234])?;
+    server.read_exact(&mut [0; 234])?;
+    drop((client, server));
+    network.until("its end", |network| {
+        let mut ends = network.flows.iter().filter(mine);
+        ends.any(|report| report.event == Event::End)
+    })?;
+    let last = network.flows.iter().rfind(mine).context("it was seen")?;
+    assert!(last.flow.taken_over && last.flow.guessed, "{last:?}");
+    assert_eq!(last.flow.initiator, Initiator::Local);
+    assert_eq!(last.flow.counters.bytes_sent, 1234, "{last:?}");
+    Ok(())
+}
+
+/// Datagrams both ways between two cgroups, by unconnected sockets.
+fn datagrams_are_exact(v6: &str) -> Result<()> {
+    const PACKETS: u64 = 3000;
+    let _alone = alone();
+    let Some([server, client]) = cgroups(["echo", "ask"])? else {
+        return Ok(());
+    };
+    let Some(mut network) = Network::start(&["flows"])? else {
+        return Ok(());
+    };
+    let port = free_port()?.port();
+    let workload = Workload::new()?;
+    let echo = workload.ready(
+        &server,
+        &format!("echo --port {port} --packets {PACKETS} {v6}"),
+    )?;
+    echo.task.go()?;
+    workload.run(
+        &client,
+        &format!("ask --port {port} --packets {PACKETS} --bytes 1234 {v6}"),
+    )?;
+    network.poll();
+    network.finish();
+    for (cgroup, initiator) in [(&client, Initiator::Local), (&server, Initiator::Remote)] {
+        let sums = network.sums(cgroup, Transport::UDP);
+        assert_eq!(sums.flows, 1, "{sums:?}");
+        assert_eq!(sums.totals, sums.intervals);
+        assert_eq!(
+            (sums.totals.packets_sent, sums.totals.packets_received),
+            (PACKETS, PACKETS)
+        );
+        assert_eq!(
+            (sums.totals.bytes_sent, sums.totals.bytes_received),
+            (1234 * PACKETS, 1234 * PACKETS)
+        );
+        let ended = network.ended(cgroup);
+        assert_eq!(ended[0].flow.initiator, initiator);
+        assert!(ended[0].peer.is_some());
+    }
+    assert_eq!(network.lost(), Vec::<String>::new());
+    let seen = network.session.measure().seen.context("packets are seen")?;
+    let counts = network.follower.counts();
+    assert!(
+        seen.counted >= counts.reported_packets && counts.reported_packets >= 4 * PACKETS,
+        "{seen:?} {counts:?}"
+    );
+    Ok(())
+}
+
+#[test]
+fn datagrams_between_two_cgroups_are_exact_at_both_ends() -> Result<()> {
+    datagrams_are_exact("")
+}
+
+#[test]
+fn datagrams_over_ipv6_are_exact_too() -> Result<()> {
+    datagrams_are_exact("--v6")
+}
+
+#[test]
+fn look_ups_are_paired_and_counted_by_their_code() -> Result<()> {
+    let _alone = alone();
+    let Some([server, client]) = cgroups(["names", "asks"])? else {
+        return Ok(());
+    };
+    if let Err(error) = std::net::UdpSocket::bind("127.0.0.1:53") {
+        skip("dns", &format!("port 53 is in use here: {error}"));
+        return Ok(());
+    }
+    let Some(mut network) = Network::start(&["flows"])? else {
+        return Ok(());
+    };
+    let workload = Workload::new()?;
+    let serving = workload.ready(&server, "name-server --port 53 --packets 40")?;
+    serving.task.go()?;
+    workload.run(&client, "look-up --port 53 --packets 40")?;
+    let asks = id(&client);
+    network.until("all look-ups", |network| {
+        let mine = network.lookups.iter().filter(|it| it.cgroup.0 == asks);
+        mine.count() >= 40
+    })?;
+    let mine = network.lookups.iter().filter(|it| it.cgroup.0 == asks);
+    for lookup in mine {
+        assert_eq!(lookup.name, "example.com");
+        assert_eq!(lookup.kind, "A");
+        assert_eq!(lookup.rcode.as_deref(), Some("NXDOMAIN"));
+        assert!(lookup.latency.is_some());
+    }
+    let measurements = network.session.measure();
+    let answers: Vec<_> = measurements
+        .answers
+        .iter()
+        .filter(|row| row.owner == OwnerId(asks))
+        .collect();
+    assert_eq!(answers.len(), 1, "{answers:?}");
+    assert_eq!((answers[0].rcode, answers[0].count), (3, 40));
+    let served = OwnerId(id(&server));
+    assert!(
+        measurements.answers.iter().all(|row| row.owner != served),
+        "who serves is not counted"
+    );
+    Ok(())
+}
+
+#[test]
+fn a_dropped_packet_has_the_kernels_reason() -> Result<()> {
+    let _alone = alone();
+    let Some(network) = Network::start(&["drops"])? else {
+        return Ok(());
+    };
+    // Nobody listens there.
+    let socket = std::net::UdpSocket::bind("127.0.0.1:0")?;
+    let port = free_port()?.port();
+    let begin = Instant::now();
+    loop {
+        // Each send answers the error of the one before.
+        socket.send_to(b"x", ("127.0.0.1", port)).ok();
+        let drops = network.session.measure().drops;
+        if drops
+            .iter()
+            .any(|row| row.reason == "no_socket" && row.packets > 0)
+        {
+            return Ok(());
+        }
+        assert!(begin.elapsed() < LONG, "{drops:?}");
+    }
+}

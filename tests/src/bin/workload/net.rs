@@ -1,0 +1,138 @@
+//! Exact numbers of connections, datagrams and bytes over loopback.
+
+use std::{
+    io::{Read as _, Write as _},
+    net::{Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket},
+    time::Duration,
+};
+
+use crate::{Done, options::Options, stage};
+
+/// Longer than any test waits; only against hanging for ever.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+fn address(options: &Options) -> Result<SocketAddr, Box<dyn std::error::Error>> {
+    let port: u16 = options.need("--port")?;
+    Ok(if options.has("--v6") {
+        ([0, 0, 0, 0, 0, 0, 0, 1], port).into()
+    } else {
+        ([127, 0, 0, 1], port).into()
+    })
+}
+
+/// Accepts `--connections`, reads each to its end, answers `--answer` bytes and closes. Ready when it listens.
+pub(crate) fn serve(options: &Options) -> Done {
+    let connections: u64 = options.need("--connections")?;
+    let answer = vec![b'a'; options.get_or("--answer", 0)?];
+    let listener = TcpListener::bind(address(options)?)?;
+    stage::ready_and_wait()?;
+    let mut received = 0;
+    for _ in 0..connections {
+        let (mut stream, _) = listener.accept()?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        received += stream.read_to_end(&mut Vec::new())?;
+        stream.write_all(&answer)?;
+    }
+    Ok(format!(
+        r#"{{"connections":{connections},"received":{received}}}"#
+    ))
+}
+
+/// Makes `--connections` one after the other, sends `--send` bytes on each and reads to its end.
+pub(crate) fn connect(options: &Options) -> Done {
+    let connections: u64 = options.need("--connections")?;
+    let data = vec![b'c'; options.get_or("--send", 0)?];
+    let address = address(options)?;
+    let mut received = 0;
+    for _ in 0..connections {
+        let mut stream = TcpStream::connect(address)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.write_all(&data)?;
+        stream.shutdown(Shutdown::Write)?;
+        received += stream.read_to_end(&mut Vec::new())?;
+    }
+    Ok(format!(
+        r#"{{"connections":{connections},"received":{received}}}"#
+    ))
+}
+
+/// Tries to connect `--connections` times where nobody listens.
+pub(crate) fn refused(options: &Options) -> Done {
+    let connections: u64 = options.need("--connections")?;
+    let address = address(options)?;
+    for _ in 0..connections {
+        match TcpStream::connect(address) {
+            Err(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => {}
+            other => return Err(format!("not refused: {other:?}").into()),
+        }
+    }
+    Ok(format!(r#"{{"connections":{connections}}}"#))
+}
+
+/// Sends `--packets` datagrams back to where they come from. Ready when it is bound.
+pub(crate) fn echo(options: &Options) -> Done {
+    let packets: u64 = options.need("--packets")?;
+    let socket = UdpSocket::bind(address(options)?)?;
+    socket.set_read_timeout(Some(PATIENCE))?;
+    stage::ready_and_wait()?;
+    let mut buffer = [0; 65_536];
+    for _ in 0..packets {
+        let (length, from) = socket.recv_from(&mut buffer)?;
+        socket.send_to(&buffer[..length], from)?;
+    }
+    Ok(format!(r#"{{"packets":{packets}}}"#))
+}
+
+/// Sends `--packets` datagrams of `--bytes` and waits for the answer to each, on a socket that is not connected.
+pub(crate) fn ask(options: &Options) -> Done {
+    let packets: u64 = options.need("--packets")?;
+    let data = vec![b'u'; options.get_or("--bytes", 100)?];
+    let address = address(options)?;
+    let any: SocketAddr = if address.is_ipv6() {
+        ([0, 0, 0, 0, 0, 0, 0, 1], 0).into()
+    } else {
+        ([127, 0, 0, 1], 0).into()
+    };
+    let socket = UdpSocket::bind(any)?;
+    socket.set_read_timeout(Some(PATIENCE))?;
+    let mut buffer = [0; 65_536];
+    for _ in 0..packets {
+        socket.send_to(&data, address)?;
+        socket.recv_from(&mut buffer)?;
+    }
+    Ok(format!(r#"{{"packets":{packets}}}"#))
+}
+
+/// Answers `--packets` questions for names at `--port`: each with NXDOMAIN, by turning the question round.
+pub(crate) fn name_server(options: &Options) -> Done {
+    let packets: u64 = options.need("--packets")?;
+    let socket = UdpSocket::bind(address(options)?)?;
+    socket.set_read_timeout(Some(PATIENCE))?;
+    stage::ready_and_wait()?;
+    let mut buffer = [0; 512];
+    for _ in 0..packets {
+        let (length, from) = socket.recv_from(&mut buffer)?;
+        // RFC 1035 section 4.1.1: the bit for an answer, and code 3.
+        buffer[2] |= 0x80;
+        buffer[3] = 3;
+        socket.send_to(&buffer[..length], from)?;
+    }
+    Ok(format!(r#"{{"packets":{packets}}}"#))
+}
+
+/// Asks `--packets` times for the address of `example.com`.
+pub(crate) fn look_up(options: &Options) -> Done {
+    let packets: u16 = options.need("--packets")?;
+    let socket = UdpSocket::bind((std::net::Ipv4Addr::LOCALHOST, 0))?;
+    socket.set_read_timeout(Some(PATIENCE))?;
+    socket.connect(address(options)?)?;
+    let mut buffer = [0; 512];
+    for id in 1..=packets {
+        let mut question = id.to_be_bytes().to_vec();
+        question.extend([1, 0, 0, 1, 0, 0, 0, 0, 0, 0]);
+        question.extend(b"\x07example\x03com\0\0\x01\0\x01");
+        socket.send(&question)?;
+        socket.recv(&mut buffer)?;
+    }
+    Ok(format!(r#"{{"packets":{packets}}}"#))
+}
