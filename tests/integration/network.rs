@@ -225,7 +225,7 @@ fn connections_are_exact(v6: &str) -> Result<()> {
         assert_eq!(tcp.closed_by, Some(Initiator::Local));
         assert_eq!(
             flow.process.as_ref().map(|process| process.comm.as_str()),
-            Some("np-work")
+            Some("workload")
         );
         let peer = report.peer.context("the other end is on this host")?;
         assert_eq!(
