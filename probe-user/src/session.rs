@@ -2,6 +2,7 @@
 //!
 //! Owns the attached probes and the thread that follows cgroups. Dropping a session detaches everything.
 
+mod network;
 mod plan;
 mod start;
 mod watch;
@@ -15,6 +16,7 @@ use std::{
 
 use probe_common::id::CgroupId;
 
+pub use network::{FlowEvent, FlowFollower, FlowReport, FlowSettings, FollowerCounts, Peer};
 pub use start::{Enabled, Plan, StartError, examine};
 
 use crate::{
@@ -169,7 +171,7 @@ impl Session {
     }
 
     /// What a thread holds while it reads maps.
-    fn undisturbed(&self) -> Option<Undisturbed> {
+    pub fn undisturbed(&self) -> Option<Undisturbed> {
         self.undisturbed.then(Undisturbed::enter).flatten()
     }
 
