@@ -65,7 +65,9 @@ impl From<RunError> for CliError {
     fn from(error: RunError) -> Self {
         match error {
             RunError::Start(error) => error.into(),
-            RunError::Bind(_) | RunError::System { .. } => Self::failure(error),
+            RunError::Bind(_) | RunError::FlowLog { .. } | RunError::System { .. } => {
+                Self::failure(error)
+            }
         }
     }
 }
