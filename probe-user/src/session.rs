@@ -170,6 +170,11 @@ impl Session {
         due
     }
 
+    /// Stops the programs that see packets for good, so that the last numbers of flows belong together.
+    pub fn stop_packets(&self) {
+        self.attached().iter_mut().for_each(Attached::stop_packets);
+    }
+
     /// What a thread holds while it reads maps.
     pub fn undisturbed(&self) -> Option<Undisturbed> {
         self.undisturbed.then(Undisturbed::enter).flatten()

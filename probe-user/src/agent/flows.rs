@@ -146,6 +146,8 @@ impl<'a> Following<'a> {
             }
             thread::park_timeout(POLL_EVERY);
         }
+        // What comes after the last reading would be missing from one side of the sum.
+        self.agent.session().stop_packets();
         let events = {
             let _undisturbed = self.agent.session().undisturbed();
             follower.finish(monotonic())

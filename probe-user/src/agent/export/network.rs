@@ -2,7 +2,7 @@
 
 use std::{hash::Hash, sync::Arc, time::Instant};
 
-use probe_common::{hist::Histogram, tcp};
+use probe_common::{hist::Histogram, id::CgroupId, tcp};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::super::{
@@ -54,11 +54,18 @@ pub(super) struct Network {
     histograms: Previous<Which, Histogram>,
     /// By owner, where known, and reason.
     drops: Previous<(Option<OwnerId>, String), u64>,
+    /// Look-ups that nobody answered, by cgroup.
+    timeouts: Previous<u64, u64>,
+    /// Of these, what has no name yet.
+    waiting_timeouts: FxHashMap<OwnerId, u64>,
     /// Traffic whose owners have no names yet.
     waiting: FxHashMap<TrafficKey, Counters>,
     /// Series of a peer, which go when it is gone.
-    peers: FxHashMap<OwnerId, FxHashSet<(Arc<OwnerLabels>, Arc<OwnerLabels>, Transport)>>,
+    peers: FxHashMap<OwnerId, FxHashSet<Pair>>,
 }
+
+/// Local owner, peer and transport of a series.
+type Pair = (Arc<OwnerLabels>, Arc<OwnerLabels>, Transport);
 
 impl Network {
     pub(super) fn export(
@@ -202,21 +209,22 @@ impl Network {
                 self.add(registry, desc, (id, rcode.into()), &labels, count);
             }
         }
-        let timeouts = traffic.follower.iter().flat_map(|it| &it.lookup_timeouts);
-        let timeouts: Vec<_> = timeouts.collect();
-        let timeouts = by_owner(
-            &timeouts,
-            0,
-            |(cgroup, _)| OwnerId::of_socket(cgroup.0),
-            |sum, (_, count)| *sum += **count,
-        );
-        for (id, count) in timeouts {
-            if let Some(labels) = names.find(id).labels() {
-                let [namespace, pod, container] = labels.parts();
-                let labels = [namespace, pod, container, TIMEOUT];
-                self.add(registry, desc, (id, u16::MAX), &labels, count);
+        for (cgroup, count) in traffic.follower.iter().flat_map(|it| &it.lookup_timeouts) {
+            // The follower remembers longer than the kernel side: what it says of an owner that was forgotten is not new.
+            let added = self.timeouts.added(cgroup.0, *count);
+            if added > 0 {
+                let owner = OwnerId::of_socket(cgroup.0);
+                *self.waiting_timeouts.entry(owner).or_default() += added;
             }
         }
+        self.waiting_timeouts.retain(|id, count| {
+            let Some(labels) = names.find(*id).labels() else {
+                return true;
+            };
+            let [namespace, pod, container] = labels.parts();
+            registry.add(desc, &[namespace, pod, container, TIMEOUT], *count);
+            false
+        });
         let latencies = by_owner(
             &measurements.lookups,
             Histogram::EMPTY,
@@ -380,6 +388,10 @@ fn add(registry: &mut Registry, desc: &'static Desc, labels: &[&str], count: u64
 fn active(registry: &mut Registry, active: &FxHashMap<OwnerId, u64>, names: &mut Names<'_>) {
     let mut by_labels = FxHashMap::<Arc<OwnerLabels>, u64>::default();
     for (id, count) in active {
+        // What a removed container leaves open ends soon, and its series have ended.
+        if *id != OwnerId::ROOT && !names.identities.is_live(CgroupId(id.0)) {
+            continue;
+        }
         if let Some(labels) = names.find(*id).labels() {
             *by_labels.entry(labels).or_default() += count;
         }

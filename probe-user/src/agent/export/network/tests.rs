@@ -239,3 +239,22 @@ fn lookups_drops_and_what_found_no_room_are_told_by_owner() {
         [format!("{{{web},{other},direction=egress}} 7")]
     );
 }
+
+#[test]
+fn timeouts_of_an_owner_that_was_forgotten_are_not_counted_again() {
+    let mut rig = Rig::new();
+    let counts = |count| FollowerCounts {
+        lookup_timeouts: [(CgroupId(WEB.0), count)].into(),
+        ..FollowerCounts::default()
+    };
+    rig.traffic.show(counts(6), None);
+    rig.export(&Measurements::default());
+    let gone = FxHashSet::from_iter([WEB]);
+    let mut registry = rig.metrics.lock();
+    rig.network.forget(&mut registry, &gone, Instant::now());
+    drop(registry);
+    rig.export(&Measurements::default());
+    rig.traffic.show(counts(7), None);
+    rig.export(&Measurements::default());
+    assert!(rig.shown("dns_lookups_total")[0].ends_with(",rcode=~timeout} 7"));
+}
