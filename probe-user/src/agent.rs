@@ -2,12 +2,14 @@
 
 mod delta;
 mod export;
+mod flows;
 mod live;
 mod own;
 mod owners;
 mod preemptors;
 mod run;
 mod served;
+mod traffic;
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -29,6 +31,7 @@ use crate::{
 use export::{Choice, Exporter};
 use own::OwnMetrics;
 use served::Served;
+use traffic::Traffic;
 
 /// Readers that come within this time share one collection.
 const SHARED_FOR: Duration = Duration::from_secs(1);
@@ -40,6 +43,7 @@ pub struct Agent {
     collector: Mutex<Collector>,
     live: Mutex<live::Live>,
     served: Served,
+    traffic: Traffic,
 }
 
 /// What is remembered between collections.
@@ -68,6 +72,7 @@ impl Agent {
             }),
             live: Mutex::new(live::Live::new(config)),
             served: Served::default(),
+            traffic: Traffic::default(),
             session,
         }
     }
@@ -95,6 +100,11 @@ impl Agent {
         self.collect_with(max_age, false)
     }
 
+    /// What the last collection read, and when.
+    fn latest(&self) -> Option<(Instant, Arc<Measurements>)> {
+        lock(&self.collector).latest.clone()
+    }
+
     /// The last collection: what waits for a name is shown without one.
     pub fn collect_last(&self) {
         self.collect_with(Duration::ZERO, true);
@@ -111,10 +121,12 @@ impl Agent {
         self.session.tend();
         let measurements = Arc::new(self.session.measure());
         let identities = self.session.identities();
+        let traffic = self.traffic.take();
         let mut registry = self.registry.lock();
+        own::show_flows(&mut registry, &traffic);
         collector
             .exporter
-            .export(&mut registry, &measurements, identities, now, last);
+            .export(&mut registry, &measurements, traffic, identities, now, last);
         let released = self.session.release();
         collector.exporter.forget(&mut registry, &released, now);
         own::retire(&mut registry, identities, &released, now);

@@ -5,6 +5,7 @@
 
 mod document;
 mod error;
+mod flows;
 mod keys;
 mod load;
 mod reload;
@@ -17,6 +18,7 @@ use crate::limits;
 pub use self::{
     document::{print_default, reference},
     error::{ConfigError, Fault, Place},
+    flows::{FlowFsync, FlowTarget},
     keys::{KEYS, Key, OnReload},
     load::{Sources, load},
     reload::{Reload, reload},
@@ -39,6 +41,8 @@ pub struct Config {
     pub log: Log,
     /// What is measured.
     pub probes: Probes,
+    /// Flows and their log.
+    pub flows: Flows,
     /// Bounds.
     pub limits: Limits,
     /// Where names come from.
@@ -63,6 +67,39 @@ pub struct Probes {
     pub scheduler: Enabled,
     /// Containers that come and go.
     pub lifecycle: Enabled,
+    /// Datagrams by address pair, and name look-ups.
+    pub flows: Enabled,
+    /// Connections.
+    pub tcp: Enabled,
+    /// Dropped packets.
+    pub drops: Enabled,
+}
+
+/// Flows and their log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Flows {
+    /// Whether name look-ups are followed.
+    pub dns: bool,
+    /// One of how many flows of datagrams is counted.
+    pub sampling: u32,
+    /// Time between two readings of the tables.
+    pub sweep: Duration,
+    /// Time between two records of a flow that goes on.
+    pub period: Duration,
+    /// Time without a packet after which a flow of datagrams ends.
+    pub idle: Duration,
+    /// Where records go.
+    pub log: FlowTarget,
+    /// Size of a file at which it is put aside, in bytes.
+    pub log_size: u64,
+    /// Age of a file at which it is put aside.
+    pub log_age: Duration,
+    /// Files that are kept besides the current one.
+    pub log_keep: u32,
+    /// Whether these are compressed.
+    pub log_compress: bool,
+    /// When files are brought to the disk.
+    pub log_fsync: FlowFsync,
 }
 
 /// The system call probe.
@@ -85,6 +122,10 @@ pub struct Limits {
     pub kernel_memory: u64,
     /// Containers that are counted apart.
     pub owners: u32,
+    /// Flows of datagrams at a time.
+    pub flows: u32,
+    /// TCP connections at a time.
+    pub connections: u32,
     /// Series on `/metrics` in all.
     pub series: u32,
     /// Series of single families, by name.
@@ -207,10 +248,28 @@ impl Default for Config {
                 },
                 scheduler: Enabled::Auto,
                 lifecycle: Enabled::Auto,
+                flows: Enabled::Auto,
+                tcp: Enabled::Auto,
+                drops: Enabled::Auto,
+            },
+            flows: Flows {
+                dns: true,
+                sampling: 1,
+                sweep: limits::FLOW_SWEEP,
+                period: limits::FLOW_PERIOD,
+                idle: limits::FLOW_IDLE,
+                log: FlowTarget::Off,
+                log_size: limits::SEGMENT_SIZE,
+                log_age: limits::SEGMENT_AGE,
+                log_keep: limits::SEGMENTS,
+                log_compress: true,
+                log_fsync: FlowFsync::Rotation,
             },
             limits: Limits {
                 kernel_memory: limits::KERNEL_MEMORY,
                 owners: limits::OWNERS,
+                flows: limits::FLOWS,
+                connections: limits::CONNECTIONS,
                 series: limits::SERIES,
                 series_per_family: BTreeMap::new(),
                 retain: limits::RETAIN,

@@ -56,7 +56,40 @@ pub const SEGMENT_SIZE: u64 = 64 << 20;
 /// Greatest age of a file of a sink before it is put aside.
 pub const SEGMENT_AGE: Duration = Duration::from_secs(24 * 60 * 60);
 /// Files of a sink that are kept besides the current one.
-pub const SEGMENTS: usize = 10;
+pub const SEGMENTS: u32 = 10;
+/// Smallest such size: below it a host would make files without end.
+pub const SEGMENT_SIZE_MIN: u64 = 64 << 10;
+/// Largest such size.
+pub const SEGMENT_SIZE_MAX: u64 = 1 << 40;
+/// Shortest such age.
+pub const SEGMENT_AGE_MIN: Duration = Duration::from_secs(1);
+/// Longest such age.
+pub const SEGMENT_AGE_MAX: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+/// Most files of a sink, so that a slip of a digit is caught.
+pub const SEGMENTS_MAX: u32 = 100_000;
+/// Shortest time after which a line is brought to the disk.
+pub const FLOW_FSYNC_MIN: Duration = Duration::from_millis(100);
+/// Longest such time.
+pub const FLOW_FSYNC_MAX: Duration = Duration::from_secs(60 * 60);
+
+/// Time between two readings of the tables of flows: what a flow that was put out of a full table may lack.
+pub const FLOW_SWEEP: Duration = Duration::from_secs(10);
+/// Shortest such time.
+pub const FLOW_SWEEP_MIN: Duration = Duration::from_secs(1);
+/// Longest such time.
+pub const FLOW_SWEEP_MAX: Duration = Duration::from_secs(60);
+/// Time between two records of a flow that goes on.
+pub const FLOW_PERIOD: Duration = Duration::from_secs(60);
+/// Shortest such time, and shortest idle timeout.
+pub const FLOW_PERIOD_MIN: Duration = Duration::from_secs(1);
+/// Longest such time, and longest idle timeout.
+pub const FLOW_PERIOD_MAX: Duration = Duration::from_secs(60 * 60);
+/// Time without a packet after which a flow of datagrams has ended.
+pub const FLOW_IDLE: Duration = Duration::from_secs(60);
+/// Most flows of datagrams of which one is counted.
+pub const FLOW_SAMPLING_MAX: u32 = 1 << 16;
+/// Events of flows that wait for the name of their container.
+pub const HELD_FLOWS: usize = 16_384;
 
 /// Longest line that the reader of a flow log takes for one, in bytes. Records have one to two kilobytes.
 pub const RECORD_LINE: usize = 1 << 20;
@@ -75,6 +108,8 @@ pub const PROCESSES: u32 = 16_384;
 pub const FLOWS: u32 = 65_536;
 /// TCP connections at a time: 11 MiB at 168 bytes an entry.
 pub const CONNECTIONS: u32 = 65_536;
+/// Most flows and most connections: 670 MiB each.
+pub const FLOWS_MAX: u32 = 1 << 22;
 /// Listening sockets.
 pub const LISTENERS: u32 = 8192;
 /// Name look-ups that wait for an answer.
@@ -86,4 +121,4 @@ pub const DROPS: u32 = 8192;
 /// Ends of flows that are remembered to find the other end: two keys a flow.
 pub const FLOW_ENDS: usize = 4 * CONNECTIONS as usize;
 /// Ended flows that wait for the other end to become known.
-pub const HELD_FLOWS: usize = 65_536;
+pub const HELD_ENDS: usize = 65_536;

@@ -15,7 +15,7 @@ mod tcp;
 
 use std::time::{Duration, Instant};
 
-use aya::{Ebpf, maps::PerCpuArray};
+use aya::{Ebpf, maps::PerCpuArray, programs::CgroupSkb};
 use probe_common::loss;
 
 pub use flows::FlowsReader;
@@ -199,6 +199,17 @@ impl Attached {
     /// The object's maps and programs, for readers of its messages.
     pub fn ebpf_mut(&mut self) -> &mut Ebpf {
         &mut self.ebpf
+    }
+
+    /// Stops its programs that see packets for good. What they counted stays.
+    pub fn stop_packets(&mut self) {
+        for (name, program) in self.ebpf.programs_mut() {
+            if let Ok(program) = <&mut CgroupSkb>::try_from(program)
+                && let Err(error) = program.unload()
+            {
+                tracing::debug!(program = name, %error, "a program goes on");
+            }
+        }
     }
 
     /// State, cost of the programs and fill of the maps.

@@ -17,6 +17,8 @@ use std::{
 use probe_common::id::CgroupId;
 
 pub use network::{FlowEvent, FlowFollower, FlowReport, FlowSettings, FollowerCounts};
+
+pub use crate::flows::Peer;
 pub use start::{Enabled, Plan, StartError, examine};
 
 use crate::{
@@ -170,8 +172,13 @@ impl Session {
         due
     }
 
+    /// Stops the programs that see packets for good, so that the last numbers of flows belong together.
+    pub fn stop_packets(&self) {
+        self.attached().iter_mut().for_each(Attached::stop_packets);
+    }
+
     /// What a thread holds while it reads maps.
-    fn undisturbed(&self) -> Option<Undisturbed> {
+    pub fn undisturbed(&self) -> Option<Undisturbed> {
         self.undisturbed.then(Undisturbed::enter).flatten()
     }
 

@@ -69,7 +69,7 @@ impl Default for Rotation {
         Self {
             size: limits::SEGMENT_SIZE,
             age: limits::SEGMENT_AGE,
-            keep: limits::SEGMENTS,
+            keep: limits::SEGMENTS as usize,
             compress: true,
         }
     }

@@ -1,5 +1,7 @@
 //! From measurements by cgroup to series by container.
 
+mod network;
+
 use std::{
     sync::Arc,
     time::{Duration, Instant},
@@ -8,10 +10,12 @@ use std::{
 use probe_common::hist::Histogram;
 use rustc_hash::FxHashSet;
 
+use self::network::{Names, Network};
 use super::{
     delta::Previous,
     owners::{Owner, OwnerLabels, Owners},
     preemptors::Preemptors,
+    traffic,
 };
 use crate::{
     identity::Identities,
@@ -42,6 +46,7 @@ pub(super) struct Exporter {
     sched: Previous<(OwnerId, SchedCounter), u64>,
     preemptors: Preemptors,
     unattributed: Previous<(OwnerId, &'static str), u64>,
+    network: Network,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -66,6 +71,7 @@ impl Exporter {
             sched: Previous::default(),
             preemptors: Preemptors::default(),
             unattributed: Previous::default(),
+            network: Network::default(),
         }
     }
 
@@ -74,10 +80,19 @@ impl Exporter {
         &mut self,
         registry: &mut Registry,
         measurements: &Measurements,
+        traffic: traffic::State,
         identities: &Identities,
         now: Instant,
         last: bool,
     ) {
+        let mut names = Names {
+            owners: &mut self.owners,
+            identities,
+            now,
+            last,
+        };
+        self.network
+            .export(registry, measurements, traffic, &mut names);
         self.export_syscalls(registry, measurements, identities, now, last);
         self.export_errnos(registry, measurements, identities, now, last);
         self.export_sched(registry, measurements, identities, now, last);
@@ -121,6 +136,7 @@ impl Exporter {
         self.offcpu.forget(|(owner, _)| set.contains(owner));
         self.sched.forget(|(owner, _)| set.contains(owner));
         self.preemptors.forget(registry, &set, now);
+        self.network.forget(registry, &set, now);
         self.unattributed.forget(|(owner, _)| set.contains(owner));
     }
 

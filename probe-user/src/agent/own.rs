@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Instant};
 
 use probe_common::id::CgroupId;
 
-use super::delta::Previous;
+use super::{delta::Previous, traffic};
 use crate::{
     config::{Config, Latency},
     identity::Identities,
@@ -75,7 +75,7 @@ impl OwnMetrics {
         registry.touch(&families::IDENTITIES_EVICTED, &[]);
         registry.add(&families::IDENTITIES_EVICTED, &[], evicted);
         registry.raise(&families::LOG_LINES_LOST, &[], (self.log_losses)());
-        for stream in ["syscalls", "scheduler"] {
+        for stream in ["syscalls", "scheduler", "tcp", "flows"] {
             registry.touch(&families::UNATTRIBUTED, &[stream, "no_identity"]);
         }
         show_containers(registry, session.identities());
@@ -116,6 +116,40 @@ impl OwnMetrics {
                 f64::from(u8::from(succeeded)),
             );
         }
+    }
+}
+
+/// Counts of the thread that follows flows, and of its log.
+pub(super) fn show_flows(registry: &mut Registry, traffic: &traffic::State) {
+    if let Some(follower) = &traffic.follower {
+        for (stage, reason, count) in [
+            ("decode", "decode_error", follower.undecoded),
+            ("kernel", "evicted", follower.evicted),
+        ] {
+            registry.raise(&families::RECORDS_LOST, &["flows", stage, reason], count);
+        }
+    }
+    let Some(log) = &traffic.log else {
+        return;
+    };
+    let sink = &log.sink;
+    for (result, count) in [
+        ("written", sink.written),
+        ("refused", log.refused),
+        ("unencodable", log.encode_errors),
+        ("abandoned", sink.abandoned),
+    ] {
+        registry.raise(&families::FLOW_LOG_RECORDS, &[result], count);
+    }
+    registry.raise(&families::FLOW_LOG_BYTES, &[], sink.written_bytes);
+    registry.set(&families::FLOW_LOG_WAITING, &[], sink.waiting as f64);
+    for (action, count) in [
+        ("write", sink.failures),
+        ("rotate", sink.rotation_failures),
+        ("compress", sink.compression_failures),
+        ("sync", sink.sync_failures),
+    ] {
+        registry.raise(&families::FLOW_LOG_FAILURES, &[action], count);
     }
 }
 

@@ -24,7 +24,7 @@ pub(super) struct OwnerLabels {
 
 impl OwnerLabels {
     /// Everything in one bucket of this name.
-    fn bucket(name: &str) -> Self {
+    pub(super) fn bucket(name: &str) -> Self {
         Self {
             namespace: name.into(),
             pod: name.into(),

@@ -22,7 +22,7 @@ use tokio::{
 use tracing::{info, warn};
 use tracing_log::LogTracer;
 
-use super::{Agent, LogLosses};
+use super::{Agent, LogLosses, flows::Flows};
 use crate::{
     config::{self, Config, ConfigError, LogLevel},
     http::{self, BindError, Limits},
@@ -63,6 +63,15 @@ pub enum RunError {
     /// The probes did not start.
     #[error(transparent)]
     Start(#[from] StartError),
+    /// The flow log cannot be written where it should be.
+    #[error("cannot write the flow log to {target}")]
+    FlowLog {
+        /// Where it should be.
+        target: String,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
     /// The system refused something that it always grants.
     #[error("cannot {what}")]
     System {
@@ -127,6 +136,7 @@ async fn serve(
     let mut interrupt = signals(SignalKind::interrupt())?;
     let mut hang_up = signals(SignalKind::hangup())?;
     let agent = Arc::new(Agent::new(session, &config, hooks.log_losses.clone()));
+    let flows = Flows::start(&agent, &config)?;
     let messages = config.debug.then(|| read_messages(&agent));
     let (stop, stopped) = watch::channel(());
     let server = tokio::spawn(http::serve(
@@ -157,6 +167,7 @@ async fn serve(
         tokio::select! {
             _ = ticks.tick() => on_pool(&agent, |agent| { agent.collect(Duration::ZERO); }).await,
             () = received(&mut hang_up) => {
+                flows.iter().for_each(Flows::reopen);
                 if let Some(next) = reload(&config, &hooks) {
                     config = next.clone();
                     on_pool(&agent, move |agent| agent.reconfigure(&next)).await;
@@ -172,6 +183,9 @@ async fn serve(
     drop(stop);
     if let Some(table) = table {
         table.end();
+    }
+    if let Some(flows) = flows {
+        on_pool(&agent, |_| flows.end()).await;
     }
     on_pool(&agent, |agent| agent.collect_last()).await;
     names.end().await;

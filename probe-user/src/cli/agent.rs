@@ -8,6 +8,7 @@ use std::{
 use super::{CliError, Kind, args::AgentArgs, output, tool::charset};
 use crate::{
     agent::{self, Hooks, RunError},
+    config::FlowTarget,
     logs::{self, LogError},
     privileges::{self, Task},
     probes::REGISTRY,
@@ -22,7 +23,10 @@ use crate::{
 pub(super) fn run(args: &AgentArgs) -> Result<Kind, CliError> {
     let config = args.load()?;
     // A table for a person at a terminal, logs for everybody else.
-    let live = io::stdout().is_terminal() && io::stdin().is_terminal() && !args.no_table;
+    let live = io::stdout().is_terminal()
+        && io::stdin().is_terminal()
+        && !args.no_table
+        && config.flows.log != FlowTarget::Stdout;
     // The targets of a program's messages begin with the name of its object, and that with the probe's.
     let programs = REGISTRY.iter().filter(|_| config.debug);
     let logs = Arc::new(logs::init(
@@ -61,7 +65,9 @@ impl From<RunError> for CliError {
     fn from(error: RunError) -> Self {
         match error {
             RunError::Start(error) => error.into(),
-            RunError::Bind(_) | RunError::System { .. } => Self::failure(error),
+            RunError::Bind(_) | RunError::FlowLog { .. } | RunError::System { .. } => {
+                Self::failure(error)
+            }
         }
     }
 }

@@ -73,12 +73,14 @@ fn nonsense_is_refused() {
 
 #[test]
 fn flags_of_the_agent_become_keys_of_the_configuration() {
-    let cli = parse("nodeprobe agent --listen [::1]:0 --debug --set limits.series=7").unwrap();
+    let cli = parse("nodeprobe agent --listen [::1]:0 --debug --set limits.series=7 --flow-log -")
+        .unwrap();
     let Command::Agent(args) = cli.command else {
         panic!("{cli:?}")
     };
     let arguments = args.sources().arguments;
     assert!(arguments.contains(&("listen".into(), "[::1]:0".into())));
     assert!(arguments.contains(&("debug".into(), "true".into())));
+    assert!(arguments.contains(&("flows.log".into(), "-".into())));
     assert!(arguments.contains(&("limits.series".into(), "7".into())));
 }

@@ -84,6 +84,8 @@ impl Tool {
         let plan = Plan {
             dns: true,
             flow_sampling: 1,
+            max_flows: limits::FLOWS,
+            max_connections: limits::CONNECTIONS,
             roots: Roots::default(),
             probes: HashMap::from([("lifecycle", Enabled::Auto), (probe, Enabled::Always)]),
             owners,

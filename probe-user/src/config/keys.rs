@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use super::{
-    Config, Enabled, Latency, LogFormat, LogLevel,
+    Config, Enabled, FlowFsync, FlowTarget, Latency, LogFormat, LogLevel,
     value::{Value, duration_text, size_text},
 };
 use crate::{limits, metrics::families};
@@ -127,6 +127,68 @@ keys! {
         "auto, always or never"
         "See containers come and go at once. Without it they are found at each collection, and \
          short-lived ones may stay unnamed."
+    "probes.flows.enabled" (probes.flows, Restart)
+        read enabled; show quoted;
+        "auto, always or never"
+        "Count datagrams of every socket by address pair, and follow name look-ups. Needs cgroup v2."
+    "probes.tcp.enabled" (probes.tcp, Restart)
+        read enabled; show quoted;
+        "auto, always or never"
+        "Follow TCP connections: handshakes, failures, retransmissions, resets, round-trip times \
+         and ends."
+    "probes.drops.enabled" (probes.drops, Restart)
+        read enabled; show quoted;
+        "auto, always or never"
+        "Count packets that the kernel drops, by its reason. Needs Linux 5.17."
+    "flows.dns" (flows.dns, Restart)
+        read |v| v.boolean(); show plain;
+        "true or false"
+        "Follow name look-ups at port 53: counts and durations per container, and names of \
+         addresses in the flow log."
+    "flows.sampling" (flows.sampling, Restart)
+        read |v| v.integer(1..=limits::FLOW_SAMPLING_MAX); show plain;
+        "a whole number from 1 to 65536"
+        "One of how many flows of datagrams is counted; the others are not. Connections are all \
+         counted. Numbers are never scaled."
+    "flows.sweep" (flows.sweep, Restart)
+        read |v| v.duration(limits::FLOW_SWEEP_MIN..=limits::FLOW_SWEEP_MAX); show time;
+        "a duration from 1s to 1m"
+        "Time between two readings of the tables of flows and connections."
+    "flows.period" (flows.period, Restart)
+        read |v| v.duration(limits::FLOW_PERIOD_MIN..=limits::FLOW_PERIOD_MAX); show time;
+        "a duration from 1s to 1h"
+        "Time between two records of a flow that goes on. Metrics learn of its bytes then."
+    "flows.idle" (flows.idle, Restart)
+        read |v| v.duration(limits::FLOW_PERIOD_MIN..=limits::FLOW_PERIOD_MAX); show time;
+        "a duration from 1s to 1h"
+        "Time without a packet after which a flow of datagrams has ended."
+    "flows.log" (flows.log, Restart)
+        read FlowTarget::read; show quoted;
+        "off, - for standard output, or a path"
+        "Where records of flows go, one JSON object a line; docs/flow-log.md describes them. SIGHUP \
+         opens the file anew. Its directory must belong to the user of the agent."
+    "flows.log_size" (flows.log_size, Restart)
+        read |v| v.size(limits::SEGMENT_SIZE_MIN..=limits::SEGMENT_SIZE_MAX);
+        show |size: &u64| quoted(&size_text(*size));
+        "a size from 64KiB to 1024GiB"
+        "Size at which a file of the flow log is put aside."
+    "flows.log_age" (flows.log_age, Restart)
+        read |v| v.duration(limits::SEGMENT_AGE_MIN..=limits::SEGMENT_AGE_MAX); show time;
+        "a duration from 1s to 30days"
+        "Age at which a file of the flow log is put aside."
+    "flows.log_keep" (flows.log_keep, Restart)
+        read |v| v.integer(0..=limits::SEGMENTS_MAX); show plain;
+        "a whole number from 0 to 100000"
+        "Files of the flow log that are kept besides the current one."
+    "flows.log_compress" (flows.log_compress, Restart)
+        read |v| v.boolean(); show plain;
+        "true or false"
+        "Compress the files of the flow log that were put aside."
+    "flows.log_fsync" (flows.log_fsync, Restart)
+        read FlowFsync::read; show quoted;
+        "never, rotation, or a duration from 100ms to 1h"
+        "When the flow log is brought to the disk: when the kernel likes; when a file is put aside \
+         and at the end; or also so long after a record was written."
     "limits.kernel_memory" (limits.kernel_memory, Restart)
         read |v| v.size(limits::KERNEL_MEMORY_MIN..=limits::KERNEL_MEMORY_MAX);
         show |size: &u64| quoted(&size_text(*size));
@@ -137,6 +199,14 @@ keys! {
         read |v| v.integer(1..=limits::OWNERS_MAX); show plain;
         "a whole number from 1 to 65535"
         "Containers and parts of the host that are counted apart."
+    "limits.flows" (limits.flows, Restart)
+        read |v| v.integer(1024..=limits::FLOWS_MAX); show plain;
+        "a whole number from 1024 to 4194304"
+        "Flows of datagrams at a time, of 168 bytes each. What finds no room is counted per container."
+    "limits.connections" (limits.connections, Restart)
+        read |v| v.integer(1024..=limits::FLOWS_MAX); show plain;
+        "a whole number from 1024 to 4194304"
+        "TCP connections at a time, of 168 bytes each. Of others only the end is seen."
     "limits.series" (limits.series, Applied)
         read |v| v.integer(1..=limits::SERIES_MAX); show plain;
         "a whole number from 1 to 5000000"

@@ -56,6 +56,15 @@ impl Value<'_> {
             .ok_or_else(|| self.wrong("a text of at most 253 bytes in one line"))
     }
 
+    /// Text that is not longer than a path may be.
+    pub(super) fn text_for(&self, allowed: &str) -> Result<String, String> {
+        let fits = |text: &&str| text.len() < 4096 && !text.contains(char::is_control);
+        self.str()
+            .filter(fits)
+            .map(str::to_owned)
+            .ok_or_else(|| self.wrong(allowed))
+    }
+
     /// One of a few words.
     pub(super) fn word<T: Copy>(&self, words: &[(&str, T)]) -> Result<T, String> {
         let given = self.str();

@@ -134,7 +134,7 @@ impl Desc {
     /// Whether a value of this label survives in the overflow series: labels with a handful of values that
     /// dashboards split by.
     pub(super) fn keeps_on_overflow(label: &str) -> bool {
-        matches!(label, "kind" | "state")
+        matches!(label, "kind" | "state" | "direction")
     }
 }
 

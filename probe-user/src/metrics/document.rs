@@ -11,11 +11,21 @@ const END: &str = "<!-- end -->\n";
 /// A heading, and which families stand below it.
 type Section = (&'static str, fn(&Desc) -> bool);
 
-const SECTIONS: [Section; 3] = [
+const SECTIONS: [Section; 4] = [
     ("System calls", |d| d.name.starts_with("nodeprobe_syscall")),
     ("Scheduler", |d| d.name.starts_with("nodeprobe_sched_")),
-    ("The probe itself", |d| !d.per_container()),
+    ("Network", is_of_the_network),
+    ("The probe itself", |d| {
+        !d.per_container() && !is_of_the_network(d)
+    }),
 ];
+
+fn is_of_the_network(desc: &Desc) -> bool {
+    const PREFIXES: [&str; 4] = ["tcp_", "dns_", "flow_", "node_packet_"];
+    let name = desc.name.trim_start_matches("nodeprobe_");
+    let named = PREFIXES.iter().any(|prefix| name.starts_with(prefix));
+    (named || name.starts_with("container_packet_")) && !name.starts_with("flow_log_")
+}
 
 fn tables() -> String {
     let mut out = String::new();

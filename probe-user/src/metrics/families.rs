@@ -3,6 +3,7 @@
 //! The `container` label of a container outside Kubernetes is its name at the runtime, with empty `namespace` and
 //! `pod`; parts of the host have the namespace `~host`, what could not be resolved `~unknown`.
 
+mod network;
 mod own;
 mod scheduler;
 mod syscalls;
@@ -12,6 +13,7 @@ use super::{
     desc::{CONTAINER_LABELS, PREFIX},
 };
 
+pub use network::*;
 pub use own::*;
 pub use scheduler::*;
 pub use syscalls::*;
@@ -28,6 +30,22 @@ pub static ALL: &[&Desc] = &[
     &SCHED_ONCPU,
     &SCHED_CONTEXT_SWITCHES,
     &SCHED_PREEMPTIONS,
+    &TCP_CONNECT_DURATION,
+    &TCP_ACCEPT_DURATION,
+    &TCP_RTT,
+    &TCP_CONNECTS,
+    &TCP_CONNECTIONS,
+    &TCP_CLOSED,
+    &TCP_FAILED_CONNECTS,
+    &TCP_RETRANSMITS,
+    &TCP_RESETS,
+    &FLOW_BYTES,
+    &FLOW_PACKETS,
+    &FLOW_ACTIVE,
+    &DNS_LOOKUPS,
+    &DNS_LOOKUP_DURATION,
+    &CONTAINER_PACKET_DROPS,
+    &NODE_PACKET_DROPS,
     &BUILD,
     &RECORDS_LOST,
     &UNATTRIBUTED,
@@ -47,6 +65,10 @@ pub static ALL: &[&Desc] = &[
     &CONTAINERS,
     &IDENTITIES_EVICTED,
     &LOG_LINES_LOST,
+    &FLOW_LOG_RECORDS,
+    &FLOW_LOG_BYTES,
+    &FLOW_LOG_WAITING,
+    &FLOW_LOG_FAILURES,
     &HTTP_REQUESTS,
     &HTTP_CONNECTIONS_DROPPED,
     &PROCESS_CPU,

@@ -379,7 +379,7 @@ impl FlowFollower {
 
     /// Tells of an end, now if the other end is known, else a little later.
     fn end(&mut self, change: Change, now: Duration, events: &mut Vec<FlowEvent>) {
-        if self.ends.peer(&change.flow).is_some() || self.held.len() >= limits::HELD_FLOWS {
+        if self.ends.peer(&change.flow).is_some() || self.held.len() >= limits::HELD_ENDS {
             self.tell(change, events);
         } else {
             self.held.push_back((now + HOLD, change));

@@ -20,6 +20,9 @@ impl From<&Config> for Plan {
                 ("lifecycle", probes.lifecycle.into()),
                 ("syscalls", probes.syscalls.enabled.into()),
                 ("scheduler", probes.scheduler.into()),
+                ("flows", probes.flows.into()),
+                ("tcp", probes.tcp.into()),
+                ("drops", probes.drops.into()),
             ]),
             owners: OwnerKind::Cgroup,
             latency: match probes.syscalls.latency {
@@ -35,8 +38,10 @@ impl From<&Config> for Plan {
                 retention: config.limits.retain.max(2 * HOLD),
                 ..Limits::default()
             },
-            dns: true,
-            flow_sampling: 1,
+            dns: config.flows.dns,
+            flow_sampling: config.flows.sampling,
+            max_flows: config.limits.flows,
+            max_connections: config.limits.connections,
             debug: config.debug,
         }
     }

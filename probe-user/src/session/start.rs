@@ -56,6 +56,10 @@ pub struct Plan {
     pub kernel_memory: u64,
     /// Owners that are told apart in the kernel.
     pub max_owners: u32,
+    /// Flows of datagrams at a time.
+    pub max_flows: u32,
+    /// TCP connections at a time.
+    pub max_connections: u32,
     /// Bounds of what is kept of cgroups.
     pub limits: Limits,
     /// Whether programs write messages.
@@ -126,7 +130,11 @@ impl Session {
         let options = Options {
             owners: plan.owners,
             latency: plan.latency,
-            sizes: Sizes::plan(plan.kernel_memory, plan.max_owners, kernel.possible_cpus),
+            sizes: Sizes {
+                flows: plan.max_flows,
+                connections: plan.max_connections,
+                ..Sizes::plan(plan.kernel_memory, plan.max_owners, kernel.possible_cpus)
+            },
             dns: plan.dns,
             flow_sampling: plan.flow_sampling,
             debug: plan.debug,

@@ -42,6 +42,10 @@ pub struct AgentArgs {
     #[arg(long, value_name = "FORMAT")]
     pub log_format: Option<String>,
 
+    /// Write records of flows to a file, or - for standard output [default: off]
+    #[arg(long, value_name = "PATH")]
+    pub flow_log: Option<String>,
+
     /// Write logs to a terminal too, instead of showing the live table there
     #[arg(long)]
     pub no_table: bool,
@@ -67,6 +71,7 @@ impl AgentArgs {
             ("node", self.node.clone()),
             ("log.level", self.log_level.clone()),
             ("log.format", self.log_format.clone()),
+            ("flows.log", self.flow_log.clone()),
             ("debug", self.debug.then(|| "true".into())),
         ];
         let single = single

@@ -73,6 +73,9 @@ fn probes_that_are_switched_off_do_not_fail_the_doctor() {
     probes.scheduler = Enabled::Never;
     probes.lifecycle = Enabled::Never;
     probes.syscalls.enabled = Enabled::Never;
+    probes.flows = Enabled::Never;
+    probes.tcp = Enabled::Never;
+    probes.drops = Enabled::Never;
     facts.held = CapabilitySet::empty();
     assert_eq!(verdict(&checks(&facts)), Kind::Fine);
 }
@@ -88,7 +91,7 @@ fn no_line_of_the_table_is_wider_than_the_terminal() {
         assert!(line.chars().count() <= 100, "{line}");
     }
     assert!(!text.contains('\x1b'));
-    assert!(text.contains("Cannot run, or not for sure: lifecycle, syscalls, scheduler."));
+    assert!(text.contains("Cannot run, or not for sure: lifecycle, syscalls, scheduler,"));
 }
 
 #[test]

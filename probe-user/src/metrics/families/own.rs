@@ -87,7 +87,7 @@ pub static SERIES: Desc = gauge(
     "Time series that the family shows in the text form, overflow included.",
     Unit::None,
     &["family"],
-    40,
+    64,
 );
 
 /// The budgets.
@@ -96,7 +96,7 @@ pub static SERIES_LIMIT: Desc = gauge(
     "Cap of the family in time series; its overflow series come on top.",
     Unit::None,
     &["family"],
-    40,
+    64,
 );
 
 /// What went over the budgets.
@@ -104,7 +104,7 @@ pub static SERIES_OVERFLOW: Desc = counter(
     "nodeprobe_series_overflow_total",
     "Updates that were folded into the ~other series, or refused in case of gauges.",
     &["family"],
-    40,
+    64,
 );
 
 /// Sampling.
@@ -122,7 +122,7 @@ pub static FEATURE_STATE: Desc = gauge(
     "1 for the state that the probe is in.",
     Unit::None,
     &["probe", "state"],
-    16,
+    32,
 );
 
 /// Duration of the last collection.
@@ -166,6 +166,42 @@ pub static LOG_LINES_LOST: Desc = counter(
     "Log lines that were held back because they repeated too often, or pushed out behind the live table.",
     &[],
     1,
+);
+
+/// Records of the flow log; `result` is `written`, `refused`, `unencodable` or `abandoned`.
+pub static FLOW_LOG_RECORDS: Desc = counter(
+    "nodeprobe_flow_log_records_total",
+    "Records of the flow log, by what became of them.",
+    &["result"],
+    4,
+);
+
+/// Bytes of the flow log.
+pub static FLOW_LOG_BYTES: Desc = Desc {
+    unit: Unit::Bytes,
+    ..counter(
+        "nodeprobe_flow_log_bytes_total",
+        "Bytes written to the flow log, before compression.",
+        &[],
+        1,
+    )
+};
+
+/// Queue of the flow log.
+pub static FLOW_LOG_WAITING: Desc = gauge(
+    "nodeprobe_flow_log_waiting",
+    "Records that wait to be written to the flow log.",
+    Unit::None,
+    &[],
+    1,
+);
+
+/// Trouble with the flow log; `action` is `write`, `rotate`, `compress` or `sync`.
+pub static FLOW_LOG_FAILURES: Desc = counter(
+    "nodeprobe_flow_log_failures_total",
+    "Attempts at the files of the flow log that failed, by action. All but compressing are made again.",
+    &["action"],
+    4,
 );
 
 /// Answers of the HTTP server.

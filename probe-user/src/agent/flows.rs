@@ -1,0 +1,348 @@
+//! The thread that follows flows: it writes the flow log and sums up traffic for the collections.
+
+mod log;
+
+use std::{
+    collections::VecDeque,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+use probe_common::id::CgroupId;
+use tracing::{error, warn};
+
+pub(super) use self::log::open;
+use super::{Agent, RunError};
+use crate::{
+    config::{self, Config},
+    flows::{Event, FlowLog, Observed, Owner},
+    identity::Identities,
+    kernel::clock::monotonic,
+    limits,
+    model::{Container, Naming, OwnerId, Transport},
+    session::{FlowEvent, FlowFollower, FlowReport, FlowSettings},
+};
+
+/// How often the rings are read.
+const POLL_EVERY: Duration = Duration::from_millis(100);
+
+/// How often losses are looked at.
+const LOSSES_EVERY: Duration = Duration::from_secs(1);
+
+/// How often the log gets both sides of the sum.
+const BALANCE_EVERY: Duration = Duration::from_secs(60);
+
+/// How long the end waits for the log to be on the disk.
+const FLUSH_WITHIN: Duration = Duration::from_secs(5);
+
+/// The thread.
+pub(super) struct Flows {
+    stop: Arc<AtomicBool>,
+    thread: JoinHandle<()>,
+    log: Option<Arc<FlowLog>>,
+}
+
+impl Flows {
+    /// Starts it. `None` where no probe of the network runs and nothing is to be written.
+    ///
+    /// Called after privileges were let go of: the thread has those of the calling one.
+    pub(super) fn start(agent: &Arc<Agent>, config: &Config) -> Result<Option<Self>, RunError> {
+        let readers = agent.session().take_flow_readers();
+        if readers.0.is_none() && readers.1.is_none() && config.flows.log == config::FlowTarget::Off
+        {
+            return Ok(None);
+        }
+        let log = open(config, agent.session())?.map(Arc::new);
+        let stop = Arc::new(AtomicBool::new(false));
+        let (stopped, written, agent) = (stop.clone(), log.clone(), agent.clone());
+        let settings = FlowSettings {
+            sweep: config.flows.sweep,
+            period: config.flows.period,
+            idle: config.flows.idle,
+        };
+        let patience = config.limits.naming_deadline;
+        let run = move || {
+            let follower = FlowFollower::new(readers, settings, monotonic());
+            Following::new(&agent, written, patience).run(follower, &stopped);
+        };
+        let thread = thread::Builder::new()
+            .name("flows".into())
+            .spawn(move || {
+                // What it shares with others is behind locks that outlive a panic.
+                if catch_unwind(AssertUnwindSafe(run)).is_err() {
+                    error!(
+                        "flows are no longer followed after a fault of the agent; please report this"
+                    );
+                }
+            })
+            .map_err(|source| RunError::System {
+                what: "start a thread",
+                source,
+            })?;
+        Ok(Some(Self { stop, thread, log }))
+    }
+
+    /// Has the file of the log opened again, for who has moved it away.
+    pub(super) fn reopen(&self) {
+        if let Some(log) = &self.log {
+            log.reopen();
+        }
+    }
+
+    /// Reports what goes on as ended, and waits until the log is written, but not for long.
+    pub(super) fn end(self) {
+        self.stop.store(true, Ordering::Relaxed);
+        self.thread.thread().unpark();
+        if self.thread.join().is_err() {
+            warn!("the thread that follows flows has panicked");
+        }
+    }
+}
+
+/// What the thread remembers.
+struct Following<'a> {
+    agent: &'a Agent,
+    log: Option<Arc<FlowLog>>,
+    marks: log::Marks,
+    held: Held,
+}
+
+impl<'a> Following<'a> {
+    fn new(agent: &'a Agent, log: Option<Arc<FlowLog>>, patience: Duration) -> Self {
+        Self {
+            agent,
+            log,
+            marks: log::Marks::default(),
+            held: Held::new(patience),
+        }
+    }
+
+    fn run(mut self, mut follower: FlowFollower, stopped: &AtomicBool) {
+        let mut losses_at = Instant::now();
+        let mut balance_at = losses_at + BALANCE_EVERY;
+        while !stopped.load(Ordering::Relaxed) {
+            let events = {
+                let _undisturbed = self.agent.session().undisturbed();
+                follower.poll(monotonic())
+            };
+            self.take_on(events);
+            self.write(false);
+            let now = Instant::now();
+            if now >= losses_at {
+                losses_at = now + LOSSES_EVERY;
+                self.tell_losses();
+                let log = self.log.as_ref().map(|log| log.counts());
+                self.agent.traffic.show(follower.counts(), log);
+            }
+            if now >= balance_at {
+                balance_at = now + BALANCE_EVERY;
+                self.agent.collect(Duration::ZERO);
+                self.tell_balance(&follower);
+            }
+            thread::park_timeout(POLL_EVERY);
+        }
+        // What comes after the last reading would be missing from one side of the sum.
+        self.agent.session().stop_packets();
+        let events = {
+            let _undisturbed = self.agent.session().undisturbed();
+            follower.finish(monotonic())
+        };
+        self.take_on(events);
+        self.write(true);
+        self.agent.collect(Duration::ZERO);
+        self.tell_losses();
+        self.tell_balance(&follower);
+        if let Some(log) = &self.log
+            && let Err(error) = log.flush(monotonic(), FLUSH_WITHIN)
+        {
+            warn!(%error, "the end of the flow log is missing");
+        }
+        let log = self.log.as_ref().map(|log| log.counts());
+        self.agent.traffic.show(follower.counts(), log);
+    }
+
+    /// Look-ups are counted by the kernel side, and their names are in the flows.
+    fn take_on(&mut self, events: Vec<FlowEvent>) {
+        let now = Instant::now();
+        for event in events {
+            let FlowEvent::Flow(report) = event else {
+                continue;
+            };
+            self.agent.traffic.add(&report);
+            if self.log.is_some() {
+                self.held.push(report, now);
+            }
+        }
+    }
+
+    /// Writes what has names, or has waited for them for long enough; with `all` everything.
+    fn write(&mut self, all: bool) {
+        let Some(log) = &self.log else {
+            return;
+        };
+        log.follow_clock(monotonic(), std::time::SystemTime::now());
+        let identities = self.agent.session().identities();
+        let now = Instant::now();
+        while let Some(ready) = self.held.pop(now, all, |cgroup| named(identities, cgroup)) {
+            let accepted = write(log, &ready, identities);
+            self.marks.written(datagrams(&ready.report), accepted);
+        }
+    }
+
+    fn tell_losses(&mut self) {
+        let latest = self.agent.latest();
+        if let (Some(log), Some((at, measurements))) = (&self.log, latest) {
+            self.marks.tell_losses(log, at, &measurements);
+        }
+    }
+
+    fn tell_balance(&self, follower: &FlowFollower) {
+        let Some(log) = &self.log else {
+            return;
+        };
+        if let Some((_, measurements)) = self.agent.latest()
+            && let Some(balance) =
+                self.marks
+                    .balance(&measurements, &follower.counts(), self.held.packets)
+        {
+            log.balance(monotonic(), &balance);
+        }
+    }
+}
+
+/// Whether the names of a cgroup's container will not change any more.
+fn named(identities: &Identities, cgroup: CgroupId) -> bool {
+    identities
+        .lookup(of_socket(cgroup))
+        .is_some_and(|container| container.naming != Naming::Pending)
+}
+
+/// The cgroup that a socket counts for.
+fn of_socket(cgroup: CgroupId) -> CgroupId {
+    CgroupId(OwnerId::of_socket(cgroup.0).0)
+}
+
+/// Packets of the balance: datagrams alone, because those of connections are counted by the kernel.
+fn datagrams(report: &FlowReport) -> u64 {
+    if report.flow.tuple.transport == Transport::TCP {
+        return 0;
+    }
+    report.interval.packets_sent + report.interval.packets_received
+}
+
+fn write(log: &FlowLog, ready: &Waiting, identities: &Identities) -> bool {
+    let report = &*ready.report;
+    let container = |cgroup| identities.lookup(of_socket(cgroup));
+    let local = container(report.flow.cgroup);
+    let peer = report.peer.and_then(|peer| {
+        let container = container(peer.cgroup)?;
+        Some((container, peer.sureness))
+    });
+    let local: Option<&Container> = local.as_deref();
+    log.flow(&Observed {
+        event: report.event,
+        flow: &report.flow,
+        interval: report.interval,
+        since: report.since,
+        at: ready.at,
+        local,
+        remote: peer.as_ref().map(|(container, sureness)| Owner {
+            container,
+            sureness: *sureness,
+        }),
+        nat: report.peer.and_then(|peer| peer.nat),
+        complete: None,
+    })
+}
+
+/// Reports that wait until the owners of both ends have their names. They keep their order, so what is behind one that waits
+/// waits too.
+struct Held {
+    patience: Duration,
+    queue: VecDeque<Waiting>,
+    /// Packets of datagrams in these.
+    packets: u64,
+}
+
+struct Waiting {
+    report: Box<FlowReport>,
+    /// Monotonic time of the report.
+    at: Duration,
+    since: Instant,
+}
+
+impl Held {
+    fn new(patience: Duration) -> Self {
+        Self {
+            patience,
+            queue: VecDeque::new(),
+            packets: 0,
+        }
+    }
+
+    fn push(&mut self, report: Box<FlowReport>, since: Instant) {
+        self.packets += datagrams(&report);
+        let end = report.flow.end.filter(|_| report.event == Event::End);
+        let at = end.map_or_else(monotonic, |end| end.at);
+        self.queue.push_back(Waiting { report, at, since });
+    }
+
+    /// The next one that may be written. With `all`, and where too many wait, it is the next one at all.
+    fn pop(
+        &mut self,
+        now: Instant,
+        all: bool,
+        named: impl Fn(CgroupId) -> bool,
+    ) -> Option<Waiting> {
+        let first = self.queue.front()?;
+        let peer = first.report.peer.map(|peer| peer.cgroup);
+        let ready = all
+            || self.queue.len() > limits::HELD_FLOWS
+            || now.duration_since(first.since) >= self.patience
+            || (named(first.report.flow.cgroup) && peer.is_none_or(named));
+        let next = ready.then(|| self.queue.pop_front())??;
+        self.packets -= datagrams(&next.report);
+        Some(next)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::agent::traffic::tests::report;
+
+    #[test]
+    fn reports_wait_for_names_in_their_order_and_not_for_ever() {
+        let start = Instant::now();
+        let patience = Duration::from_secs(3);
+        let mut held = Held::new(patience);
+        for (id, cgroup) in [(1, 7), (2, 8), (3, 7)] {
+            let report = report(Event::Start, id, cgroup, None, 2);
+            held.push(Box::new(report), start);
+        }
+        assert_eq!(held.packets, 9);
+        let known = |cgroup| cgroup == CgroupId(7);
+        let mut next = |now, all| held.pop(now, all, known).map(|next| next.report.flow.id);
+        assert_eq!(next(start, false), Some(1));
+        assert_eq!(next(start, false), None);
+        assert_eq!(next(start + patience, false), Some(2));
+        assert_eq!(next(start, true), Some(3));
+        assert_eq!(held.packets, 0);
+    }
+
+    #[test]
+    fn a_report_waits_for_the_name_of_its_peer_as_well() {
+        let now = Instant::now();
+        let mut held = Held::new(Duration::from_secs(3));
+        let report = report(Event::Start, 1, 7, Some(8), 2);
+        held.push(Box::new(report), now);
+        let known = |cgroup| cgroup == CgroupId(7);
+        assert!(held.pop(now, false, known).is_none());
+        assert!(held.pop(now, false, |_| true).is_some());
+    }
+}

@@ -1,0 +1,150 @@
+//! Flows, connections, name look-ups and dropped packets, by the container that owns the socket.
+
+use super::{Bounds, C, Desc, Unit, counter, gauge, histogram};
+
+/// Handshakes of clients.
+pub static TCP_CONNECT_DURATION: Desc = histogram(
+    "nodeprobe_tcp_connect_duration_seconds",
+    "TCP handshakes of clients, from connect to established.",
+    Bounds::Coarse,
+    C,
+    600,
+);
+
+/// Handshakes of servers.
+pub static TCP_ACCEPT_DURATION: Desc = histogram(
+    "nodeprobe_tcp_accept_duration_seconds",
+    "TCP handshakes of servers, from the answer to its acknowledgement.",
+    Bounds::Coarse,
+    C,
+    300,
+);
+
+/// Round-trip times.
+pub static TCP_RTT: Desc = histogram(
+    "nodeprobe_tcp_rtt_seconds",
+    "Smoothed round-trip times of TCP connections at their end.",
+    Bounds::Coarse,
+    C,
+    600,
+);
+
+/// Attempts to connect.
+pub static TCP_CONNECTS: Desc = counter(
+    "nodeprobe_tcp_connects_total",
+    "Attempts to open a TCP connection.",
+    C,
+    200,
+);
+
+/// Connections that were established; `direction` is `egress` for clients, `ingress` for servers.
+pub static TCP_CONNECTIONS: Desc = counter(
+    "nodeprobe_tcp_connections_total",
+    "TCP connections established, by who began: egress for the container, ingress for the other side.",
+    &["namespace", "pod", "container", "direction"],
+    300,
+);
+
+/// Connections that ended.
+pub static TCP_CLOSED: Desc = counter(
+    "nodeprobe_tcp_closed_total",
+    "Established TCP connections that have ended.",
+    C,
+    200,
+);
+
+/// Attempts to connect that failed.
+pub static TCP_FAILED_CONNECTS: Desc = counter(
+    "nodeprobe_tcp_failed_connects_total",
+    "Attempts to open a TCP connection that failed, by reason.",
+    &["namespace", "pod", "container", "reason"],
+    600,
+);
+
+/// Retransmissions; `kind` is `syn` or `data`.
+pub static TCP_RETRANSMITS: Desc = counter(
+    "nodeprobe_tcp_retransmits_total",
+    "TCP segments sent again, by kind.",
+    &["namespace", "pod", "container", "kind"],
+    400,
+);
+
+/// Resets; `direction` is `sent` or `received`.
+pub static TCP_RESETS: Desc = counter(
+    "nodeprobe_tcp_resets_total",
+    "TCP resets at sockets of the container, by direction.",
+    &["namespace", "pod", "container", "direction"],
+    400,
+);
+
+/// Labels of traffic between two owners.
+const FLOW: &[&str] = &[
+    "namespace",
+    "pod",
+    "container",
+    "peer_namespace",
+    "peer_container",
+    "transport",
+    "direction",
+];
+
+/// Bytes of flows; `direction` is `egress` for what the local socket sent.
+pub static FLOW_BYTES: Desc = Desc {
+    unit: Unit::Bytes,
+    ..counter(
+        "nodeprobe_flow_bytes_total",
+        "Payload that sockets of the container sent (egress) and received (ingress), by peer on this host.",
+        FLOW,
+        800,
+    )
+};
+
+/// Packets of flows.
+pub static FLOW_PACKETS: Desc = counter(
+    "nodeprobe_flow_packets_total",
+    "Packets that sockets of the container sent (egress) and received (ingress), by peer on this host.",
+    FLOW,
+    800,
+);
+
+/// Flows that last.
+pub static FLOW_ACTIVE: Desc = gauge(
+    "nodeprobe_flow_active",
+    "Flows of the container that have begun and not ended.",
+    Unit::None,
+    C,
+    200,
+);
+
+/// Name look-ups.
+pub static DNS_LOOKUPS: Desc = counter(
+    "nodeprobe_dns_lookups_total",
+    "Name look-ups of the container, by response code; ~timeout for those that nobody answered.",
+    &["namespace", "pod", "container", "rcode"],
+    800,
+);
+
+/// Durations of name look-ups.
+pub static DNS_LOOKUP_DURATION: Desc = histogram(
+    "nodeprobe_dns_lookup_duration_seconds",
+    "Name look-ups of the container, from the question to its answer.",
+    Bounds::Coarse,
+    C,
+    600,
+);
+
+/// Drops by container.
+pub static CONTAINER_PACKET_DROPS: Desc = counter(
+    "nodeprobe_container_packet_drops_total",
+    "Packets for or from sockets of the container that the kernel dropped, by its reason.",
+    &["namespace", "pod", "container", "reason"],
+    500,
+);
+
+/// All drops.
+pub static NODE_PACKET_DROPS: Desc = counter(
+    "nodeprobe_node_packet_drops_total",
+    "Packets that the kernel dropped on this node, by its reason.",
+    &["reason"],
+    120,
+);
