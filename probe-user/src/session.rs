@@ -2,6 +2,8 @@
 //!
 //! Owns the attached probes and the thread that follows cgroups. Dropping a session detaches everything.
 
+#[path = "session/outline.rs"]
+mod network;
 mod plan;
 mod start;
 mod watch;
@@ -15,6 +17,7 @@ use std::{
 
 use probe_common::id::CgroupId;
 
+pub use network::{FlowEvent, FlowFollower, FlowReport, FlowSettings, FollowerCounts, Peer};
 pub use start::{Enabled, Plan, StartError, examine};
 
 use crate::{

@@ -283,6 +283,8 @@ mod tests {
             owners: OwnerKind::Cgroup,
             latency: Latency::Exact,
             sizes: Sizes::plan(64 << 20, 100, 2),
+            dns: true,
+            flow_sampling: 1,
             debug: false,
         };
         let programs = |state| -> Vec<Vec<String>> {
