@@ -2,6 +2,8 @@
 
 use std::{collections::HashMap, time::Duration};
 
+use probe_common::id::CgroupId;
+
 use super::{held::Held, log::Stream, settings};
 use crate::{
     cli::{
@@ -10,7 +12,7 @@ use crate::{
         tool::{Job, Needs, Period, Tool, filter, print},
     },
     identity::Identities,
-    model::{OwnerKind, Transport},
+    model::{OwnerId, OwnerKind, Transport},
     probes::Latency,
     render::{
         network::write_flows,
@@ -96,8 +98,8 @@ struct Flows<'a> {
 
 impl Flows<'_> {
     fn write(&self, stream: &Stream, report: &FlowReport, at: Duration, identities: &Identities) {
-        let owner = crate::model::OwnerId::of_socket(report.flow.cgroup.0);
-        let container = identities.lookup(probe_common::id::CgroupId(owner.0));
+        let owner = OwnerId::of_socket(report.flow.cgroup.0);
+        let container = identities.lookup(CgroupId(owner.0));
         let pid = report.flow.process.as_ref().map(|process| process.pid);
         if self.filter.admits(container.as_deref(), pid) {
             stream.write(report, at, identities);

@@ -26,18 +26,16 @@ pub fn write_flows(
     let by = report.summary.by;
     let selection = Selection { order: (), top };
     let split = selection.split(rows, |(), a, b| FlowView::compare(a, b));
+    let flows = count(all(rows, |row| row.flows));
+    let seconds = report.summary.duration.as_secs_f64();
     let what = if by == By::Connection {
-        "open connections".to_owned()
+        format!("{flows} open connections")
     } else {
-        format!(
-            "flows by {}, {}",
-            by.name(),
-            duration(report.summary.duration.as_secs_f64(), look.charset)
-        )
+        let (by, time) = (by.name(), duration(seconds, look.charset));
+        format!("flows by {by}, {time}: {flows} flows")
     };
     let title = format!(
-        "{what}: {} flows, {} sent, {} received",
-        count(all(rows, |row| row.flows)),
+        "{what}, {} sent, {} received",
         bytes(all(rows, |row| row.bytes_sent)),
         bytes(all(rows, |row| row.bytes_received)),
     );
