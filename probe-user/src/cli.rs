@@ -5,6 +5,7 @@ pub mod args;
 pub mod doctor;
 mod error;
 mod metrics;
+mod network;
 mod output;
 mod sched;
 mod syscalls;
@@ -53,6 +54,12 @@ pub enum Command {
     Runqlat(args::RunqlatArgs),
     /// Show how long tasks are off the CPU, and why
     Offcpu(args::OffcpuArgs),
+    /// Show who talks with whom, and how much
+    Flows(args::FlowsArgs),
+    /// Show how connections fare: failures, retransmissions, latency, drops
+    Tcp(args::TcpArgs),
+    /// Show which names are looked up, and what the answers are
+    Dns(args::DnsArgs),
     /// Print the metrics once, of a running agent or of this host
     Metrics(args::MetricsArgs),
     /// Say what this kernel, this host and these privileges allow
@@ -75,6 +82,9 @@ pub fn run(cli: Cli) -> Result<Kind, CliError> {
         Command::Syscalls(args) => syscalls::run(&args),
         Command::Runqlat(args) => sched::runqlat(&args),
         Command::Offcpu(args) => sched::offcpu(&args),
+        Command::Flows(args) => network::flows(&args),
+        Command::Tcp(args) => network::tcp(&args),
+        Command::Dns(args) => network::dns(&args),
         Command::Metrics(args) => metrics::run(&args),
     }
 }

@@ -8,6 +8,7 @@ pub mod format;
 pub mod histogram;
 pub mod json;
 pub mod live;
+pub mod network;
 mod sheet;
 pub mod table;
 pub mod text;

@@ -2,11 +2,15 @@
 
 mod filter;
 mod live;
+mod network;
 mod owner;
 mod sched;
 mod syscalls;
 
 pub use filter::Filter;
 pub use live::Rates;
+pub use network::{
+    Cidr, Counted, FlowBook, FlowRows, LookupBook, Narrow, Seen, lookup_view, tcp_rows,
+};
 pub use sched::sched_rows;
 pub use syscalls::syscall_rows;

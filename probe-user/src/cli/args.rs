@@ -1,6 +1,7 @@
 //! Arguments of the commands.
 
 mod agent;
+mod network;
 mod tools;
 
 use std::{path::PathBuf, time::Duration};
@@ -10,6 +11,7 @@ use clap::{Args, ValueEnum};
 pub(crate) use self::agent::environment;
 pub use self::{
     agent::AgentArgs,
+    network::{DnsArgs, DnsBy, FlowsArgs, FlowsBy, TcpArgs},
     tools::{By, CommonArgs, OffcpuArgs, OutputFormat, RunqlatArgs, SyscallsArgs},
 };
 

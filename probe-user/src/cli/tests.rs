@@ -6,6 +6,7 @@ use super::{
     args::{By, OutputFormat},
     *,
 };
+use crate::model::Transport;
 
 fn parse(line: &str) -> Result<Cli, clap::Error> {
     Cli::try_parse_from(line.split(' '))
@@ -63,6 +64,13 @@ fn nonsense_is_refused() {
         "nodeprobe syscalls --duration 10",
         "nodeprobe syscalls --duration 0s",
         "nodeprobe syscalls --by host",
+        "nodeprobe flows --transport nothing",
+        "nodeprobe flows --transport 256",
+        "nodeprobe flows --port 65536",
+        "nodeprobe flows --cidr 10.0.0.0/33",
+        "nodeprobe flows --by process",
+        "nodeprobe tcp --connections --interval 1s",
+        "nodeprobe dns --by syscall",
         "nodeprobe agent --set limits.series",
         "nodeprobe metrics -o xml",
         "nodeprobe metrics --duration 1s --address x:1",
@@ -83,4 +91,27 @@ fn flags_of_the_agent_become_keys_of_the_configuration() {
     assert!(arguments.contains(&("debug".into(), "true".into())));
     assert!(arguments.contains(&("flows.log".into(), "-".into())));
     assert!(arguments.contains(&("limits.series".into(), "7".into())));
+}
+
+#[test]
+fn flows_are_narrowed_by_transport_port_and_network() {
+    let line =
+        "nodeprobe flows --limit 7 --transport udp,132 --port 53,443 --cidr 10.0.0.0/8 --by peer";
+    let cli = parse(line).unwrap();
+    let Command::Flows(args) = cli.command else {
+        panic!("{cli:?}")
+    };
+    assert_eq!(args.common.top, Some(7));
+    assert_eq!(args.transport, [Transport::UDP, Transport::SCTP]);
+    assert_eq!(args.port, [53, 443]);
+    assert_eq!(args.cidr, ["10.0.0.0/8".parse().unwrap()]);
+    assert_eq!(args.by, args::FlowsBy::Peer);
+}
+
+#[test]
+fn what_is_counted_by_container_has_no_process() {
+    for line in ["nodeprobe tcp --pid 1", "nodeprobe dns --pid 1"] {
+        let error = run(parse(line).unwrap()).unwrap_err();
+        assert_eq!(error.kind, Kind::Usage, "{line}");
+    }
 }

@@ -22,10 +22,10 @@ use super::{
 use crate::{
     config,
     identity::{Identities, Limits, Pattern, resolver},
-    kernel::{Roots, capabilities_for_map_reads},
+    kernel::{Roots, capabilities_for_map_reads, clock::monotonic},
     limits,
     logs::chain,
-    model::{Departed, Measurements, OwnerKind},
+    model::{Departed, FeatureState, LostCount, Measurements, OwnerKind},
     privileges::{self, Task},
     probes::Latency,
     render::{
@@ -33,14 +33,17 @@ use crate::{
         view::{By, Report, Row, Summary, lost_map},
     },
     report::Filter,
-    session::{Enabled, Plan, Session, StartError},
+    session::{Enabled, FlowEvent, FlowFollower, FlowSettings, Plan, Session, StartError},
 };
 
 /// How long to wait for names when the measurement is over.
-const NAMES_WITHIN: Duration = Duration::from_secs(2);
+pub(super) const NAMES_WITHIN: Duration = Duration::from_secs(2);
 
 /// How often the counters of removed containers are freed during a measurement.
 const ROOM_EVERY: Duration = Duration::from_secs(10);
+
+/// How often flows are asked for.
+const POLL_EVERY: Duration = Duration::from_millis(100);
 
 /// Longer than any measurement, and short enough to be added to a point in time.
 const FOR_GOOD: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
@@ -50,6 +53,47 @@ pub(super) struct Tool {
     name: &'static str,
     session: Session,
     runtime: Runtime,
+    follow: Option<FlowSettings>,
+    /// What the probes lack, in plain words.
+    lacks: Vec<String>,
+}
+
+/// What a tool needs to run.
+pub(super) struct Needs {
+    /// The probes besides the one that follows containers.
+    pub(super) probes: HashMap<&'static str, Enabled>,
+    /// What the owners are.
+    pub(super) owners: OwnerKind,
+    /// Which calls are timed.
+    pub(super) latency: Latency,
+    /// Whether flows and look-ups are followed, and how.
+    pub(super) follow: Option<FlowSettings>,
+}
+
+/// What a tool does with what is measured.
+pub(super) trait Job {
+    /// Takes what happened since the last call, at the monotonic time `now`. Called often, whether something happened or not,
+    /// if flows are followed.
+    fn follow(
+        &mut self,
+        _events: Vec<FlowEvent>,
+        _now: Duration,
+        _identities: &Identities,
+    ) -> Result<(), CliError> {
+        Ok(())
+    }
+
+    /// Shows a period that is over.
+    fn show(&mut self, period: Period<'_>) -> Result<(), CliError>;
+}
+
+/// A job that shows periods and does nothing else.
+struct Show<F>(F);
+
+impl<F: FnMut(Period<'_>) -> Result<(), CliError>> Job for Show<F> {
+    fn show(&mut self, period: Period<'_>) -> Result<(), CliError> {
+        (self.0)(period)
+    }
 }
 
 /// One period of measuring.
@@ -58,10 +102,33 @@ pub(super) struct Period<'a> {
     pub(super) measurements: &'a Measurements,
     /// Who the owners are.
     pub(super) identities: &'a Identities,
+    /// No other period follows.
+    pub(super) is_last: bool,
+    /// State of every probe.
+    pub(super) states: &'a [(&'static str, FeatureState)],
     summary: Summary,
 }
 
 impl Period<'_> {
+    /// Says something that the rows do not say.
+    pub(super) fn note(&mut self, note: String) {
+        self.summary.notes.push(note);
+    }
+
+    /// Says that something was lost.
+    pub(super) fn lost(&mut self, what: &str, count: u64) {
+        if count > 0 {
+            *self.summary.lost.entry(what.to_owned()).or_default() += count;
+        }
+    }
+
+    /// Whether a probe is attached.
+    pub(super) fn has(&self, probe: &str) -> bool {
+        let state = self.states.iter().find(|(name, _)| *name == probe);
+        state
+            .is_some_and(|(_, state)| matches!(state, FeatureState::On | FeatureState::Degraded(_)))
+    }
+
     /// The findings with these rows.
     pub(super) fn report<R>(self, rows: Vec<R>) -> Report<R> {
         Report {
@@ -79,6 +146,26 @@ impl Tool {
         owners: OwnerKind,
         latency: Latency,
     ) -> Result<Self, CliError> {
+        Self::start_with(
+            name,
+            Needs {
+                probes: HashMap::from([(probe, Enabled::Always)]),
+                owners,
+                latency,
+                follow: None,
+            },
+        )
+    }
+
+    /// Attaches what a tool needs, and the probe that follows containers.
+    pub(super) fn start_with(name: &'static str, needs: Needs) -> Result<Self, CliError> {
+        let Needs {
+            mut probes,
+            owners,
+            latency,
+            follow,
+        } = needs;
+        probes.insert("lifecycle", Enabled::Auto);
         privileges::check(&[Task::Probes])?;
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let plan = Plan {
@@ -87,7 +174,7 @@ impl Tool {
             max_flows: limits::FLOWS,
             max_connections: limits::CONNECTIONS,
             roots: Roots::default(),
-            probes: HashMap::from([("lifecycle", Enabled::Auto), (probe, Enabled::Always)]),
+            probes,
             owners,
             latency,
             kernel_memory: limits::KERNEL_MEMORY,
@@ -105,10 +192,13 @@ impl Tool {
         let mut session = Session::start(&plan)?;
         let_go();
         session.follow()?;
+        let lacks = lacks(session.states());
         Ok(Self {
             name,
             session,
             runtime,
+            follow,
+            lacks,
         })
     }
 
@@ -117,13 +207,27 @@ impl Tool {
         self,
         args: &CommonArgs,
         by: By,
-        mut show: impl FnMut(Period<'_>) -> Result<(), CliError>,
+        show: impl FnMut(Period<'_>) -> Result<(), CliError>,
+    ) -> Result<(), CliError> {
+        self.run_job(args, by, Show(show))
+    }
+
+    /// Measures as the arguments say, with a job that is told what happens.
+    pub(super) fn run_job(
+        self,
+        args: &CommonArgs,
+        by: By,
+        mut job: impl Job,
     ) -> Result<(), CliError> {
         let Self {
             name,
             session,
             runtime,
+            follow,
+            lacks,
         } = self;
+        let mut follower = follow
+            .map(|settings| FlowFollower::new(session.take_flow_readers(), settings, monotonic()));
         runtime.block_on(async {
             let identities = session.identities().clone();
             let runtimes = resolver::Config::from(&config::Config::default().runtimes);
@@ -150,17 +254,51 @@ impl Tool {
                     (Some(interval), None) => (Some(interval), false),
                     (_, rest) => (rest, true),
                 };
-                done = is_last;
-                tokio::select! {
-                    () = pause(wait, || {
+                let over = wait.map(|wait| now + wait);
+                let mut room_at = now + ROOM_EVERY;
+                loop {
+                    let step = if follower.is_some() {
+                        POLL_EVERY
+                    } else {
+                        ROOM_EVERY
+                    };
+                    let rest = over.map(|over| over.saturating_duration_since(Instant::now()));
+                    tokio::select! {
+                        () = sleep(rest.map_or(step, |rest| rest.min(step))) => {}
+                        _ = interrupt.recv() => done = true,
+                        _ = terminate.recv() => done = true,
+                    }
+                    let now = Instant::now();
+                    let is_over = over.is_some_and(|over| now >= over);
+                    if let Some(follower) = &mut follower {
+                        let at = monotonic();
+                        let events = if done || (is_over && is_last) {
+                            follower.finish(at)
+                        } else {
+                            follower.poll(at)
+                        };
+                        job.follow(events, at, &identities)?;
+                    }
+                    if is_over || done {
+                        done |= is_last;
+                        break;
+                    }
+                    if now >= room_at {
+                        room_at = now + ROOM_EVERY;
                         session.tend();
                         departed.keep(&session.measure(), &session.release());
-                    }) => {}
-                    _ = interrupt.recv() => done = true,
-                    _ = terminate.recv() => done = true,
+                    }
                 }
                 session.tend();
                 let mut measurements = session.measure();
+                if let Some(follower) = &follower {
+                    measurements.lost.push(LostCount {
+                        stream: "flows",
+                        stage: "decode",
+                        reason: "decode_error",
+                        count: follower.counts().undecoded,
+                    });
+                }
                 let total = mem::take(&mut departed).with(&measurements);
                 measurements.forget(&session.release());
                 let duration = period_start.0.elapsed();
@@ -172,11 +310,13 @@ impl Tool {
                     started: period_start.1,
                     by,
                     lost: lost_map(&added.lost),
-                    notes: Vec::new(),
+                    notes: lacks.clone(),
                 };
-                show(Period {
+                job.show(Period {
                     measurements: &added,
                     identities: &identities,
+                    is_last: done,
+                    states: session.states(),
                     summary,
                 })?;
                 earlier = measurements;
@@ -187,19 +327,14 @@ impl Tool {
     }
 }
 
-/// Waits, for ever where there is no limit, and now and then makes room for owners that appear.
-async fn pause(wait: Option<Duration>, mut make_room: impl FnMut()) {
-    let end = wait.map(|wait| Instant::now() + wait);
-    loop {
-        let rest = end.map_or(ROOM_EVERY, |end| {
-            end.saturating_duration_since(Instant::now())
-        });
-        sleep(rest.min(ROOM_EVERY)).await;
-        if rest <= ROOM_EVERY && end.is_some() {
-            return;
-        }
-        make_room();
-    }
+/// What probes lack that were asked for.
+fn lacks(states: &[(&'static str, FeatureState)]) -> Vec<String> {
+    let lacks = states.iter().filter_map(|(probe, state)| {
+        let reason = state.reason()?;
+        // The tools follow containers in another way then.
+        (*probe != "lifecycle").then(|| format!("probe {probe} is {}: {reason}", state.name()))
+    });
+    lacks.collect()
 }
 
 /// Lets go of privileges once the probes are attached. Call it before there are other threads.

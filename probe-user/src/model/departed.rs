@@ -4,7 +4,9 @@ use std::{collections::HashSet, hash::Hash};
 
 use rustc_hash::FxHashMap;
 
-use super::{ErrnoRow, Measurements, OwnerId, PreemptionRow, SchedRow, Syscall, SyscallRow};
+use super::{
+    ErrnoRow, Measurements, OwnerId, PreemptionRow, SchedRow, Syscall, SyscallRow, network::Sums,
+};
 
 /// Most rows of one kind that are kept apart; what comes later is added up as [`OwnerId::OVERFLOW`].
 const MAX_ROWS: usize = 65_536;
@@ -16,6 +18,7 @@ pub struct Departed {
     errnos: FxHashMap<(OwnerId, Syscall, u16), ErrnoRow>,
     sched: FxHashMap<OwnerId, SchedRow>,
     preemptions: FxHashMap<(OwnerId, OwnerId), PreemptionRow>,
+    network: Sums,
 }
 
 impl Departed {
@@ -50,6 +53,11 @@ impl Departed {
             }
             add(&mut self.sched, row.owner, row, SchedRow::add);
         }
+        self.network.add(
+            reading,
+            |owner| owner.is_some_and(|owner| freed.contains(&owner)),
+            MAX_ROWS,
+        );
         let is_freed =
             |row: &&PreemptionRow| freed.contains(&row.victim) || freed.contains(&row.by);
         for row in reading.preemptions.iter().filter(is_freed) {
@@ -90,7 +98,8 @@ impl Departed {
                 sum.count += row.count
             });
         }
-        Measurements {
+        self.network.add(reading, |_| true, usize::MAX);
+        let mut total = Measurements {
             syscalls: self.syscalls.into_values().collect(),
             errnos: self.errnos.into_values().collect(),
             sched: self.sched.into_values().collect(),
@@ -98,13 +107,11 @@ impl Departed {
             preemptions: self.preemptions.into_values().collect(),
             processes: reading.processes.clone(),
             lost: reading.lost.clone(),
-            tcp: reading.tcp.clone(),
-            drops: reading.drops.clone(),
-            answers: reading.answers.clone(),
-            lookups: reading.lookups.clone(),
-            untracked: reading.untracked.clone(),
             seen: reading.seen,
-        }
+            ..Measurements::default()
+        };
+        self.network.replace_in(&mut total);
+        total
     }
 }
 
@@ -115,6 +122,12 @@ impl Measurements {
         self.syscalls.retain(|row| !freed.contains(&row.owner));
         self.errnos.retain(|row| !freed.contains(&row.owner));
         self.sched.retain(|row| !freed.contains(&row.owner));
+        self.tcp.retain(|row| !freed.contains(&row.owner));
+        self.drops
+            .retain(|row| row.owner.is_none_or(|owner| !freed.contains(&owner)));
+        self.answers.retain(|row| !freed.contains(&row.owner));
+        self.lookups.retain(|row| !freed.contains(&row.owner));
+        self.untracked.retain(|row| !freed.contains(&row.owner));
         self.preemptions
             .retain(|row| !freed.contains(&row.victim) && !freed.contains(&row.by));
     }

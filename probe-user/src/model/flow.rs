@@ -1,6 +1,6 @@
 //! Flows: what a local socket exchanged with one other address.
 
-use std::{fmt, net::IpAddr, time::Duration};
+use std::{borrow::Cow, fmt, net::IpAddr, time::Duration};
 
 use probe_common::id::CgroupId;
 
@@ -182,6 +182,33 @@ pub struct TcpFacts {
     /// Sequence numbers of the first data of initiator and responder: the same at both ends of a connection, whatever
     /// translates its addresses.
     pub fingerprint: Option<(u32, u32)>,
+}
+
+impl TcpFacts {
+    /// Name of the state, as in the kernel's `include/net/tcp_states.h`, in lower case.
+    pub fn state_name(&self) -> Cow<'static, str> {
+        const NAMES: [&str; 12] = [
+            "established",
+            "syn_sent",
+            "syn_recv",
+            "fin_wait1",
+            "fin_wait2",
+            "time_wait",
+            "close",
+            "close_wait",
+            "last_ack",
+            "listen",
+            "closing",
+            "new_syn_recv",
+        ];
+        let name = usize::from(self.state)
+            .checked_sub(1)
+            .and_then(|at| NAMES.get(at));
+        name.map_or_else(
+            || self.state.to_string().into(),
+            |name| Cow::Borrowed(*name),
+        )
+    }
 }
 
 /// Why a flow ended.

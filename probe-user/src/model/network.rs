@@ -1,8 +1,12 @@
 //! What the probes of the network read from their maps: raw ids, counters since attach.
 
+mod sums;
+
 use probe_common::{hist::Histogram, tcp::Totals};
 
 use super::{Counters, OwnerId};
+
+pub(super) use sums::Sums;
 
 /// What the connections of one owner come to.
 #[derive(Clone, Debug, PartialEq)]
@@ -62,4 +66,16 @@ pub struct SeenPackets {
     pub filtered: u64,
     /// With headers that make no sense.
     pub malformed: u64,
+}
+
+impl SeenPackets {
+    /// What was added since an earlier reading.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Self {
+        Self {
+            counted: self.counted.saturating_sub(earlier.counted),
+            filtered: self.filtered.saturating_sub(earlier.filtered),
+            malformed: self.malformed.saturating_sub(earlier.malformed),
+        }
+    }
 }

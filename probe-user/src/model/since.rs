@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use super::{LostCount, Measurements, OwnerId, SchedRow};
+use super::{LostCount, Measurements, OwnerId, SchedRow, network::Sums};
 
 impl Measurements {
     /// What was added since an earlier reading. Rows without an addition are left out. Time on the CPU contains what runs
@@ -56,6 +56,12 @@ impl Measurements {
             row.count = row.count.saturating_sub(before.map_or(0, |row| row.count));
         }
         added.preemptions.retain(|row| row.count > 0);
+        Sums::of(self)
+            .since(&Sums::of(earlier))
+            .replace_in(&mut added);
+        added.seen = self
+            .seen
+            .map(|seen| seen.since(earlier.seen.unwrap_or_default()));
         let key = |lost: &LostCount| (lost.stream, lost.stage, lost.reason);
         let before = index(&earlier.lost, key);
         for lost in &mut added.lost {

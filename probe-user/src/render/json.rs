@@ -35,6 +35,15 @@ pub fn write_ndjson<R: Row>(out: &mut impl Write, report: &Report<R>) -> io::Res
     line(out, "summary", summary)
 }
 
+/// Writes a row as one object in a line, as it is in a stream.
+///
+/// # Errors
+///
+/// Those of `out`.
+pub fn write_row<R: Row>(out: &mut impl Write, row: &R) -> io::Result<()> {
+    line(out, R::TYPE, row)
+}
+
 #[derive(Serialize)]
 struct Typed<'a, T> {
     r#type: &'static str,

@@ -34,7 +34,7 @@ pub struct CommonArgs {
     pub pid: Option<u32>,
 
     /// Show only the first N rows [default: all that fit]
-    #[arg(short = 'n', long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(short = 'n', long, visible_alias = "limit", value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub top: Option<u32>,
 }
 

@@ -191,7 +191,7 @@ impl<'a> FlowRecord<'a> {
             bytes_rev_total: total.bytes.1,
             packets_fwd_total: total.packets.0,
             packets_rev_total: total.packets.1,
-            tcp_state: tcp.map(|tcp| tcp_state(tcp.state)),
+            tcp_state: tcp.map(TcpFacts::state_name),
             tcp_handshake_ns: tcp.and_then(|tcp| tcp.handshake).map(nanoseconds),
             tcp_srtt_ns: tcp.and_then(|tcp| tcp.srtt).map(nanoseconds),
             tcp_rtt_min_ns: tcp.and_then(|tcp| tcp.min_rtt).map(nanoseconds),
@@ -360,26 +360,4 @@ fn errors(end: Option<FlowEnd>) -> (Option<Cow<'static, str>>, Option<Cow<'stati
 fn closed_by(tcp: &TcpFacts, initiator: Initiator) -> Option<Cow<'static, str>> {
     let by_initiator = tcp.closed_by? == initiator;
     Some(if by_initiator { "src" } else { "dst" }.into())
-}
-
-/// Name of a TCP state, as in the kernel's include/net/tcp_states.h.
-fn tcp_state(state: u8) -> Cow<'static, str> {
-    const NAMES: [&str; 12] = [
-        "established",
-        "syn_sent",
-        "syn_recv",
-        "fin_wait1",
-        "fin_wait2",
-        "time_wait",
-        "close",
-        "close_wait",
-        "last_ack",
-        "listen",
-        "closing",
-        "new_syn_recv",
-    ];
-    let name = usize::from(state)
-        .checked_sub(1)
-        .and_then(|at| NAMES.get(at));
-    name.map_or_else(|| state.to_string().into(), |name| Cow::Borrowed(*name))
 }

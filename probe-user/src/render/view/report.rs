@@ -56,6 +56,16 @@ pub enum By {
     Process,
     /// A system call of a process.
     ProcessSyscall,
+    /// A flow.
+    Flow,
+    /// An open connection.
+    Connection,
+    /// An address that a container talks with.
+    Peer,
+    /// A name that a container looks up.
+    Name,
+    /// A name server that a container asks.
+    Server,
 }
 
 impl By {
@@ -66,6 +76,11 @@ impl By {
             Self::ContainerSyscall => "container,syscall",
             Self::Process => "process",
             Self::ProcessSyscall => "process,syscall",
+            Self::Flow => "flow",
+            Self::Connection => "connection",
+            Self::Peer => "container,peer",
+            Self::Name => "container,name",
+            Self::Server => "container,server",
         }
     }
 
@@ -96,7 +111,7 @@ pub fn lost_map(lost: &[LostCount]) -> BTreeMap<String, u64> {
     map
 }
 
-fn rfc3339<S: Serializer>(time: &SystemTime, serializer: S) -> Result<S::Ok, S::Error> {
+pub(super) fn rfc3339<S: Serializer>(time: &SystemTime, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(&format::rfc3339(*time))
 }
 

@@ -1,0 +1,147 @@
+//! `nodeprobe dns`: which names are looked up, and what the answers are.
+
+use std::{
+    collections::HashMap,
+    io::{self, Write as _},
+    time::{Duration, SystemTime},
+};
+
+use super::{held::Held, refuse_pid, settings};
+use crate::{
+    cli::{
+        CliError, Kind,
+        args::{CommonArgs, DnsArgs, DnsBy, OutputFormat},
+        tool::{Job, Needs, Period, Tool, filter, print},
+    },
+    flows::WallClock,
+    identity::Identities,
+    kernel::clock::monotonic,
+    model::{Lookup, OwnerKind},
+    probes::Latency,
+    render::{
+        json,
+        network::write_dns,
+        view::{By, DnsView},
+    },
+    report::{Filter, LookupBook, lookup_view},
+    session::{Enabled, FlowEvent},
+};
+
+/// Runs the command.
+///
+/// # Errors
+///
+/// If the probe cannot be attached or nothing can be written.
+pub(in crate::cli) fn run(args: &DnsArgs) -> Result<Kind, CliError> {
+    refuse_pid(&args.common, "look-ups")?;
+    let by = match args.by {
+        DnsBy::Name => By::Name,
+        DnsBy::Container => By::Container,
+        DnsBy::Server => By::Server,
+    };
+    let tool = Tool::start_with(
+        "dns",
+        Needs {
+            probes: HashMap::from([("flows", Enabled::Always)]),
+            owners: OwnerKind::Cgroup,
+            latency: Latency::Off,
+            follow: Some(settings(&args.common)),
+        },
+    )?;
+    let job = Dns {
+        args: &args.common,
+        filter: filter(&args.common),
+        book: LookupBook::new(by),
+        held: Held::new(),
+        clock: WallClock::new(monotonic(), SystemTime::now()),
+    };
+    tool.run_job(&args.common, by, job)?;
+    Ok(Kind::Fine)
+}
+
+struct Dns<'a> {
+    args: &'a CommonArgs,
+    filter: Filter,
+    book: LookupBook,
+    /// Look-ups that wait for a stream.
+    held: Held<Lookup>,
+    clock: WallClock,
+}
+
+impl Dns<'_> {
+    fn is_stream(&self) -> bool {
+        self.args.output == OutputFormat::Ndjson
+    }
+
+    fn write(&self, lookups: Vec<Lookup>, identities: &Identities) -> Result<(), CliError> {
+        let mut text = Vec::new();
+        for lookup in lookups {
+            let time = self.clock.at(lookup.time);
+            if let Some(view) = lookup_view(lookup, time, identities, &self.filter) {
+                json::write_row(&mut text, &view)?;
+            }
+        }
+        let mut out = io::stdout().lock();
+        out.write_all(&text)?;
+        Ok(out.flush()?)
+    }
+}
+
+impl Job for Dns<'_> {
+    fn follow(
+        &mut self,
+        events: Vec<FlowEvent>,
+        now: Duration,
+        identities: &Identities,
+    ) -> Result<(), CliError> {
+        for event in events {
+            match event {
+                FlowEvent::Lookup(lookup) if self.is_stream() => {
+                    self.held.push(now, lookup.cgroup, lookup);
+                }
+                FlowEvent::Lookup(lookup) => self.book.add(lookup),
+                FlowEvent::Flow(_) => {}
+            }
+        }
+        if self.is_stream() {
+            self.clock.follow(now, SystemTime::now());
+            let due = std::iter::from_fn(|| self.held.pop(now, identities));
+            let due: Vec<Lookup> = due.map(|(_, lookup)| lookup).collect();
+            self.write(due, identities)?;
+        }
+        Ok(())
+    }
+
+    fn show(&mut self, mut period: Period<'_>) -> Result<(), CliError> {
+        if self.is_stream() {
+            let rest = std::iter::from_fn(|| self.held.pop_any());
+            let rest: Vec<Lookup> = rest.map(|(_, lookup)| lookup).collect();
+            self.write(rest, period.identities)?;
+            if period.is_last {
+                print(self.args, &period.report::<DnsView>(Vec::new()), |_, _| {
+                    Ok(())
+                })?;
+            }
+            return Ok(());
+        }
+        let counted: u64 = period
+            .measurements
+            .answers
+            .iter()
+            .map(|row| row.count)
+            .sum();
+        let missing = counted.saturating_sub(self.book.answers());
+        if missing > 0 {
+            period.note(format!(
+                "{missing} more answers were counted in the kernel, whose messages were not read, or not yet"
+            ));
+        }
+        let rows = self.book.rows(period.identities, &self.filter);
+        self.book.next_period();
+        let report = period.report(rows);
+        let top = self.args.top.map(|top| top as usize);
+        print(self.args, &report, |out, look| {
+            write_dns(out, &report, top, look)
+        })
+    }
+}
