@@ -48,6 +48,8 @@ impl Network {
             flow_sampling: 1,
             kernel_memory: 16 << 20,
             max_owners: 1024,
+            max_flows: probe_user::limits::FLOWS,
+            max_connections: probe_user::limits::CONNECTIONS,
             limits: Limits::default(),
             debug: false,
         };
