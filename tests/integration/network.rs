@@ -11,6 +11,7 @@ use probe_user::{
     flows::{Event, Sureness},
     identity::Limits,
     kernel::Roots,
+    loader::LoadError,
     model::{
         EndReason, FeatureState, Initiator, Lookup, Measurements, OwnerId, OwnerKind, Transport,
     },
@@ -54,7 +55,12 @@ impl Network {
             debug: false,
         };
         let session = match Session::start(&plan) {
-            Err(StartError::Nothing { source }) => {
+            Err(StartError::Nothing { source })
+                if matches!(
+                    *source,
+                    LoadError::Unsupported(_) | LoadError::NoTracepoint(_)
+                ) =>
+            {
                 skip("network", &source.to_string());
                 return Ok(None);
             }

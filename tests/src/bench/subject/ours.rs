@@ -42,6 +42,8 @@ impl Ours {
             owners: OwnerKind::Cgroup,
             latency,
             sizes: Sizes::plan(limits::KERNEL_MEMORY, limits::OWNERS, kernel.possible_cpus),
+            dns: false,
+            flow_sampling: 1,
             debug: false,
         };
         let spec = probes::spec(probe).context("the registry has the probe")?;
