@@ -24,3 +24,4 @@ mod runtimes;
 mod scheduler;
 mod scrapes;
 mod settings;
+mod traffic;
