@@ -11,10 +11,11 @@ const TIMED: &str = "nodeprobe_syscall_duration_seconds_count";
 
 /// An agent that only watches system calls, in this mode.
 fn agent(mode: &str) -> Result<Agent> {
-    Agent::start(&format!(
-        "[probes.syscalls]\n{mode}\n[probes.scheduler]\nenabled = \"never\"\n\
-         [probes.lifecycle]\nenabled = \"never\"\n"
-    ))
+    let mut config = format!("probes.syscalls.{mode}\n");
+    for probe in ["scheduler", "lifecycle", "flows", "tcp", "drops"] {
+        config += &format!("probes.{probe}.enabled = \"never\"\n");
+    }
+    Agent::start(&config)
 }
 
 #[test]
