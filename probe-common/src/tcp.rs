@@ -230,7 +230,7 @@ unsafe impl aya::Pod for Totals {}
 
 /// Sockets that user space asks about at once. The verifier follows the loop over them step by step, and that of Linux 5.10
 /// gives up after a million.
-pub const ASKED: usize = 64;
+pub const ASKED: usize = 16;
 
 /// A question about a socket, and its answer.
 #[derive(Clone, Copy, Debug, Default)]
