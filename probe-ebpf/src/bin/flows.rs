@@ -103,11 +103,11 @@ fn count(ctx: &SkBuffContext, sent: bool, packet: &Packet, ports: &Ports) {
         // SAFETY: the context is that of the program. A buffer may hold several datagrams of one flow, which the hardware
         // or the receiver tells apart.
         segments: u64::from(unsafe { (*ctx.skb.skb).gso_segs }.max(1)),
-        flags: u32::from(sent != ports.is_reply) * FIRST_SENT
-            | u32::from(packet.is_fragment) * FRAGMENTS,
+        flags: (u32::from(sent != ports.is_reply) * FIRST_SENT)
+            | (u32::from(packet.is_fragment) * FRAGMENTS),
     };
     let every = FLOW_SAMPLING.load();
-    if every > 1 && spread(&key) % every != 0 {
+    if every > 1 && !spread(&key).is_multiple_of(every) {
         seen(SEEN_FILTERED, packet.segments);
         return;
     }
@@ -145,7 +145,7 @@ fn start(ctx: &SkBuffContext, key: &FlowKey, packet: &Counted) {
         pad: 0,
     };
     // Starts at zero and is found again, so that a CPU that is quicker loses nothing.
-    _ = FLOWS.insert(key, &flow, u64::from(BPF_NOEXIST));
+    _ = FLOWS.insert(key, flow, u64::from(BPF_NOEXIST));
     if let Some(flow) = FLOWS.get_ptr_mut(key) {
         // SAFETY: the pointer is that of a map value.
         unsafe { add(flow, packet) };

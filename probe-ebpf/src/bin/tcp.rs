@@ -261,14 +261,15 @@ fn take_over(ctx: *mut c_void) -> i32 {
         let state = i32::from(socket::state::<Trusted>(sk));
         if state == state::LISTEN {
             table::add_listener(sk, false);
-        } else if state != state::CLOSE && state != state::SYN_RECV {
-            if let Some(mut connection) = table::describe::<Trusted>(sk) {
-                connection.flags = TAKEN_OVER;
-                if state != state::SYN_SENT {
-                    connection.flags |= ESTABLISHED;
-                }
-                table::insert(sk, &connection);
+        } else if state != state::CLOSE
+            && state != state::SYN_RECV
+            && let Some(mut connection) = table::describe::<Trusted>(sk)
+        {
+            connection.flags = TAKEN_OVER;
+            if state != state::SYN_SENT {
+                connection.flags |= ESTABLISHED;
             }
+            table::insert(sk, &connection);
         }
     }
     0

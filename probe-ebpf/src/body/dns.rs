@@ -206,7 +206,7 @@ fn asked(key: &PendingKey, message: &Message) {
         cgroup: message.cgroup,
     };
     // A question that is sent again waits since it was first sent.
-    match PENDING.insert(key, &pending, u64::from(BPF_NOEXIST)) {
+    match PENDING.insert(key, pending, u64::from(BPF_NOEXIST)) {
         Ok(()) | Err(EEXIST) => {}
         Err(_) => count_loss(PENDING_FULL),
     }
@@ -243,7 +243,8 @@ fn answered(key: &PendingKey, message: &mut Message, rcode: u32) {
     }
     let mut lookups = LOOKUPS.get_ptr_mut(cgroup);
     if lookups.is_none() {
-        _ = LOOKUPS.insert(cgroup, &NOTHING, u64::from(BPF_NOEXIST));
+        let nothing: &Histogram = &NOTHING;
+        _ = LOOKUPS.insert(cgroup, nothing, u64::from(BPF_NOEXIST));
         lookups = LOOKUPS.get_ptr_mut(cgroup);
     }
     match lookups {

@@ -28,7 +28,8 @@ fn totals(cgroup: u64) -> Option<*mut Totals> {
         return Some(totals);
     }
     // Another CPU may be quicker, which the second look-up finds as well.
-    _ = TOTALS.insert(cgroup, &NOTHING, u64::from(BPF_NOEXIST));
+    let nothing: &Totals = &NOTHING;
+    _ = TOTALS.insert(cgroup, nothing, u64::from(BPF_NOEXIST));
     if let Some(totals) = TOTALS.get_ptr_mut(cgroup) {
         return Some(totals);
     }

@@ -161,7 +161,7 @@ pub(crate) unsafe fn add_listener(sk: *const u8, by_current: bool) {
         } else {
             u64::from(BPF_NOEXIST)
         };
-        if LISTENERS.insert(sk as u64, &listener, flags).is_err() && by_current {
+        if LISTENERS.insert(sk as u64, listener, flags).is_err() && by_current {
             count_loss(LISTENERS_FULL);
         }
     }
