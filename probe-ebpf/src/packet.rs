@@ -3,8 +3,9 @@
 use aya_ebpf::programs::SkBuffContext;
 use probe_common::flows::{DCCP, ICMP, ICMPV6, SCTP, TCP, UDP, UDP_LITE};
 
-/// Extension headers that are skipped before the transport's.
-const MAX_EXTENSIONS: usize = 6;
+/// Extension headers that are skipped before the transport's. Each doubles what the verifier has to look at, and those before
+/// Linux 6.8 look at all of it.
+const MAX_EXTENSIONS: usize = 3;
 /// Bytes of a UDP header.
 const UDP_HEADER: u32 = 8;
 /// Bytes of the common header of SCTP.
@@ -135,29 +136,21 @@ fn skip_extensions(ctx: &SkBuffContext, packet: &mut Packet) -> Result<(), Malfo
     const HOP_BY_HOP: u8 = 0;
     const ROUTING: u8 = 43;
     const FRAGMENT: u8 = 44;
-    const AUTHENTICATION: u8 = 51;
     const DESTINATION: u8 = 60;
-    const MOBILITY: u8 = 135;
     for _ in 0..MAX_EXTENSIONS {
-        let units = match packet.protocol {
-            HOP_BY_HOP | ROUTING | DESTINATION | MOBILITY => 8,
-            AUTHENTICATION => 4,
-            FRAGMENT => 0,
-            _ => return Ok(()),
-        };
+        let is_fragment = packet.protocol == FRAGMENT;
+        if !is_fragment && !matches!(packet.protocol, HOP_BY_HOP | ROUTING | DESTINATION) {
+            return Ok(());
+        }
         let head: [u8; 4] = ctx.load(packet.transport as usize).map_err(|_| Malformed)?;
         packet.protocol = head[0];
-        if units == 0 {
-            packet.is_fragment = u16::from_be_bytes([head[2], head[3]]) & 0xfff8 != 0;
+        if is_fragment {
             packet.transport += 8;
-            if packet.is_fragment {
-                return Ok(());
-            }
-        } else if units == 4 {
-            packet.transport += (u32::from(head[1]) + 2) * 4;
-        } else {
-            packet.transport += (u32::from(head[1]) + 1) * 8;
+            packet.is_fragment = u16::from_be_bytes([head[2], head[3]]) & 0xfff8 != 0;
+            // What follows in the first fragment is the transport; in others nobody knows.
+            return Ok(());
         }
+        packet.transport += (u32::from(head[1]) + 1) * 8;
     }
     // More of them than anybody sends: counted by the number that comes next.
     Ok(())
