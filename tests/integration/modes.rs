@@ -11,7 +11,10 @@ const TIMED: &str = "nodeprobe_syscall_duration_seconds_count";
 
 /// An agent that only watches system calls, in this mode.
 fn agent(mode: &str) -> Result<Agent> {
-    let mut config = format!("probes.syscalls.{mode}\n");
+    let mut config = String::new();
+    for key in mode.lines() {
+        config += &format!("probes.syscalls.{key}\n");
+    }
     for probe in ["scheduler", "lifecycle", "flows", "tcp", "drops"] {
         config += &format!("probes.{probe}.enabled = \"never\"\n");
     }
