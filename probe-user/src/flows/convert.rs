@@ -18,7 +18,7 @@ use crate::model::{
     Counters, EndReason, Flow, FlowEnd, FlowProcess, Initiator, TcpFacts, Transport, Tuple,
 };
 
-/// A flow of datagrams as it is in the table. `began` is when the probe did: what is older may have begun before.
+/// A flow of datagrams as it is in the table, where one in `sampling` is counted.
 pub fn datagrams(key: &FlowKey, stats: &FlowStats, sampling: u32) -> Flow {
     let tuple = Tuple {
         transport: Transport(key.protocol),

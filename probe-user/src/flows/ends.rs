@@ -105,18 +105,13 @@ impl Ends {
                 nat: (end.tuple != turned).then_some(end.tuple),
             });
         }
-        // The same addresses may be in use in another namespace; on loopback both ends are in the same one.
-        let netns = flow
-            .tuple
-            .local
-            .is_loopback()
-            .then_some(flow.netns)
-            .flatten();
-        self.ends.get(&Key::Tuple(turned, netns)).map(|end| Peer {
-            cgroup: end.cgroup,
-            sureness: Sureness::Likely,
-            nat: None,
-        })
+        self.ends
+            .get(&Key::Tuple(turned, namespace(flow)))
+            .map(|end| Peer {
+                cgroup: end.cgroup,
+                sureness: Sureness::Likely,
+                nat: None,
+            })
     }
 
     /// Keys that found no room.
@@ -125,14 +120,13 @@ impl Ends {
     }
 }
 
+/// The namespace of a flow over loopback, whose addresses every namespace has and whose ends are both in it.
+fn namespace(flow: &Flow) -> Option<u32> {
+    flow.netns.filter(|_| flow.tuple.local.is_loopback())
+}
+
 fn keys(flow: &Flow) -> Vec<Key> {
-    let netns = flow
-        .tuple
-        .local
-        .is_loopback()
-        .then_some(flow.netns)
-        .flatten();
-    let mut keys = vec![Key::Tuple(flow.tuple, netns)];
+    let mut keys = vec![Key::Tuple(flow.tuple, namespace(flow))];
     if let Some(fingerprint) = flow.tcp.and_then(|tcp| tcp.fingerprint) {
         keys.push(Key::Fingerprint(fingerprint, flow.initiator));
     }

@@ -9,7 +9,7 @@ use probe_common::{
 };
 use rustix::event::{PollFd, PollFlags, poll};
 
-use super::{Attached, Options, ProbeSpec};
+use super::{Attached, Options, ProbeSpec, records};
 use crate::{
     kernel::cgroupfs::Mode,
     loader::{self, Globals, Kernel, LoadError},
@@ -97,12 +97,7 @@ impl CgroupRecord {
 
     /// Makes a record of the bytes that the program wrote; `None` for what no program of this build writes.
     pub fn decode(bytes: &[u8]) -> Option<Self> {
-        if bytes.len() < size_of::<CgroupEvent>() {
-            return None;
-        }
-        // SAFETY: the length was checked above, the type is `Pod` and accepts every bit pattern, and an unaligned read
-        // asks nothing of the slice's alignment.
-        let event = unsafe { bytes.as_ptr().cast::<CgroupEvent>().read_unaligned() };
+        let event: CgroupEvent = records::decode(bytes)?;
         let change = match event.kind {
             CGROUP_MKDIR => CgroupChange::Made,
             CGROUP_RMDIR => CgroupChange::Removed,
