@@ -147,8 +147,9 @@ pub struct Listener {
     pub netns: u32,
     /// Thread group id of the process that called `listen`, or 0.
     pub tgid: u32,
-    /// Zero.
-    pub pad2: u32,
+    /// Handshakes that it dropped and that are counted in [`Totals::listen_drops`], or were before the probe. Wraps as the
+    /// kernel's own counter does.
+    pub drops: u32,
     /// Name of the thread that called `listen`.
     pub comm: [u8; COMM_LEN],
 }
@@ -175,8 +176,10 @@ pub const FAILURES: usize = 5;
 pub const RETRANSMIT_SYN: usize = 0;
 /// Data.
 pub const RETRANSMIT_DATA: usize = 1;
+/// Tail-loss probes that sent data again.
+pub const RETRANSMIT_PROBE: usize = 2;
 /// Number of kinds.
-pub const RETRANSMITS: usize = 2;
+pub const RETRANSMITS: usize = 3;
 
 /// What a cgroup's connections come to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -204,8 +207,10 @@ pub struct Totals {
     pub resets_sent: u64,
     /// Resets received.
     pub resets_received: u64,
+    /// Handshakes that listening sockets dropped, mostly because their accept queue was full.
+    pub listen_drops: u64,
 }
-const _: () = assert!(size_of::<Totals>() == 3 * 240 + 13 * 8 && align_of::<Totals>() == 8);
+const _: () = assert!(size_of::<Totals>() == 3 * 240 + 15 * 8 && align_of::<Totals>() == 8);
 
 impl Totals {
     /// Nothing yet.
@@ -221,6 +226,7 @@ impl Totals {
         retransmits: [0; RETRANSMITS],
         resets_sent: 0,
         resets_received: 0,
+        listen_drops: 0,
     };
 }
 
@@ -228,8 +234,7 @@ impl Totals {
 #[cfg(feature = "user")]
 unsafe impl aya::Pod for Totals {}
 
-/// Sockets that user space asks about at once. The verifier follows the loop over them step by step, and that of Linux 5.10
-/// gives up after a million.
+/// Sockets that user space asks about at once, at most.
 pub const ASKED: usize = 16;
 
 /// A question about a socket, and its answer.
@@ -240,18 +245,14 @@ pub struct Question {
     pub socket: u64,
     /// Its cookie, or 0 where not known.
     pub cookie: u64,
-    /// 1 if the socket still is what it was, and `stats` or `drops` are its own.
+    /// 1 if the socket still is what it was, and `stats` are its own.
     pub answered: u32,
-    /// For listening sockets: connections that wait for `accept`.
-    pub backlog: u32,
-    /// For listening sockets: how many may wait.
-    pub max_backlog: u32,
-    /// Packets that the socket dropped; for listening sockets handshakes.
-    pub drops: u32,
+    /// Zero.
+    pub pad: u32,
     /// Its counters.
     pub stats: SocketStats,
 }
-const _: () = assert!(size_of::<Question>() == 88 && align_of::<Question>() == 8);
+const _: () = assert!(size_of::<Question>() == 80 && align_of::<Question>() == 8);
 
 // SAFETY: as for `Connection`.
 #[cfg(feature = "user")]

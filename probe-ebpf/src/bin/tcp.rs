@@ -10,6 +10,10 @@
 mod ask;
 #[path = "../body/tcp_counters.rs"]
 mod counters;
+#[path = "../body/tcp_listeners.rs"]
+mod listeners;
+#[path = "../body/tcp_retransmit.rs"]
+mod retransmit;
 #[path = "../body/tcp_table.rs"]
 mod table;
 
@@ -25,7 +29,8 @@ use probe_common::{
     loss::RING_FULL,
     tcp::{
         CLIENT, Connection, ConnectionEnd, ESTABLISHED, LOCAL_CLOSED, REMOTE_CLOSED,
-        RESET_RECEIVED, RESET_SENT, RETRANSMIT_DATA, RETRANSMIT_SYN, SERVER, TAKEN_OVER, UNTRACKED,
+        RESET_RECEIVED, RESET_SENT, RETRANSMIT_DATA, RETRANSMIT_PROBE, RETRANSMIT_SYN, SERVER,
+        TAKEN_OVER, UNTRACKED,
     },
 };
 use probe_ebpf::{
@@ -67,8 +72,8 @@ fn inet_sock_set_state(ctx: BtfTracePointContext) -> i32 {
     // SAFETY: as above.
     unsafe {
         match (old, new) {
-            (state::LISTEN, _) => table::forget_listener(sk),
-            (_, state::LISTEN) => table::add_listener(sk, true),
+            (state::LISTEN, _) => listeners::remove(sk),
+            (_, state::LISTEN) => listeners::add(sk),
             (_, state::SYN_SENT) => connecting(sk),
             (state::SYN_SENT | state::SYN_RECV, state::ESTABLISHED) => established(sk),
             // Nothing is known of a child that never was established, and its listener counts it.
@@ -197,6 +202,7 @@ fn tcp_retransmit_skb(ctx: BtfTracePointContext) -> i32 {
     unsafe {
         let kind = match i32::from(socket::state::<Trusted>(sk)) {
             state::SYN_SENT | state::SYN_RECV => RETRANSMIT_SYN,
+            _ if retransmit::is_probe(sk) => RETRANSMIT_PROBE,
             _ => RETRANSMIT_DATA,
         };
         counters::retransmit(socket::cgroup::<Trusted>(sk), kind);
@@ -260,7 +266,7 @@ fn take_over(ctx: *mut c_void) -> i32 {
         }
         let state = i32::from(socket::state::<Trusted>(sk));
         if state == state::LISTEN {
-            table::add_listener(sk, false);
+            listeners::take_over(sk);
         } else if state != state::CLOSE
             && state != state::SYN_RECV
             && let Some(mut connection) = table::describe::<Trusted>(sk)
@@ -279,6 +285,13 @@ fn take_over(ctx: *mut c_void) -> i32 {
 #[raw_tracepoint(tracepoint = "ask")]
 fn ask(ctx: RawTracePointContext) -> i32 {
     ask::answer(ctx.arg::<u64>(0) as u32);
+    0
+}
+
+/// Counts what a listening socket has dropped, when user space runs it. Attached to nothing.
+#[raw_tracepoint(tracepoint = "ask_listener")]
+fn ask_listener(ctx: RawTracePointContext) -> i32 {
+    listeners::ask(ctx.arg(0));
     0
 }
 

@@ -112,6 +112,13 @@ pub(crate) fn reset_received(cgroup: u64) {
     add!(cgroup, resets_received);
 }
 
+pub(crate) fn listen_drops(cgroup: u64, more: u32) {
+    if let Some(totals) = totals(cgroup) {
+        // SAFETY: the pointer is that of a map value.
+        unsafe { add_shared(&raw mut (*totals).listen_drops, u64::from(more)) };
+    }
+}
+
 /// # Safety
 ///
 /// `histogram` must point into a map value.

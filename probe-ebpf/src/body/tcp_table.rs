@@ -1,4 +1,4 @@
-//! The tables of connections and listening sockets, by the address of the socket.
+//! The table of connections, by the address of their socket.
 
 use core::ptr;
 
@@ -12,8 +12,8 @@ use aya_ebpf::{
     macros::btf_map,
 };
 use probe_common::{
-    loss::{CONNECTIONS_FULL, LISTENERS_FULL},
-    tcp::{COMM_LEN, Connection, ConnectionEnd, Listener},
+    loss::CONNECTIONS_FULL,
+    tcp::{COMM_LEN, Connection, ConnectionEnd},
 };
 use probe_ebpf::{
     loss::count_loss,
@@ -34,9 +34,6 @@ const RING_BYTES: usize = 8 << 20;
 /// Connections that last.
 #[btf_map]
 static CONNECTIONS: HashMap<u64, Connection, 1> = HashMap::new();
-/// Sockets that listen.
-#[btf_map]
-static LISTENERS: HashMap<u64, Listener, 1> = HashMap::new();
 /// Ends of connections for user space.
 #[btf_map]
 pub(crate) static ENDS: RingBuf<ConnectionEnd, RING_BYTES> = RingBuf::new();
@@ -77,7 +74,7 @@ pub(crate) unsafe fn describe<R: Reader>(sk: *const u8) -> Option<Connection> {
 ///
 /// As for [`describe`].
 #[inline(always)]
-unsafe fn cookie(sk: *const u8) -> u64 {
+pub(crate) unsafe fn cookie(sk: *const u8) -> u64 {
     // SAFETY: passed on to the caller.
     unsafe {
         if HAS_SOCKET_COOKIE.load() == 1 {
@@ -126,48 +123,4 @@ pub(crate) fn mark(sk: *const u8, flags: u32) {
             ptr::write(word, ptr::read(word) | flags);
         }
     }
-}
-
-/// Remembers a listening socket, and the current task as its process where that called `listen`.
-///
-/// # Safety
-///
-/// As for [`describe`].
-#[inline(always)]
-pub(crate) unsafe fn add_listener(sk: *const u8, by_current: bool) {
-    // SAFETY: passed on to the caller.
-    unsafe {
-        let Some(ends) = socket::ends::<Trusted>(sk) else {
-            return;
-        };
-        let mut listener = Listener {
-            cookie: cookie(sk),
-            cgroup: socket::cgroup::<Trusted>(sk),
-            local: ends.local,
-            port: ends.local_port,
-            ip_version: ends.ip_version,
-            pad: 0,
-            netns: socket::netns::<Trusted>(sk),
-            tgid: 0,
-            pad2: 0,
-            comm: [0; COMM_LEN],
-        };
-        if by_current {
-            listener.tgid = (bpf_get_current_pid_tgid() >> 32) as u32;
-            listener.comm = bpf_get_current_comm().unwrap_or_default();
-        }
-        let flags = if by_current {
-            0
-        } else {
-            u64::from(BPF_NOEXIST)
-        };
-        if LISTENERS.insert(sk as u64, listener, flags).is_err() && by_current {
-            count_loss(LISTENERS_FULL);
-        }
-    }
-}
-
-#[inline(always)]
-pub(crate) fn forget_listener(sk: *const u8) {
-    _ = LISTENERS.remove(sk as u64);
 }

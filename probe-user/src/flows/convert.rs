@@ -1,6 +1,7 @@
 //! From what the kernel side keeps of a flow to the model.
 
 use std::{
+    hash::BuildHasher as _,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
     time::Duration,
 };
@@ -13,6 +14,7 @@ use probe_common::{
         REMOTE_CLOSED, RESET_RECEIVED, RESET_SENT, SERVER, SocketStats, TAKEN_OVER,
     },
 };
+use rustc_hash::FxBuildHasher;
 
 use crate::model::{
     Counters, EndReason, Flow, FlowEnd, FlowProcess, Initiator, TcpFacts, Transport, Tuple,
@@ -85,11 +87,7 @@ pub fn connection(
         (tgid, _) => Some(process(tgid, &known.comm)),
     };
     Flow {
-        id: if known.cookie == 0 {
-            socket
-        } else {
-            known.cookie
-        },
+        id: flow_id(socket, known),
         tuple: Tuple {
             transport: Transport::TCP,
             local: address(&known.local, known.ip_version),
@@ -115,6 +113,15 @@ pub fn connection(
         remote_name: None,
         sampling: 1,
         end: None,
+    }
+}
+
+/// The socket's cookie. Where the kernel gives none, a hash of the socket's address, which the next socket gets as well, and
+/// of the time when the connection began.
+fn flow_id(socket: u64, known: &Connection) -> u64 {
+    match known.cookie {
+        0 => FxBuildHasher.hash_one((socket, known.start_ns)),
+        cookie => cookie,
     }
 }
 
@@ -263,7 +270,7 @@ pub(super) mod tests {
             pad: 0,
             netns: 6,
             tgid: 88,
-            pad2: 0,
+            drops: 0,
             comm: *b"postgres\0\0\0\0\0\0\0\0",
         }
     }
@@ -323,6 +330,21 @@ pub(super) mod tests {
             end(CLIENT | ESTABLISHED | RESET_SENT, 0),
             EndReason::ResetSent
         );
+    }
+
+    #[test]
+    fn without_a_cookie_a_socket_that_is_used_again_is_another_flow() {
+        let id = |cookie, start_ns| {
+            let known = Connection {
+                cookie,
+                start_ns,
+                ..NOTHING
+            };
+            connection(1, &known, &SocketStats::default(), &[], NOW).id
+        };
+        assert_ne!(id(0, 100), id(0, 200));
+        assert_eq!(id(0, 100), id(0, 100));
+        assert_eq!(id(7, 100), 7);
     }
 
     #[test]

@@ -101,19 +101,44 @@ impl Btf {
     ///
     /// If there is no such struct or member, or if it is a bitfield.
     pub fn field_offset(&self, record: &str, field: &str) -> Result<u32, BtfError> {
+        let found = self.find(record, field)?;
+        if found.width.is_some() {
+            return Err(BtfError::Bitfield {
+                record: record.into(),
+                field: field.into(),
+            });
+        }
+        Ok(found.bits / 8)
+    }
+
+    /// Where a small member stands that may be a bitfield, as [`Btf::field_offset`] finds it. One that is none is a whole byte.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such struct or member, or if its bits are in more than one byte.
+    pub fn bits_in_byte(&self, record: &str, field: &str) -> Result<Bits, BtfError> {
+        let found = self.find(record, field)?;
+        let (shift, width) = (found.bits % 8, found.width.unwrap_or(8));
+        if width == 0 || shift + width > 8 {
+            return Err(BtfError::Bitfield {
+                record: record.into(),
+                field: field.into(),
+            });
+        }
+        Ok(Bits {
+            offset: found.bits / 8,
+            shift,
+            mask: 0xff >> (8 - width),
+        })
+    }
+
+    fn find(&self, record: &str, field: &str) -> Result<Found, BtfError> {
         let mut exists = false;
         for ty in self.records(record) {
             exists = true;
             let mut budget = MAX_MEMBERS;
-            match self.member(ty, field.as_bytes(), 0, &mut budget) {
-                Some(Found::Offset(bits)) => return Ok(bits / 8),
-                Some(Found::Bitfield) => {
-                    return Err(BtfError::Bitfield {
-                        record: record.into(),
-                        field: field.into(),
-                    });
-                }
-                None => {}
+            if let Some(found) = self.member(ty, field.as_bytes(), 0, &mut budget) {
+                return Ok(found);
             }
         }
         Err(if exists {
@@ -252,19 +277,17 @@ impl Btf {
                     let Some(inner) = inner.filter(Type::is_record) else {
                         continue;
                     };
-                    match self.member(inner, field, depth + 1, budget) {
-                        Some(Found::Offset(bits)) => {
-                            return Some(Found::Offset(member.bits.checked_add(bits)?));
-                        }
-                        Some(Found::Bitfield) => return Some(Found::Bitfield),
-                        None => {}
+                    if let Some(found) = self.member(inner, field, depth + 1, budget) {
+                        return Some(Found {
+                            bits: member.bits.checked_add(found.bits)?,
+                            ..found
+                        });
                     }
                 }
                 name if name == field => {
-                    return Some(if member.is_bitfield {
-                        Found::Bitfield
-                    } else {
-                        Found::Offset(member.bits)
+                    return Some(Found {
+                        bits: member.bits,
+                        width: member.bitfield,
                     });
                 }
                 _ => {}
@@ -288,10 +311,23 @@ impl Btf {
     }
 }
 
-/// A member that was found, at an offset in bits.
-enum Found {
-    Offset(u32),
-    Bitfield,
+/// Where a member of a few bits stands: `(byte >> shift) & mask`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bits {
+    /// Offset of its byte.
+    pub offset: u32,
+    /// Its lowest bit in that byte.
+    pub shift: u32,
+    /// Its bits, once shifted.
+    pub mask: u32,
+}
+
+/// A member that was found.
+struct Found {
+    /// Offset in bits.
+    bits: u32,
+    /// Bits of a bitfield; 0 where they are not known.
+    width: Option<u32>,
 }
 
 fn hash(name: &[u8]) -> u32 {

@@ -38,6 +38,7 @@ pub static ALL: &[&Desc] = &[
     &TCP_CLOSED,
     &TCP_FAILED_CONNECTS,
     &TCP_RETRANSMITS,
+    &TCP_LISTEN_DROPS,
     &TCP_RESETS,
     &FLOW_BYTES,
     &FLOW_PACKETS,

@@ -7,6 +7,7 @@ use probe_common::{hist::Histogram, tcp::Totals};
 use super::{Counters, OwnerId};
 
 pub(super) use sums::Sums;
+pub use sums::add_totals;
 
 /// What the connections of one owner come to.
 #[derive(Clone, Debug, PartialEq)]

@@ -1,6 +1,9 @@
 //! The `tcp` probe: connections, their health and their ends.
 
 mod ask;
+mod listeners;
+
+use std::sync::Arc;
 
 use aya::{
     Ebpf,
@@ -11,7 +14,7 @@ use probe_common::{
     tcp::{Connection, ConnectionEnd, Listener, Totals},
 };
 
-use self::ask::Asker;
+use self::{ask::Asker, listeners::Listeners};
 use super::{Attached, Collector, Options, ProbeSpec, records, table::Table};
 use crate::{
     loader::{self, Globals, Kernel, LoadError},
@@ -48,7 +51,8 @@ fn attach(kernel: &Kernel, options: &Options) -> Result<Attached, LoadError> {
     )?;
     let mut totals = Table::open(&mut ebpf, "TOTALS", sizes.socket_owners)?;
     totals.put(&OwnerId::KERNEL_OVERFLOW.0, &Totals::ZERO)?;
-    let asker = Asker::open(&mut ebpf)?;
+    let asker = Asker::open(&mut ebpf, kernel)?;
+    let listeners = Listeners::open(&mut ebpf)?;
     let ring =
         RingBuf::try_from(maps::take(&mut ebpf, "ENDS")?).map_err(|source| MapError::Aya {
             map: "ENDS",
@@ -57,7 +61,7 @@ fn attach(kernel: &Kernel, options: &Options) -> Result<Attached, LoadError> {
     let reader = TcpReader {
         ends: ring,
         connections: maps::take(&mut ebpf, "CONNECTIONS")?,
-        listeners: maps::take(&mut ebpf, "LISTENERS")?,
+        listeners: listeners.clone(),
         asker,
         capacity: sizes.connections,
         undecoded: 0,
@@ -67,7 +71,7 @@ fn attach(kernel: &Kernel, options: &Options) -> Result<Attached, LoadError> {
     }
     let state = take_over(&mut ebpf, kernel);
     let mut attached = Attached::new(SPEC.name, state, ebpf);
-    attached.collector = Some(Box::new(TcpCollector { totals }));
+    attached.collector = Some(Box::new(TcpCollector { totals, listeners }));
     attached.readers.tcp = Some(reader);
     Ok(attached)
 }
@@ -95,13 +99,12 @@ fn globals(kernel: &Kernel, options: &Options) -> Result<Globals, LoadError> {
         .set_offset(kernel, "INET_SPORT", &[("inet_sock", "inet_sport")])?
         .set_offset(kernel, "SKC_COOKIE", &[("sock_common", "skc_cookie")])?
         .set_offset(kernel, "SKC_FLAGS", &[("sock_common", "skc_flags")])?
-        .set_offset(kernel, "SOCK_ACK_BACKLOG", &[("sock", "sk_ack_backlog")])?
+        .set_offset(kernel, "SOCK_DROPS", &[("sock", "sk_drops")])?
         .set_offset(
             kernel,
-            "SOCK_MAX_ACK_BACKLOG",
-            &[("sock", "sk_max_ack_backlog")],
+            "ICSK_PENDING",
+            &[("inet_connection_sock", "icsk_pending")],
         )?
-        .set_offset(kernel, "SOCK_DROPS", &[("sock", "sk_drops")])?
         .set(
             "HAS_SOCKET_COOKIE",
             // The function came with the helper's variant for tracing programs.
@@ -122,19 +125,27 @@ fn globals(kernel: &Kernel, options: &Options) -> Result<Globals, LoadError> {
     ] {
         globals.set(name, types.field_offset("tcp_sock", field)?);
     }
+    globals.set("ASKED_AT_ONCE", ask::at_once(kernel));
     let min_rtt = types.field_offset("tcp_sock", "rtt_min")?
         + types.field_offset("minmax", "s")?
         + types.field_offset("minmax_sample", "v")?;
     globals.set("TCP_RTT_MIN", min_rtt);
+    let state = types.bits_in_byte("inet_connection_sock", "icsk_ca_state")?;
+    globals
+        .set("ICSK_CA_STATE", state.offset)
+        .set("ICSK_CA_STATE_SHIFT", state.shift)
+        .set("ICSK_CA_STATE_MASK", state.mask);
     Ok(globals)
 }
 
 struct TcpCollector {
     totals: Table<u64, Totals>,
+    listeners: Arc<Listeners>,
 }
 
 impl Collector for TcpCollector {
     fn collect(&mut self, into: &mut Measurements) -> Result<(), MapError> {
+        self.listeners.count_drops()?;
         let rows = self
             .totals
             .read()?
@@ -161,7 +172,7 @@ impl Collector for TcpCollector {
 pub struct TcpReader {
     ends: RingBuf<MapData>,
     connections: Map,
-    listeners: Map,
+    listeners: Arc<Listeners>,
     asker: Asker,
     capacity: u32,
     undecoded: u64,
@@ -213,7 +224,7 @@ impl TcpReader {
     ///
     /// If the table cannot be read.
     pub fn listeners(&self) -> Result<Vec<(u64, Listener)>, MapError> {
-        maps::lookup_all(&self.listeners, "LISTENERS")
+        self.listeners.read()
     }
 
     /// Has the kernel answer questions about sockets.

@@ -14,7 +14,7 @@ use crate::{
     flows::rcode_name,
     identity::Identities,
     metrics::{Desc, Registry, families},
-    model::{Container, Counters, Measurements, OwnerId, TcpRow, Transport},
+    model::{Container, Counters, Measurements, OwnerId, Transport, add_totals},
 };
 
 /// What is at the other end where that is not on this host.
@@ -27,7 +27,7 @@ const TIMEOUT: &str = "~timeout";
 const FAILED: [&str; tcp::FAILURES] = ["refused", "timeout", "unreachable", "reset", "aborted"];
 
 /// Kinds of retransmissions, in the same way.
-const RETRANSMITS: [&str; tcp::RETRANSMITS] = ["syn", "data"];
+const RETRANSMITS: [&str; tcp::RETRANSMITS] = ["syn", "data", "loss_probe"];
 
 /// Where the owners of one collection are found.
 pub(super) struct Names<'a> {
@@ -124,7 +124,12 @@ impl Network {
         names: &mut Names<'_>,
     ) {
         let zero = tcp::Totals::ZERO;
-        for (id, totals) in by_owner(&measurements.tcp, zero, |row| row.owner, add_totals) {
+        for (id, totals) in by_owner(
+            &measurements.tcp,
+            zero,
+            |row| row.owner,
+            |sum, row| add_totals(sum, &row.totals),
+        ) {
             let owner = names.find(id);
             let Some(labels) = owner.labels() else {
                 continue;
@@ -153,6 +158,13 @@ impl Network {
                 totals.attempts,
             );
             self.add(registry, &families::TCP_CLOSED, (id, 0), &c, totals.closed);
+            self.add(
+                registry,
+                &families::TCP_LISTEN_DROPS,
+                (id, 0),
+                &c,
+                totals.listen_drops,
+            );
             let accepted = self.split(
                 registry,
                 &families::TCP_CONNECTIONS,
@@ -448,25 +460,6 @@ fn by_owner<'a, R, K: Eq + Hash, S: Copy>(
         add(sums.entry(key(row)).or_insert(nothing), row);
     }
     sums
-}
-
-fn add_totals(sum: &mut tcp::Totals, row: &TcpRow) {
-    let more = &row.totals;
-    sum.connect.merge(&more.connect);
-    sum.accept.merge(&more.accept);
-    sum.rtt.merge(&more.rtt);
-    sum.attempts += more.attempts;
-    sum.connected += more.connected;
-    sum.accepted += more.accepted;
-    sum.closed += more.closed;
-    sum.resets_sent += more.resets_sent;
-    sum.resets_received += more.resets_received;
-    for (sum, more) in sum.failed.iter_mut().zip(more.failed) {
-        *sum += more;
-    }
-    for (sum, more) in sum.retransmits.iter_mut().zip(more.retransmits) {
-        *sum += more;
-    }
 }
 
 #[cfg(test)]

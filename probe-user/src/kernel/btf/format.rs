@@ -135,7 +135,7 @@ impl Type {
             name: read_u32(bytes, at)?,
             type_id: read_u32(bytes, at.checked_add(4)?)?,
             bits,
-            is_bitfield: bitfield != 0 || bits % 8 != 0,
+            bitfield: (bitfield != 0 || bits % 8 != 0).then_some(bitfield),
         })
     }
 
@@ -164,7 +164,8 @@ pub(super) struct Member {
     pub(super) type_id: u32,
     /// Offset in bits.
     pub(super) bits: u32,
-    pub(super) is_bitfield: bool,
+    /// Bits of a bitfield; 0 where they are not known.
+    pub(super) bitfield: Option<u32>,
 }
 
 fn read_u32(bytes: &[u8], offset: usize) -> Option<u32> {

@@ -80,6 +80,8 @@ fn sample() -> Vec<u8> {
         &[
             ("flags", int, 0),
             ("one_bit", int, 1 << 24 | 32),
+            ("five_bits", int, 5 << 24 | 33),
+            ("across", int, 5 << 24 | 38),
             ("", inner, 64),
             ("pid", int, 256),
         ],
@@ -131,12 +133,32 @@ fn a_field_is_found_inside_nested_anonymous_members_and_typedefs() {
 }
 
 #[test]
+fn bits_are_found_in_their_byte() {
+    let btf = Btf::parse(sample()).unwrap();
+    let bits = |field| btf.bits_in_byte("task_struct", field).unwrap();
+    let found = |offset, shift, mask| Bits {
+        offset,
+        shift,
+        mask,
+    };
+    assert_eq!(bits("one_bit"), found(4, 0, 1));
+    assert_eq!(bits("five_bits"), found(4, 1, 31));
+    assert_eq!(bits("pid"), found(32, 0, 255));
+}
+
+#[test]
 fn what_has_no_byte_offset_is_refused_by_name() {
     let btf = Btf::parse(sample()).unwrap();
     let message = |record, field| btf.field_offset(record, field).unwrap_err().to_string();
     assert_eq!(
         message("task_struct", "one_bit"),
         "`task_struct.one_bit` is a bitfield and has no byte offset"
+    );
+    assert_eq!(
+        btf.bits_in_byte("task_struct", "across")
+            .unwrap_err()
+            .to_string(),
+        "`task_struct.across` is a bitfield and has no byte offset"
     );
     assert_eq!(
         message("task_struct", "no"),

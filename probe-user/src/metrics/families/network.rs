@@ -58,13 +58,13 @@ pub static TCP_FAILED_CONNECTS: Desc = counter(
     "nodeprobe_tcp_failed_connects_total",
     "Attempts to open a TCP connection that failed, by reason.",
     &["namespace", "pod", "container", "reason"],
-    600,
+    400,
 );
 
-/// Retransmissions; `kind` is `syn` or `data`.
+/// Retransmissions; `kind` is `syn`, `data` or `loss_probe`.
 pub static TCP_RETRANSMITS: Desc = counter(
     "nodeprobe_tcp_retransmits_total",
-    "TCP segments sent again, by kind.",
+    "TCP segments sent again, by kind: of handshakes, data, and data as tail-loss probes.",
     &["namespace", "pod", "container", "kind"],
     400,
 );
@@ -75,6 +75,14 @@ pub static TCP_RESETS: Desc = counter(
     "TCP resets at sockets of the container, by direction.",
     &["namespace", "pod", "container", "direction"],
     400,
+);
+
+/// Handshakes that listening sockets dropped.
+pub static TCP_LISTEN_DROPS: Desc = counter(
+    "nodeprobe_tcp_listen_drops_total",
+    "Handshakes that listening sockets of the container dropped, mostly because their accept queue was full.",
+    C,
+    200,
 );
 
 /// Labels of traffic between two owners.

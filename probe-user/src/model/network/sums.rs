@@ -139,7 +139,8 @@ fn subtract_counts<K: Ord>(counts: &mut BTreeMap<K, u64>, earlier: &BTreeMap<K, 
     counts.retain(|_, count| *count > 0);
 }
 
-fn add_totals(sum: &mut Totals, other: &Totals) {
+/// Adds what other connections came to.
+pub fn add_totals(sum: &mut Totals, other: &Totals) {
     sum.connect.merge(&other.connect);
     sum.accept.merge(&other.accept);
     sum.rtt.merge(&other.rtt);
@@ -171,6 +172,7 @@ fn counts(totals: &mut Totals) -> Vec<&mut u64> {
         retransmits,
         resets_sent,
         resets_received,
+        listen_drops,
     } = totals;
     let single = [
         attempts,
@@ -179,6 +181,7 @@ fn counts(totals: &mut Totals) -> Vec<&mut u64> {
         closed,
         resets_sent,
         resets_received,
+        listen_drops,
     ];
     single
         .into_iter()

@@ -34,7 +34,8 @@ pub fn write_tcp(
         count(all(rows, |row| row.accepted)),
         count(all(rows, |row| row
             .retransmits_syn
-            .saturating_add(row.retransmits_data))),
+            .saturating_add(row.retransmits_data)
+            .saturating_add(row.retransmits_probe))),
     );
     let notes = ["RTT: smoothed, of connections that ended in this time".to_owned()];
     let context = (&report.summary, look);
@@ -60,6 +61,12 @@ fn fields() -> Vec<Field<TcpView>> {
         }),
         sum(Column::number("RETR DATA", 1), |row, _| {
             count(row.retransmits_data)
+        }),
+        sum(Column::number("RETR TLP", 9), |row, _| {
+            count(row.retransmits_probe)
+        }),
+        sum(Column::number("LISTEN DROPS", 6), |row, _| {
+            count(row.listen_drops)
         }),
         sum(Column::number("RST OUT", 8), |row, _| {
             count(row.resets_sent)
@@ -97,6 +104,8 @@ fn add(sum: &mut TcpView, other: &TcpView) {
         (&mut sum.closed, other.closed),
         (&mut sum.retransmits_syn, other.retransmits_syn),
         (&mut sum.retransmits_data, other.retransmits_data),
+        (&mut sum.retransmits_probe, other.retransmits_probe),
+        (&mut sum.listen_drops, other.listen_drops),
         (&mut sum.resets_sent, other.resets_sent),
         (&mut sum.resets_received, other.resets_received),
     ] {

@@ -145,6 +145,8 @@ fn tcp() -> Report<TcpView> {
         failed: counts(&[("timeout", 3), ("refused", 18)]),
         retransmits_syn: 9,
         retransmits_data: 120,
+        retransmits_probe: 14,
+        listen_drops: 6,
         resets_sent: 1,
         resets_received: 18,
         connect: fixtures::histogram(200_000, 11_990),

@@ -25,6 +25,10 @@ pub struct TcpView {
     pub retransmits_syn: u64,
     /// Segments of data sent again.
     pub retransmits_data: u64,
+    /// Of data, as tail-loss probes; not in `retransmits_data`.
+    pub retransmits_probe: u64,
+    /// Handshakes that listening sockets dropped, mostly because their accept queue was full.
+    pub listen_drops: u64,
     /// Resets sent.
     pub resets_sent: u64,
     /// Resets received.

@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, HashMap};
 
 use probe_common::tcp::{
     FAILED_ABORTED, FAILED_REFUSED, FAILED_RESET, FAILED_TIMEOUT, FAILED_UNREACHABLE,
-    RETRANSMIT_DATA, RETRANSMIT_SYN, Totals,
+    RETRANSMIT_DATA, RETRANSMIT_PROBE, RETRANSMIT_SYN, Totals,
 };
 
 use crate::{
     identity::Identities,
-    model::{Measurements, OwnerId, OwnerKind},
+    model::{Measurements, OwnerId, OwnerKind, add_totals},
     render::view::{ContainerRef, HistogramView, TcpView},
     report::{
         Filter,
@@ -27,7 +27,7 @@ const FAILED: [(usize, &str); 5] = [
 ];
 
 struct Group {
-    totals: Vec<Totals>,
+    totals: Totals,
     drops: BTreeMap<String, u64>,
     owner: Option<Resolved>,
 }
@@ -49,14 +49,16 @@ pub fn tcp_rows(
         if filter.admits(container, None) {
             let key = owner.as_ref().map(|owner| owner.key);
             enter(groups.entry(key).or_insert_with(|| Group {
-                totals: Vec::new(),
+                totals: Totals::ZERO,
                 drops: BTreeMap::new(),
                 owner,
             }));
         }
     };
     for row in &measurements.tcp {
-        group(Some(row.owner), &mut |group| group.totals.push(row.totals));
+        group(Some(row.owner), &mut |group| {
+            add_totals(&mut group.totals, &row.totals)
+        });
     }
     for row in &measurements.drops {
         // The root is the owner of what sockets nobody made.
@@ -81,31 +83,27 @@ fn view(group: Group, drops: bool) -> TcpView {
             ..ContainerRef::default()
         },
     };
-    let sum = |of: fn(&Totals) -> u64| group.totals.iter().map(of).fold(0, u64::saturating_add);
-    let mut merged = Totals::ZERO;
-    for totals in &group.totals {
-        merged.connect.merge(&totals.connect);
-        merged.accept.merge(&totals.accept);
-        merged.rtt.merge(&totals.rtt);
-    }
+    let totals = &group.totals;
     let failed = FAILED.into_iter().filter_map(|(index, name)| {
-        let count = group.totals.iter().map(|totals| totals.failed[index]).sum();
+        let count = totals.failed[index];
         (count > 0).then(|| (name.to_owned(), count))
     });
     TcpView {
         container,
-        attempts: sum(|totals| totals.attempts),
-        connected: sum(|totals| totals.connected),
-        accepted: sum(|totals| totals.accepted),
-        closed: sum(|totals| totals.closed),
+        attempts: totals.attempts,
+        connected: totals.connected,
+        accepted: totals.accepted,
+        closed: totals.closed,
         failed: failed.collect(),
-        retransmits_syn: sum(|totals| totals.retransmits[RETRANSMIT_SYN]),
-        retransmits_data: sum(|totals| totals.retransmits[RETRANSMIT_DATA]),
-        resets_sent: sum(|totals| totals.resets_sent),
-        resets_received: sum(|totals| totals.resets_received),
-        connect: HistogramView::from(&merged.connect),
-        accept: HistogramView::from(&merged.accept),
-        rtt: HistogramView::from(&merged.rtt),
+        retransmits_syn: totals.retransmits[RETRANSMIT_SYN],
+        retransmits_data: totals.retransmits[RETRANSMIT_DATA],
+        retransmits_probe: totals.retransmits[RETRANSMIT_PROBE],
+        listen_drops: totals.listen_drops,
+        resets_sent: totals.resets_sent,
+        resets_received: totals.resets_received,
+        connect: HistogramView::from(&totals.connect),
+        accept: HistogramView::from(&totals.accept),
+        rtt: HistogramView::from(&totals.rtt),
         drops: drops.then_some(group.drops),
     }
 }
@@ -126,7 +124,7 @@ mod tests {
         let totals = Totals {
             attempts: 5,
             failed: [2, 1, 0, 0, 0],
-            retransmits: [4, 9],
+            retransmits: [4, 9, 3],
             ..Totals::ZERO
         };
         let dropped = |owner, packets| DropRow {
@@ -159,7 +157,9 @@ mod tests {
             rows[0].failed,
             BTreeMap::from([("refused".into(), 2), ("timeout".into(), 1)])
         );
-        assert_eq!((rows[0].retransmits_syn, rows[0].retransmits_data), (4, 9));
+        let again = &rows[0];
+        assert_eq!((again.retransmits_syn, again.retransmits_data), (4, 9));
+        assert_eq!(again.retransmits_probe, 3);
         assert_eq!(rows[0].drops.as_ref().unwrap()["no_socket"], 3);
         assert_eq!(rows[1].container.name, "~no socket");
         assert_eq!(rows[1].drops.as_ref().unwrap()["no_socket"], 8);

@@ -66,6 +66,7 @@ const COMMANDS: &[(&str, &str, Command)] = &[
         net::connect,
     ),
     ("refused", "--port P --connections N [--v6]", net::refused),
+    ("crowd", "--port P --spare K", net::crowd),
     ("echo", "--port P --packets N [--v6]", net::echo),
     ("ask", "--port P --packets N [--bytes B] [--v6]", net::ask),
     ("name-server", "--port P --packets N", net::name_server),

@@ -69,6 +69,28 @@ pub(crate) fn refused(options: &Options) -> Done {
     Ok(format!(r#"{{"connections":{connections}}}"#))
 }
 
+/// Listens and never accepts. Connects until the queue is full, and then `--spare` times more in vain. The listener stays.
+pub(crate) fn crowd(options: &Options) -> Done {
+    /// Shorter than the time after which the kernel asks again, and than anybody should wait.
+    const SHORT: Duration = Duration::from_millis(300);
+    let spare: u64 = options.need("--spare")?;
+    let address = address(options)?;
+    std::mem::forget(TcpListener::bind(address)?);
+    let mut waiting = Vec::new();
+    let mut dropped = 0;
+    while dropped < spare {
+        match TcpStream::connect_timeout(&address, SHORT) {
+            Ok(stream) => waiting.push(stream),
+            Err(error) if error.kind() == std::io::ErrorKind::TimedOut => dropped += 1,
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(format!(
+        r#"{{"waiting":{},"dropped":{dropped}}}"#,
+        waiting.len()
+    ))
+}
+
 /// Sends `--packets` datagrams back to where they come from. Ready when it is bound.
 pub(crate) fn echo(options: &Options) -> Done {
     let packets: u64 = options.need("--packets")?;

@@ -10,7 +10,7 @@ use crate::{
     flows::Event,
     identity::Limits,
     metrics::{Budgets, Format, SharedRegistry},
-    model::{AnswerRow, DropRow, UntrackedRow},
+    model::{AnswerRow, DropRow, TcpRow, UntrackedRow},
     session::FollowerCounts,
 };
 

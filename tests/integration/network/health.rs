@@ -1,0 +1,42 @@
+//! What goes wrong with connections, compared with a workload that makes it go wrong.
+
+use anyhow::{Context as _, Result};
+use probe_common::tcp::RETRANSMIT_SYN;
+use tests::{cgroup::Cgroup, lock::alone, nodeprobe::free_port, workload::Workload};
+
+use super::rig::{Network, cgroups, tcp_row};
+
+/// Handshakes that the kernel must have dropped: each attempt that timed out, and each time that it was sent again.
+fn expected(network: &Network, cgroup: &Cgroup, timed_out: u64) -> u64 {
+    timed_out + tcp_row(&network.session.measure(), cgroup).retransmits[RETRANSMIT_SYN]
+}
+
+#[test]
+fn handshakes_that_a_full_accept_queue_drops_are_those_of_the_listener() -> Result<()> {
+    const SPARE: u64 = 3;
+    let _alone = alone();
+    let Some([open, closed]) = cgroups(["open", "closed"])? else {
+        return Ok(());
+    };
+    let Some(network) = Network::start(&["tcp"])? else {
+        return Ok(());
+    };
+    let workload = Workload::new()?;
+    let command = |port| format!("crowd --port {port} --spare {SPARE}");
+    // One listener is still there when it is asked, and one has closed by then.
+    let running = workload.ready(&open, &command(free_port()?.port()))?;
+    running.work()?;
+    let done = workload.run(&closed, &command(free_port()?.port()))?;
+    for cgroup in [&open, &closed] {
+        let drops = tcp_row(&network.session.measure(), cgroup).listen_drops;
+        assert_eq!(drops, expected(&network, cgroup, SPARE));
+    }
+    let waiting = done["waiting"].as_u64().context("it says how many wait")?;
+    assert!(waiting > 0, "{done}");
+    let before = tcp_row(&network.session.measure(), &open).listen_drops;
+    running.finish()?;
+    let after = tcp_row(&network.session.measure(), &open).listen_drops;
+    assert_eq!(before, after, "what is closed is not counted twice");
+    assert_eq!(network.lost(), Vec::<String>::new());
+    Ok(())
+}
