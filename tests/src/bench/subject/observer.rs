@@ -158,14 +158,13 @@ impl Observing {
     /// Lets it work off what it has received, ends it and answers how many packets it counted.
     pub(super) fn stop(mut self) -> Result<u64> {
         self.settle()?;
-        let asked = self.observer.ask(&self.folder)?;
+        if let Some(packets) = self.observer.ask(&self.folder)? {
+            return Ok(packets);
+        }
         // It may have ended by itself; then there is nothing to ask.
         self.process.signal(Signal::INT).ok();
         self.process.wait(Duration::from_secs(20)).ok();
-        match asked {
-            Some(packets) => Ok(packets),
-            None => self.observer.read(&self.folder),
-        }
+        self.observer.read(&self.folder)
     }
 
     fn wait_ready(&mut self, network: &'static Network) -> Result<()> {
