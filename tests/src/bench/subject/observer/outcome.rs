@@ -46,7 +46,7 @@ impl Observer {
                     .args([
                         "-n", "-r", "records", "-L", "-1", "-c", ",", "-s", "spkts", "-",
                     ])
-                    .args(["src", "host", &SENDER.ip().to_string()])
+                    .args(["udp", "or", "tcp"])
                     .current_dir(folder.path()),
             )?),
             Self::Bpftrace => bpftrace(&text(&output)?),
