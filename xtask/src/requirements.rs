@@ -60,6 +60,12 @@ pub(crate) const BENCH: &[Requirement] = &[
     program("syscount", "libbpf-tools"),
     program("bpftrace", "bpftrace"),
     program("bpftool", "bpftool"),
+    program("ip", "iproute2"),
+    program("tcpdump", "tcpdump"),
+    program("softflowd", "softflowd"),
+    program("argus", "argus-server"),
+    program("ra", "argus-client"),
+    program("pmacctd", "pmacct"),
 ];
 
 /// Installs what is missing, or says how to.

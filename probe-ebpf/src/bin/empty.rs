@@ -4,7 +4,11 @@
 #![no_std]
 #![no_main]
 
-use aya_ebpf::{helpers::bpf_ktime_get_ns, macros::btf_tracepoint, programs::BtfTracePointContext};
+use aya_ebpf::{
+    helpers::bpf_ktime_get_ns,
+    macros::{btf_tracepoint, cgroup_skb},
+    programs::{BtfTracePointContext, SkBuffContext},
+};
 use probe_ebpf as _;
 
 /// Nothing at `sys_enter`.
@@ -41,6 +45,18 @@ fn empty_wakeup(_ctx: BtfTracePointContext) -> i32 {
 #[btf_tracepoint(function = "sched_switch")]
 fn empty_switch(_ctx: BtfTracePointContext) -> i32 {
     0
+}
+
+/// Nothing for a packet that a socket sends; 1 lets it pass.
+#[cgroup_skb(egress)]
+fn empty_egress(_ctx: SkBuffContext) -> i32 {
+    1
+}
+
+/// Nothing for a packet that a socket receives.
+#[cgroup_skb(ingress)]
+fn empty_ingress(_ctx: SkBuffContext) -> i32 {
+    1
 }
 
 /// Reads the clock and uses the reading, so that the call stays.

@@ -16,7 +16,7 @@ use crate::{
     wait::{LONG, poll},
 };
 
-const TEXT: &str = "application/openmetrics-text;version=1.0.0";
+pub(super) const TEXT: &str = "application/openmetrics-text;version=1.0.0";
 const PROTOBUF: &str =
     "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited";
 
@@ -99,7 +99,11 @@ fn start() -> Result<(Process, f64)> {
 }
 
 /// Times of scrapes in milliseconds, and the size of the last one.
-fn scrape(agent: &Process, accept: &str, times: usize) -> Result<(Option<Spread>, usize)> {
+pub(super) fn scrape(
+    agent: &Process,
+    accept: &str,
+    times: usize,
+) -> Result<(Option<Spread>, usize)> {
     let (mut took, mut bytes) = (Vec::new(), 0);
     for _ in 0..times {
         // Scrapes within a second share a collection.
@@ -114,7 +118,7 @@ fn scrape(agent: &Process, accept: &str, times: usize) -> Result<(Option<Spread>
 }
 
 /// A line of the agent's `/proc/PID/status` in KiB.
-fn memory(agent: &Process, line: &str) -> Result<f64> {
+pub(super) fn memory(agent: &Process, line: &str) -> Result<f64> {
     let path = format!("/proc/{}/status", agent.pid());
     let text = fs::read_to_string(&path).with_context(|| format!("read {path}"))?;
     text.lines()
@@ -129,7 +133,7 @@ fn memory(agent: &Process, line: &str) -> Result<f64> {
 }
 
 /// Processor time of all threads of the agent, those that ended included.
-fn cpu_time(agent: &Process) -> Result<Duration> {
+pub(super) fn cpu_time(agent: &Process) -> Result<Duration> {
     let path = format!("/proc/{}/stat", agent.pid());
     let text = fs::read_to_string(&path).with_context(|| format!("read {path}"))?;
     // After the name, which may hold anything: user and system time are the 12th and 13th.

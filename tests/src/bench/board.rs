@@ -69,6 +69,7 @@ impl Board {
         let floor = match workload {
             Workload::Syscall => Empty::Syscalls,
             Workload::PingPong | Workload::PingPongAcross => Empty::Scheduler,
+            Workload::Datagram | Workload::Segment => Empty::Packets,
         };
         let floor = &self
             .reading(round, workload, Subject::Empty(floor))?
@@ -83,11 +84,26 @@ impl Board {
             .sum()
     }
 
+    /// Runs of further programs of the subject at one operation in a round.
+    pub fn other_runs(&self, round: usize, workload: Workload, subject: Subject) -> Option<f64> {
+        Some(self.reading(round, workload, subject)?.other_runs)
+    }
+
+    /// What the subject counted in a round, in per cent of what was done.
+    pub fn seen(&self, round: usize, workload: Workload, subject: Subject) -> Option<f64> {
+        Some(100.0 * self.reading(round, workload, subject)?.seen?)
+    }
+
+    /// Processor time of the subject's own process in a round, in per cent of one CPU.
+    pub fn cpu(&self, round: usize, workload: Workload, subject: Subject) -> Option<f64> {
+        Some(100.0 * self.reading(round, workload, subject)?.cpu?)
+    }
+
     /// The readings of what our probes counted: the share of what was done that is farthest from
     /// all, and all losses.
     pub fn counted(&self) -> Option<(f64, u64)> {
         let all = self.readings_of.values().flat_map(HashMap::values);
-        all.filter_map(|reading| reading.counted)
+        all.filter_map(|reading| Some((reading.seen?, reading.lost?)))
             .reduce(|(share, lost), (other, more)| {
                 (if other < share { other } else { share }, lost + more)
             })
@@ -99,7 +115,7 @@ impl Board {
 /// Programs of all tools are named after their hook. Where one is not, the mean of the empty
 /// programs stands in.
 fn reading_of_empty(floor: &[Cost], program: &Cost) -> Option<f64> {
-    const HOOKS: [&str; 4] = ["enter", "exit", "wakeup", "switch"];
+    const HOOKS: [&str; 6] = ["enter", "exit", "wakeup", "switch", "egress", "ingress"];
     let hook = HOOKS.iter().find(|hook| program.name.contains(**hook));
     let same = hook.and_then(|hook| floor.iter().find(|empty| empty.name.contains(hook)));
     match same {
@@ -122,7 +138,10 @@ mod tests {
         Reading {
             wall_ns,
             programs: programs.iter().map(cost).collect(),
-            counted: None,
+            other_runs: 0.0,
+            seen: None,
+            lost: None,
+            cpu: None,
         }
     }
 

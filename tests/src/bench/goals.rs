@@ -1,10 +1,13 @@
 //! The goals, as figures of a run.
 
+mod flows;
+
 use serde::Serialize;
 
 use super::{
     agent::Agent,
     board::Board,
+    flows::Flows,
     spread::Spread,
     subject::{Empty, Ours, Peer, Subject},
     workload::Workload,
@@ -82,8 +85,8 @@ const BPFTRACE_HIST: Subject = Subject::Peer(Peer::BpftraceHistogram);
 const SCHEDULER: Subject = Subject::Ours(Ours::Scheduler);
 const RUNQLAT: Subject = Subject::Peer(Peer::Runqlat);
 
-/// All goals. `agent` is absent if that part was not run.
-pub fn all(board: &Board, agent: Option<&Agent>) -> Vec<Goal> {
+/// All goals. `agent` and `tables` are absent if these parts were not run.
+pub fn all(board: &Board, agent: Option<&Agent>, tables: Option<&Flows>) -> Vec<Goal> {
     let a = |ours, other| wall(board, Workload::Syscall, ours, other);
     let b = |workload, ours, other| run_time(board, workload, ours, other);
     let (calls, switches) = (Workload::Syscall, Workload::PingPong);
@@ -160,6 +163,10 @@ pub fn all(board: &Board, agent: Option<&Agent>) -> Vec<Goal> {
         ..counted
     });
     goals.push(Goal::at_most("", "losses that our probes report", "", 0.0, lost).steady());
+    goals.extend(flows::of_packets(board));
+    if let Some(tables) = tables {
+        goals.extend(flows::of_tables(tables));
+    }
     if let Some(agent) = agent {
         goals.extend([
             Goal::at_most(

@@ -8,7 +8,7 @@ use probe_user::loader::Kernel;
 use super::{
     board::Board,
     programs, reading,
-    subject::{Empty, Ours, Peer, Subject},
+    subject::{Empty, Observer, Ours, Peer, Subject},
     workload::Workload,
 };
 
@@ -31,6 +31,19 @@ pub const MATRIX: &[(Workload, &[Subject])] = &[
     ),
     (Workload::PingPong, SCHEDULER),
     (Workload::PingPongAcross, SCHEDULER),
+    (Workload::Datagram, PACKETS),
+    (Workload::Segment, PACKETS),
+];
+
+const PACKETS: &[Subject] = &[
+    Subject::Nothing,
+    Subject::Empty(Empty::Packets),
+    Subject::Ours(Ours::Flows),
+    Subject::Observer(Observer::Tcpdump),
+    Subject::Observer(Observer::Softflowd),
+    Subject::Observer(Observer::Argus),
+    Subject::Observer(Observer::Pmacctd),
+    Subject::Observer(Observer::Bpftrace),
 ];
 
 const SCHEDULER: &[Subject] = &[
@@ -41,17 +54,22 @@ const SCHEDULER: &[Subject] = &[
     Subject::Peer(Peer::BpftraceRunqlat),
 ];
 
-/// Takes all readings, `rounds` times. What cannot be measured is noted on the board and left out
+/// Takes all readings of the workloads that are `wanted`, `rounds` times. What cannot be measured is noted on the board and left out
 /// from then on.
 ///
 /// # Errors
 ///
 /// If the kernel does not tell which programs it has.
-pub fn run(rounds: usize, kernel: &Kernel, board: &mut Board) -> Result<()> {
+pub fn run(
+    rounds: usize,
+    kernel: &Kernel,
+    wanted: impl Fn(Workload) -> bool,
+    board: &mut Board,
+) -> Result<()> {
     let mut missing: HashSet<(Workload, Subject)> = HashSet::new();
     for round in 0..rounds {
         eprintln!("round {} of {rounds}", round + 1);
-        for (workload, subjects) in MATRIX {
+        for (workload, subjects) in MATRIX.iter().filter(|(workload, _)| wanted(*workload)) {
             // Nobody is always first, and nobody always comes after the same one's detaching.
             let first = round * 3 % subjects.len();
             for subject in subjects[first..].iter().chain(&subjects[..first]) {

@@ -7,6 +7,7 @@ mod text;
 use super::{
     agent::Agent,
     board::Board,
+    flows::Flows,
     goals::Goal,
     machine::Machine,
     spread::Spread,
@@ -23,6 +24,8 @@ pub struct Report<'a> {
     pub board: &'a Board,
     /// The agent, or why it was not measured.
     pub agent: &'a Result<Agent, String>,
+    /// Tables of flows, or why they were not measured.
+    pub flows: &'a Result<Flows, String>,
     /// Goals.
     pub goals: &'a [Goal],
 }
@@ -34,6 +37,8 @@ struct Row {
     added: Option<Spread>,
     by_empty: Option<Spread>,
     run_time: Option<Spread>,
+    seen: Option<Spread>,
+    cpu: Option<Spread>,
 }
 
 impl Report<'_> {
@@ -41,7 +46,7 @@ impl Report<'_> {
         let floor = subjects
             .iter()
             .copied()
-            .find(|subject| matches!(subject, Subject::Empty(Empty::Syscalls | Empty::Scheduler)));
+            .find(|subject| matches!(subject, Subject::Empty(empty) if *empty != Empty::Clocks));
         let board = self.board;
         let row = |subject| Row {
             subject,
@@ -52,6 +57,8 @@ impl Report<'_> {
                 Some(added / board.added(round, workload, floor?)?)
             }),
             run_time: board.over_rounds(|round| board.run_time(round, workload, subject)),
+            seen: board.over_rounds(|round| board.seen(round, workload, subject)),
+            cpu: board.over_rounds(|round| board.cpu(round, workload, subject)),
         };
         subjects.iter().copied().map(row).collect()
     }

@@ -1,20 +1,23 @@
 //! What is measured: nothing, programs that do nothing, our probes, and other tools.
 
 mod empty;
-mod ours;
+mod observer;
+pub mod ours;
 mod peer;
 
 use std::{collections::BTreeSet, fmt, time::Duration};
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use aya::Ebpf;
-use probe_user::{loader::Kernel, model::Measurements, probes::Attached};
+use probe_user::{loader::Kernel, probes::Attached};
 use serde::{Serialize, Serializer};
 
 pub use empty::Empty;
+pub use observer::Observer;
 pub use ours::Ours;
 pub use peer::Peer;
 
+use self::observer::Observing;
 use crate::{attached::programs_of, bench::programs, guard::Process};
 
 /// Something that can be attached.
@@ -28,6 +31,8 @@ pub enum Subject {
     Ours(Ours),
     /// A tool that is not ours.
     Peer(Peer),
+    /// A tool that is not ours and accounts for packets.
+    Observer(Observer),
 }
 
 impl fmt::Display for Subject {
@@ -37,6 +42,7 @@ impl fmt::Display for Subject {
             Self::Empty(empty) => empty.name(),
             Self::Ours(ours) => ours.name(),
             Self::Peer(peer) => peer.name(),
+            Self::Observer(observer) => observer.name(),
         })
     }
 }
@@ -58,8 +64,9 @@ impl Subject {
         let guard = match self {
             Self::Nothing => Guard::Nothing,
             Self::Empty(empty) => Guard::Empty(empty.attach(kernel)?),
-            Self::Ours(ours) => Guard::Ours(Box::new(ours.attach(kernel)?)),
+            Self::Ours(ours) => Guard::Ours(ours.attach(kernel)?),
             Self::Peer(peer) => Guard::Peer(peer.start()?),
+            Self::Observer(observer) => Guard::Observer(Box::new(observer.start()?)),
         };
         Ok(Running { guard })
     }
@@ -74,8 +81,9 @@ pub struct Running {
 enum Guard {
     Nothing,
     Empty(#[expect(dead_code, reason = "detaches when it is dropped")] Ebpf),
-    Ours(Box<Attached>),
+    Ours(Vec<Attached>),
     Peer(Process),
+    Observer(Box<Observing>),
 }
 
 impl Running {
@@ -89,31 +97,40 @@ impl Running {
             Guard::Nothing => Ok(BTreeSet::new()),
             Guard::Empty(_) | Guard::Ours(_) => programs_of(std::process::id().cast_signed()),
             Guard::Peer(process) => programs_of(process.pid()),
+            Guard::Observer(observing) => programs_of(observing.pid()),
         }
     }
 
-    /// What one of our probes has measured; nothing for others.
+    /// Processor time that an observer of packets has used; nothing for others.
     ///
     /// # Errors
     ///
-    /// If its maps cannot be read.
-    pub fn measured(&mut self) -> Result<Option<Measurements>> {
-        let Guard::Ours(probe) = &mut self.guard else {
-            return Ok(None);
-        };
-        let mut measurements = Measurements::default();
-        probe.collect(&mut measurements).context("read the probe")?;
-        Ok(Some(measurements))
+    /// If the kernel does not tell.
+    pub fn cpu_time(&self) -> Result<Option<Duration>> {
+        match &self.guard {
+            Guard::Observer(observing) => observing.cpu_time().map(Some),
+            _ => Ok(None),
+        }
     }
 
-    /// Detaches, and waits until the kernel has done so.
+    /// Our probes, where they are what is attached.
+    pub fn probes(&mut self) -> Option<&mut [Attached]> {
+        match &mut self.guard {
+            Guard::Ours(probes) => Some(probes),
+            _ => None,
+        }
+    }
+
+    /// Detaches, and waits until the kernel has done so. Answers how many packets an observer counted.
     ///
     /// # Errors
     ///
-    /// If it does not.
-    pub fn detach(self) -> Result<()> {
+    /// If it does not, or the observer does not tell.
+    pub fn detach(self) -> Result<Option<u64>> {
         let programs = self.programs()?;
+        let mut packets = None;
         match self.guard {
+            Guard::Observer(observing) => packets = Some(observing.stop()?),
             Guard::Peer(mut process) => {
                 // It may have ended by itself; then there is nothing to ask.
                 process.signal(rustix::process::Signal::INT).ok();
@@ -121,6 +138,7 @@ impl Running {
             }
             guard => drop(guard),
         }
-        programs::wait_gone(&programs)
+        programs::wait_gone(&programs)?;
+        Ok(packets)
     }
 }

@@ -1,9 +1,12 @@
-//! Operations whose time is measured: a system call that does nothing, and a byte that goes to and
-//! fro.
+//! Operations whose time is measured: a system call that does nothing, a byte that goes to and fro,
+//! and packets.
 //!
 //! They run in threads of their own, which are pinned and, where that is allowed, have a real-time
 //! priority. The time of an operation is that of the fastest of many slices: what disturbs a slice
-//! only ever makes it slower.
+//! only ever makes it slower. Packets have the median instead, because a tool that falls behind
+//! costs less.
+
+pub mod packets;
 
 use std::{
     hint::black_box,
@@ -16,6 +19,8 @@ use anyhow::{Context as _, Result, anyhow, ensure};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use serde::Serialize;
 
+use super::spread::Spread;
+
 /// What is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -27,6 +32,10 @@ pub enum Workload {
     PingPong,
     /// The same on two CPUs, which are idle in between.
     PingPongAcross,
+    /// A datagram over loopback; an operation sends it and receives it.
+    Datagram,
+    /// A small segment of an established TCP connection over loopback, in the same way.
+    Segment,
 }
 
 /// What a workload did.
@@ -34,6 +43,8 @@ pub enum Workload {
 pub struct Done {
     /// Time of one operation in the fastest slice.
     pub fastest_ns: f64,
+    /// That in the slice in the middle.
+    pub median_ns: f64,
     /// Operations, those before the first slice included.
     pub operations: u64,
 }
@@ -54,6 +65,22 @@ impl Workload {
                 ensure!(first != second, "this needs two CPUs");
                 ping_pong(first, second, slices, between)
             }
+            Self::Datagram => in_thread(first, move || packets::datagrams(slices, between)),
+            Self::Segment => in_thread(first, move || packets::segments(slices, between)),
+        }
+    }
+
+    /// Whether it is about packets.
+    pub fn is_of_packets(self) -> bool {
+        matches!(self, Self::Datagram | Self::Segment)
+    }
+
+    /// The wall time of an operation that stands for what was done.
+    pub fn wall_ns(self, done: &Done) -> f64 {
+        if self.is_of_packets() {
+            done.median_ns
+        } else {
+            done.fastest_ns
         }
     }
 }
@@ -134,17 +161,19 @@ fn timed<E>(
     let operations = times * each;
     slice()?;
     between();
-    let mut fastest = f64::INFINITY;
+    let mut times = Vec::new();
     for _ in 0..slices {
         let begin = Instant::now();
         slice()?;
         let took = begin.elapsed().as_nanos() as f64;
         between();
-        fastest = fastest.min(took / f64::from(operations));
+        times.push(took / f64::from(operations));
     }
+    let times = Spread::of(times);
     let operations = u64::from(slices + 1) * u64::from(operations);
     Ok(Done {
-        fastest_ns: fastest,
+        fastest_ns: times.map_or(f64::NAN, |times| times.min),
+        median_ns: times.map_or(f64::NAN, |times| times.median),
         operations,
     })
 }

@@ -6,7 +6,10 @@ use anyhow::{Context as _, Result};
 use clap::{Parser, ValueEnum};
 use probe_user::{kernel::Roots, session};
 use tests::{
-    bench::{agent, board::Board, goals, machine::Machine, matrix, render::Report},
+    bench::{
+        agent, board::Board, flows, goals, machine::Machine, matrix, render::Report,
+        workload::Workload,
+    },
     lock,
 };
 
@@ -20,9 +23,12 @@ struct Args {
     /// Three rounds and a short look at the idle agent
     #[arg(long, conflicts_with = "rounds")]
     quick: bool,
-    /// Leave out one part
-    #[arg(long, value_enum)]
-    without: Option<Part>,
+    /// Measure these parts alone
+    #[arg(long, value_enum, value_delimiter = ',', conflicts_with = "without")]
+    only: Vec<Part>,
+    /// Leave out these parts
+    #[arg(long, value_enum, value_delimiter = ',')]
+    without: Vec<Part>,
     /// Form of the report
     #[arg(short, long, value_enum, default_value_t = Output::Table)]
     output: Output,
@@ -36,10 +42,20 @@ struct Args {
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Part {
-    /// Programs in the kernel
+    /// Programs at system calls and switches
     Programs,
+    /// Programs at packets, beside tools that capture
+    Packets,
     /// The agent as a whole
     Agent,
+    /// Tables of 100,000 and a million flows, and records
+    Flows,
+}
+
+impl Args {
+    fn wants(&self, part: Part) -> bool {
+        !self.without.contains(&part) && (self.only.is_empty() || self.only.contains(&part))
+    }
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -63,21 +79,36 @@ fn main() -> Result<ExitCode> {
     let _alone = lock::alone();
     let machine = Machine::read(&roots, &kernel);
     let mut board = Board::default();
-    if args.without != Some(Part::Programs) {
-        matrix::run(rounds, &kernel, &mut board)?;
-    }
-    let agent = if args.without == Some(Part::Agent) {
-        Err("left out".to_owned())
-    } else {
+    let wanted = |workload: Workload| {
+        let part = if workload.is_of_packets() {
+            Part::Packets
+        } else {
+            Part::Programs
+        };
+        args.wants(part)
+    };
+    matrix::run(rounds, &kernel, wanted, &mut board)?;
+    const LEFT_OUT: &str = "left out";
+    let agent = if args.wants(Part::Agent) {
         eprintln!("agent");
         let idle = Duration::from_secs(if args.quick { 10 } else { 30 });
         agent::measure(rounds, rounds, idle).map_err(|error| format!("{error:#}"))
+    } else {
+        Err(LEFT_OUT.to_owned())
     };
-    let goals = goals::all(&board, agent.as_ref().ok());
+    let flows = if args.wants(Part::Flows) {
+        eprintln!("flows");
+        let window = Duration::from_secs(if args.quick { 20 } else { 60 });
+        flows::measure(&kernel, rounds, window).map_err(|error| format!("{error:#}"))
+    } else {
+        Err(LEFT_OUT.to_owned())
+    };
+    let goals = goals::all(&board, agent.as_ref().ok(), flows.as_ref().ok());
     let report = Report {
         machine: &machine,
         board: &board,
         agent: &agent,
+        flows: &flows,
         goals: &goals,
     };
     match args.output {

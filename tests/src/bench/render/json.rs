@@ -30,6 +30,7 @@ impl Report<'_> {
             "tables": tables.collect::<Vec<_>>(),
             "missing": missing.collect::<Vec<_>>(),
             "agent": agent,
+            "flows": self.flows,
             "goals": self.goals.iter().map(goal).collect::<Vec<_>>(),
         })
     }
@@ -42,6 +43,8 @@ fn row(row: Row) -> Value {
         added,
         by_empty,
         run_time,
+        seen,
+        cpu,
     } = row;
     json!({
         "subject": subject,
@@ -49,6 +52,8 @@ fn row(row: Row) -> Value {
         "added_ns": added,
         "added_by_empty": by_empty,
         "run_time_ns": run_time,
+        "counted_percent": seen,
+        "cpu_percent": cpu,
     })
 }
 

@@ -4,7 +4,13 @@ use std::fmt::{self, Display, Formatter};
 
 use super::{Report, Row, markdown::Table};
 use crate::bench::{
-    board::Board, goals::Goal, machine::Machine, matrix::MATRIX, spread::Spread, workload::Workload,
+    board::Board,
+    flows::{Figure, Flows},
+    goals::Goal,
+    machine::Machine,
+    matrix::MATRIX,
+    spread::Spread,
+    workload::Workload,
 };
 
 impl Display for Report<'_> {
@@ -22,24 +28,11 @@ impl Display for Report<'_> {
             "programs of others came or went: in {disturbed} of {readings} readings"
         )?;
         for (workload, subjects) in MATRIX {
-            let mut table = Table::new(&["", ">ns", ">A: added ns", ">A / empty", ">B: ns"]);
-            for Row {
-                subject,
-                wall,
-                added,
-                by_empty,
-                run_time,
-            } in self.rows(*workload, subjects)
-            {
-                table.add([
-                    subject.to_string(),
-                    figure(wall, 0),
-                    figure(added, 0),
-                    figure(by_empty, 2),
-                    figure(run_time, 0),
-                ]);
+            let rows = self.rows(*workload, subjects);
+            if rows.iter().any(|row| row.wall.is_some()) {
+                let table = subjects_table(*workload, rows);
+                writeln!(f, "\n{}\n\n{table}", title(*workload))?;
             }
-            writeln!(f, "\n{}\n\n{table}", title(*workload))?;
         }
         for (workload, subject, reason) in &self.board.missing {
             writeln!(f, "not measured: {subject}, {}: {reason}", title(*workload))?;
@@ -54,12 +47,56 @@ impl Display for Report<'_> {
             }
             Err(reason) => writeln!(f, "not measured: the agent: {reason}")?,
         }
+        match self.flows {
+            Ok(flows) => writeln!(f, "\ntables of flows\n\n{}", tables_of_flows(flows))?,
+            Err(reason) => writeln!(f, "not measured: tables of flows: {reason}")?,
+        }
         let mut table = Table::new(&["goal", "quantity", ">ours", ">goal", ">ratio", "met"]);
         for goal in self.goals {
             table.add(line(goal));
         }
         write!(f, "\n{table}")
     }
+}
+
+fn subjects_table(workload: Workload, rows: Vec<Row>) -> Table {
+    let headings = [
+        "",
+        ">ns",
+        ">A: added ns",
+        ">A / empty",
+        ">B: ns",
+        ">counted, %",
+        ">own CPU, %",
+    ];
+    let columns = if workload.is_of_packets() { 7 } else { 5 };
+    let mut table = Table::new(&headings[..columns]);
+    for row in rows {
+        let cells = [
+            row.subject.to_string(),
+            figure(row.wall, 0),
+            figure(row.added, 0),
+            figure(row.by_empty, 2),
+            figure(row.run_time, 0),
+            figure(row.seen, 2),
+            figure(row.cpu, 0),
+        ];
+        table.add(cells.into_iter().take(columns));
+    }
+    table
+}
+
+fn tables_of_flows(flows: &Flows) -> Table {
+    let mut table = Table::new(&["", ">figure"]);
+    for Figure {
+        what,
+        unit,
+        measured,
+    } in flows.figures()
+    {
+        table.add([what, format!("{} {unit}", figure(measured, 2))]);
+    }
+    table
 }
 
 fn line(goal: &Goal) -> [String; 6] {
@@ -121,6 +158,8 @@ fn title(workload: Workload) -> &'static str {
         Workload::Syscall => "one getppid",
         Workload::PingPong => "one wake-up and switch on one CPU",
         Workload::PingPongAcross => "one wake-up across two CPUs",
+        Workload::Datagram => "one datagram over loopback, sent and received",
+        Workload::Segment => "one segment of established TCP over loopback, sent and received",
     }
 }
 

@@ -1,7 +1,12 @@
 //! Programs that do nothing but be there, or read the clock.
 
-use anyhow::Result;
-use aya::Ebpf;
+use std::fs::File;
+
+use anyhow::{Context as _, Result};
+use aya::{
+    Ebpf,
+    programs::{CgroupAttachMode, CgroupSkb, CgroupSkbAttachType},
+};
 use probe_user::{
     loader::{self, Globals, Kernel},
     probes::EMPTY_OBJECT,
@@ -16,25 +21,28 @@ pub enum Empty {
     Clocks,
     /// Nothing at wake-ups and switches.
     Scheduler,
+    /// Nothing at packets that sockets send and receive.
+    Packets,
 }
 
 impl Empty {
     pub(super) fn name(self) -> &'static str {
         match self {
-            Self::Syscalls | Self::Scheduler => "empty programs",
+            Self::Syscalls | Self::Scheduler | Self::Packets => "empty programs",
             Self::Clocks => "clock readings only",
         }
     }
 
     /// Programs and their tracepoints.
-    fn programs(self) -> [(&'static str, &'static str); 2] {
+    fn programs(self) -> &'static [(&'static str, &'static str)] {
         match self {
-            Self::Syscalls => [("empty_enter", "sys_enter"), ("empty_exit", "sys_exit")],
-            Self::Clocks => [("clock_enter", "sys_enter"), ("clock_exit", "sys_exit")],
-            Self::Scheduler => [
+            Self::Syscalls => &[("empty_enter", "sys_enter"), ("empty_exit", "sys_exit")],
+            Self::Clocks => &[("clock_enter", "sys_enter"), ("clock_exit", "sys_exit")],
+            Self::Scheduler => &[
                 ("empty_wakeup", "sched_wakeup"),
                 ("empty_switch", "sched_switch"),
             ],
+            Self::Packets => &[],
         }
     }
 
@@ -43,6 +51,29 @@ impl Empty {
         for (program, tracepoint) in self.programs() {
             loader::attach_as(&mut ebpf, kernel, program, tracepoint)?;
         }
+        if self == Self::Packets {
+            attach_to_root(&mut ebpf, kernel)?;
+        }
         Ok(ebpf)
     }
+}
+
+/// Attaches the packet programs where those of the probe `flows` are.
+fn attach_to_root(ebpf: &mut Ebpf, kernel: &Kernel) -> Result<()> {
+    let mount = &kernel.cgroups.mount;
+    let root = File::open(mount).with_context(|| format!("open {}", mount.display()))?;
+    for (name, direction) in [
+        ("empty_egress", CgroupSkbAttachType::Egress),
+        ("empty_ingress", CgroupSkbAttachType::Ingress),
+    ] {
+        let program: &mut CgroupSkb = ebpf
+            .program_mut(name)
+            .with_context(|| format!("the object has {name}"))?
+            .try_into()?;
+        program.load().with_context(|| format!("load {name}"))?;
+        program
+            .attach(&root, direction, CgroupAttachMode::Single)
+            .with_context(|| format!("attach {name}"))?;
+    }
+    Ok(())
 }

@@ -19,6 +19,8 @@ pub enum Ours {
     Exact,
     /// Run-queue latency, time on and off the CPU, switches, preemptions.
     Scheduler,
+    /// Flows of datagrams, name look-ups and connections.
+    Flows,
 }
 
 impl Ours {
@@ -28,25 +30,47 @@ impl Ours {
             Self::Sampled => "nodeprobe syscalls, 1 in 64 timed",
             Self::Exact => "nodeprobe syscalls, all timed",
             Self::Scheduler => "nodeprobe scheduler",
+            Self::Flows => "nodeprobe flows and tcp",
         }
     }
 
-    pub(super) fn attach(self, kernel: &Kernel) -> Result<Attached> {
-        let (probe, latency) = match self {
-            Self::Counts => ("syscalls", Latency::Off),
-            Self::Sampled => ("syscalls", Latency::Sampled(limits::LATENCY_SAMPLE)),
-            Self::Exact => ("syscalls", Latency::Exact),
-            Self::Scheduler => ("scheduler", Latency::Off),
+    pub(super) fn attach(self, kernel: &Kernel) -> Result<Vec<Attached>> {
+        let (names, latency): (&[_], _) = match self {
+            Self::Counts => (&["syscalls"], Latency::Off),
+            Self::Sampled => (&["syscalls"], Latency::Sampled(limits::LATENCY_SAMPLE)),
+            Self::Exact => (&["syscalls"], Latency::Exact),
+            Self::Scheduler => (&["scheduler"], Latency::Off),
+            Self::Flows => (&["flows", "tcp"], Latency::Off),
         };
         let options = Options {
-            owners: OwnerKind::Cgroup,
             latency,
-            sizes: Sizes::plan(limits::KERNEL_MEMORY, limits::OWNERS, kernel.possible_cpus),
-            dns: false,
-            flow_sampling: 1,
-            debug: false,
+            ..defaults(kernel)
         };
-        let spec = probes::spec(probe).context("the registry has the probe")?;
-        (spec.attach)(kernel, &options).with_context(|| format!("attach probe {probe}"))
+        names
+            .iter()
+            .map(|name| attach(name, kernel, &options))
+            .collect()
     }
+}
+
+/// What the agent asks of its probes by default, but for latency.
+pub fn defaults(kernel: &Kernel) -> Options {
+    Options {
+        owners: OwnerKind::Cgroup,
+        latency: Latency::Off,
+        sizes: Sizes::plan(limits::KERNEL_MEMORY, limits::OWNERS, kernel.possible_cpus),
+        dns: true,
+        flow_sampling: 1,
+        debug: false,
+    }
+}
+
+/// Attaches one probe.
+///
+/// # Errors
+///
+/// If there is no such probe, or the kernel refuses it.
+pub fn attach(name: &str, kernel: &Kernel, options: &Options) -> Result<Attached> {
+    let spec = probes::spec(name).with_context(|| format!("no probe {name} is registered"))?;
+    (spec.attach)(kernel, options).with_context(|| format!("attach probe {name}"))
 }
