@@ -223,6 +223,29 @@ mod tests {
         assert_eq!(scope(Off, true), None);
     }
 
+    /// So sockets that were opened before privileges are dropped do not suffice.
+    #[test]
+    fn the_kernel_wants_the_capability_of_who_sends() {
+        use crate::kernel::conntrack::{AskError, Conntrack, is_loaded};
+
+        if !is_loaded("/proc".as_ref()) {
+            eprintln!("skipped: this kernel has no connection tracking at the moment");
+            return;
+        }
+        let mut opened = Conntrack::open().unwrap();
+        if opened.entries().is_err() {
+            eprintln!("skipped: there is no privilege to let go of");
+            return;
+        }
+        let asked = thread::spawn(move || {
+            drop_on_this_thread(CapabilitySet::empty()).unwrap();
+            opened.entries()
+        });
+        let refused = asked.join().unwrap().unwrap_err();
+        assert!(matches!(refused, AskError::Refused(_)), "{refused:?}");
+        assert_eq!(refused.remedy(), Some("needs CAP_NET_ADMIN"));
+    }
+
     #[test]
     fn the_thread_keeps_what_it_needs_and_nothing_else() {
         let started = Translator::start(TranslationScope::Host, "/proc".into());

@@ -125,8 +125,12 @@ impl Translations {
     fn wants(&mut self, report: &FlowReport) -> bool {
         let transport = report.flow.tuple.transport;
         let key = Key::from(&report.flow);
-        // Where both ends are known there is nothing to find.
-        if report.peer.is_some() || !transport.has_ports() || self.asked.contains(&key) {
+        // Where both ends are known there is nothing to find. An attempt to connect shows its port at its end.
+        if report.peer.is_some()
+            || report.flow.tuple.local_port == 0
+            || !transport.has_ports()
+            || self.asked.contains(&key)
+        {
             return false;
         }
         // What is behind the address of a connection stays; with datagrams it can become another.

@@ -154,6 +154,19 @@ fn the_other_end_of_translated_datagrams_is_found() {
 }
 
 #[test]
+fn an_attempt_to_connect_is_asked_for_once_it_shows_its_port() {
+    let mut all = Fixture::new();
+    let mut flow = client();
+    let port = std::mem::take(&mut flow.tuple.local_port);
+    all.translations.push(report(&flow, Event::Start));
+    assert_eq!(all.released().len(), 1);
+    flow.tuple.local_port = port;
+    all.translations.push(report(&flow, Event::End));
+    all.answer(Some(Tracked::As(behind(&flow))));
+    assert_eq!(all.released()[0].nat, Some(behind(&flow)));
+}
+
+#[test]
 fn nobody_waits_for_ever() {
     let mut all = Fixture::new();
     all.translations.push(report(&client(), Event::Start));
