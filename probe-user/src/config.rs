@@ -88,6 +88,8 @@ pub struct Flows {
     pub period: Duration,
     /// Time without a packet after which a flow of datagrams ends.
     pub idle: Duration,
+    /// Whose connection tracking is asked.
+    pub translation: FlowTranslation,
     /// Where records go.
     pub log: FlowTarget,
     /// Size of a file at which it is put aside, in bytes.
@@ -201,6 +203,20 @@ words! {
 }
 
 words! {
+    /// Whose connection tracking is asked for translated addresses.
+    FlowTranslation {
+        /// The host's, where there is a flow log.
+        Auto = "auto",
+        /// The host's.
+        Host = "host",
+        /// That of the socket's network namespace, and the host's.
+        All = "all",
+        /// Nobody's.
+        Off = "off",
+    }
+}
+
+words! {
     /// Severity of a log line.
     LogLevel {
         /// Data is lost or a person must act.
@@ -258,6 +274,7 @@ impl Default for Config {
                 sweep: limits::FLOW_SWEEP,
                 period: limits::FLOW_PERIOD,
                 idle: limits::FLOW_IDLE,
+                translation: FlowTranslation::Auto,
                 log: FlowTarget::Off,
                 log_size: limits::SEGMENT_SIZE,
                 log_age: limits::SEGMENT_AGE,

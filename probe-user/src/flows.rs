@@ -16,6 +16,8 @@ mod read;
 mod record;
 mod table;
 
+#[cfg(test)]
+pub(crate) use self::convert::tests::{client, server};
 pub use self::{
     clock::WallClock,
     community_id::community_id,

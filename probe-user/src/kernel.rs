@@ -6,6 +6,7 @@ mod bpf;
 pub mod btf;
 pub mod cgroupfs;
 pub mod clock;
+pub mod conntrack;
 pub mod cpus;
 pub mod fdinfo;
 pub mod features;

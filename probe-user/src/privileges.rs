@@ -6,7 +6,7 @@ mod sets;
 use rustix::thread::CapabilitySet;
 
 pub use self::{
-    drop::{DropError, drop_after_attach, drop_on_this_thread},
+    drop::{Apart, DropError, drop_after_attach, drop_on_this_thread},
     sets::{effective, names},
 };
 
@@ -19,6 +19,10 @@ pub enum Task {
     Memlock,
     /// Having the kernel count what programs cost, `program_stats = true`.
     RunStatistics,
+    /// Asking the host's connection tracking, `flows.translation`.
+    Translation,
+    /// Asking that of every network namespace, `flows.translation = "all"`.
+    TranslationEverywhere,
 }
 
 /// What a task needs, and why.
@@ -37,7 +41,7 @@ pub struct Need {
 }
 
 /// The capability table of README and `doctor`.
-pub const NEEDS: [Need; 3] = [
+pub const NEEDS: [Need; 5] = [
     Need {
         task: Task::Probes,
         what: "load and attach probes",
@@ -59,6 +63,22 @@ pub const NEEDS: [Need; 3] = [
         why: "for `program_stats` only",
         required: false,
     },
+    Need {
+        task: Task::Translation,
+        what: "translated addresses",
+        capabilities: CapabilitySet::NET_ADMIN,
+        why: "to ask connection tracking, all the time",
+        required: false,
+    },
+    Need {
+        task: Task::TranslationEverywhere,
+        what: "translated in containers",
+        capabilities: CapabilitySet::NET_ADMIN
+            .union(CapabilitySet::SYS_ADMIN)
+            .union(CapabilitySet::SYS_PTRACE),
+        why: "to enter network namespaces, all the time; for `flows.translation = \"all\"` only",
+        required: false,
+    },
 ];
 
 impl Need {
@@ -68,6 +88,8 @@ impl Need {
             Task::Probes => &NEEDS[0],
             Task::Memlock => &NEEDS[1],
             Task::RunStatistics => &NEEDS[2],
+            Task::Translation => &NEEDS[3],
+            Task::TranslationEverywhere => &NEEDS[4],
         }
     }
 

@@ -5,6 +5,7 @@
 mod network;
 mod plan;
 mod start;
+mod translation;
 mod watch;
 
 use std::{
@@ -20,6 +21,7 @@ pub use network::{FlowEvent, FlowFollower, FlowReport, FlowSettings, FollowerCou
 
 pub use crate::flows::Peer;
 pub use start::{Enabled, Plan, StartError, examine};
+pub use translation::{TranslationCounts, TranslationScope, Translator, TranslatorError};
 
 use crate::{
     identity::Identities,

@@ -25,3 +25,4 @@ mod scheduler;
 mod scrapes;
 mod settings;
 mod traffic;
+mod translation;

@@ -3,7 +3,10 @@
 use std::{
     ffi::CString,
     io,
-    os::unix::{ffi::OsStrExt as _, process::CommandExt as _},
+    os::{
+        fd::{AsFd as _, OwnedFd},
+        unix::{ffi::OsStrExt as _, process::CommandExt as _},
+    },
     path::Path,
     process::Command,
 };
@@ -11,7 +14,7 @@ use std::{
 use rustix::{
     fs::symlink,
     mount::{MountFlags, MountPropagationFlags, UnmountFlags, mount, mount_change, unmount},
-    thread::{UnshareFlags, unshare_unsafe},
+    thread::{LinkNameSpaceType, UnshareFlags, move_into_link_name_space, unshare_unsafe},
 };
 
 const CGROUP: &std::ffi::CStr = c"/sys/fs/cgroup";
@@ -32,6 +35,8 @@ pub trait Isolate {
     fn with_tracefs(&mut self) -> &mut Self;
     /// Network and mounts of its own, which vanish with the command and its children.
     fn with_own_network(&mut self) -> &mut Self;
+    /// The network of another process, by a handle of its namespace.
+    fn with_network(&mut self, namespace: OwnedFd) -> &mut Self;
 }
 
 impl Isolate for Command {
@@ -98,6 +103,12 @@ impl Isolate for Command {
             own_mounts()?;
             // SAFETY: the child has one thread and no shared file table.
             unsafe { unshare_unsafe(UnshareFlags::NEWNET) }
+        })
+    }
+
+    fn with_network(&mut self, namespace: OwnedFd) -> &mut Self {
+        before_exec(self, move || {
+            move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network))
         })
     }
 }

@@ -14,6 +14,7 @@ pub mod http;
 pub mod image;
 pub mod isolate;
 pub mod lock;
+pub mod network;
 pub mod nodeprobe;
 pub mod peers;
 pub mod prometheus;

@@ -77,7 +77,7 @@ fn boot(catalog: &Catalog, kernels: &[String], test: &[String], timeout: Duratio
     );
     let entries = catalog.select(kernels)?;
     let cache = workspace::target().join("vm");
-    let payload = Payload::build()?;
+    let payload = Payload::build(&catalog.guest.programs)?;
     let tools = Tools::ready(&catalog.tools, &cache)?;
     let mut reports = Vec::new();
     for entry in entries {

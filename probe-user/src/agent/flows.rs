@@ -25,7 +25,7 @@ use crate::{
     kernel::clock::monotonic,
     limits,
     model::{Container, Naming, OwnerId, Transport},
-    session::{FlowEvent, FlowFollower, FlowReport, FlowSettings},
+    session::{FlowEvent, FlowFollower, FlowReport, FlowSettings, Translator},
 };
 
 /// How often the rings are read.
@@ -51,7 +51,11 @@ impl Flows {
     /// Starts it. `None` where no probe of the network runs and nothing is to be written.
     ///
     /// Called after privileges were let go of: the thread has those of the calling one.
-    pub(super) fn start(agent: &Arc<Agent>, config: &Config) -> Result<Option<Self>, RunError> {
+    pub(super) fn start(
+        agent: &Arc<Agent>,
+        config: &Config,
+        translator: Option<Translator>,
+    ) -> Result<Option<Self>, RunError> {
         let readers = agent.session().take_flow_readers();
         if readers.0.is_none() && readers.1.is_none() && config.flows.log == config::FlowTarget::Off
         {
@@ -67,7 +71,8 @@ impl Flows {
         };
         let patience = config.limits.naming_deadline;
         let run = move || {
-            let follower = FlowFollower::new(readers, settings, monotonic());
+            let follower =
+                FlowFollower::new(readers, settings, monotonic()).with_translator(translator);
             Following::new(&agent, written, patience).run(follower, &stopped);
         };
         let thread = thread::Builder::new()
@@ -255,7 +260,7 @@ fn write(log: &FlowLog, ready: &Waiting, identities: &Identities) -> bool {
             container,
             sureness: *sureness,
         }),
-        nat: report.peer.and_then(|peer| peer.nat),
+        nat: report.nat,
         complete: None,
     })
 }

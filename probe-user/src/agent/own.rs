@@ -129,6 +129,19 @@ pub(super) fn show_flows(registry: &mut Registry, traffic: &traffic::State) {
             registry.raise(&families::RECORDS_LOST, &["flows", stage, reason], count);
         }
     }
+    let translations = traffic.follower.as_ref().and_then(|it| it.translations);
+    if let Some(counts) = translations {
+        for (result, count) in [
+            ("translated", counts.translated),
+            ("untranslated", counts.untranslated),
+            ("absent", counts.absent),
+            ("failed", counts.failed),
+            ("late", counts.late),
+            ("over_budget", counts.over_budget),
+        ] {
+            registry.raise(&families::FLOW_TRANSLATIONS, &[result], count);
+        }
+    }
     let Some(log) = &traffic.log else {
         return;
     };

@@ -24,14 +24,14 @@ use tracing_log::LogTracer;
 
 use super::{Agent, LogLosses, flows::Flows};
 use crate::{
-    config::{self, Config, ConfigError, LogLevel},
+    config::{self, Config, ConfigError, FlowTarget, LogLevel},
     http::{self, BindError, Limits},
     identity::resolver,
-    kernel::capabilities_for_map_reads,
+    kernel::{Roots, capabilities_for_map_reads},
     logs::chain,
     privileges,
     render::live::{Theme, run_live},
-    session::{Plan, Session, StartError},
+    session::{Plan, Session, StartError, TranslationScope, Translator},
 };
 
 /// How often messages of the programs are read, where they are asked for.
@@ -101,13 +101,28 @@ pub fn run(config: Config, hooks: Hooks) -> Result<(), RunError> {
         warn!(%error, "the kernel does not count what programs cost; this needs CAP_SYS_ADMIN");
     }
     let mut session = Session::start(&Plan::from(&config))?;
+    let has_log = config.flows.log != FlowTarget::Off;
+    let translator = TranslationScope::new(config.flows.translation, has_log).and_then(translator);
+    let apart: Vec<_> = translator.iter().map(Translator::apart).collect();
     let keep = capabilities_for_map_reads();
-    if let Err(error) = privileges::drop_after_attach(keep) {
+    if let Err(error) = privileges::drop_after_attach(keep, &apart) {
         warn!(error = chain(&error), "privileges are kept");
     }
     session.follow().map_err(system("start a thread"))?;
     give_memory_back();
-    runtime.block_on(serve(session, listener, config, hooks))
+    runtime.block_on(serve(session, translator, listener, config, hooks))
+}
+
+/// Who asks connection tracking; `None` after saying why nobody can.
+fn translator(scope: TranslationScope) -> Option<Translator> {
+    Translator::start(scope, Roots::default().proc)
+        .inspect_err(|error| {
+            warn!(
+                error = chain(error),
+                "translated addresses are not asked for; `nodeprobe doctor` says what is missing"
+            );
+        })
+        .ok()
 }
 
 /// Returns to the system what only the start needed: the kernel's types take 40 MiB while they are searched.
@@ -122,6 +137,7 @@ fn give_memory_back() {
 /// Everything after the start.
 async fn serve(
     session: Session,
+    translator: Option<Translator>,
     listener: tokio::net::TcpListener,
     config: Config,
     hooks: Hooks,
@@ -136,7 +152,7 @@ async fn serve(
     let mut interrupt = signals(SignalKind::interrupt())?;
     let mut hang_up = signals(SignalKind::hangup())?;
     let agent = Arc::new(Agent::new(session, &config, hooks.log_losses.clone()));
-    let flows = Flows::start(&agent, &config)?;
+    let flows = Flows::start(&agent, &config, translator)?;
     let messages = config.debug.then(|| read_messages(&agent));
     let (stop, stopped) = watch::channel(());
     let server = tokio::spawn(http::serve(

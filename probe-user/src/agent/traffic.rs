@@ -167,6 +167,7 @@ pub(super) mod tests {
                 sureness: Sureness::Exact,
                 nat: None,
             }),
+            nat: None,
         }
     }
 

@@ -7,6 +7,7 @@ mod features;
 mod host;
 mod probes;
 mod table;
+mod translation;
 
 use std::io;
 
@@ -114,6 +115,7 @@ pub fn checks(facts: &Facts) -> Vec<Check> {
     checks.extend(features::checks(facts));
     checks.extend(capabilities::checks(facts));
     checks.extend(containers::checks(facts));
+    checks.extend(translation::checks(facts));
     checks.extend(probes::checks(facts));
     checks
 }

@@ -66,7 +66,7 @@ fn measure(duration: Duration, format: Format) -> Result<Bytes, CliError> {
     })?;
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let mut session = Session::start(&Plan::from(&config))?;
-    let_go();
+    let_go(None);
     session.follow()?;
     let identities = session.identities().clone();
     let agent = Agent::new(session, &config, Arc::new(|| 0));

@@ -33,7 +33,10 @@ use crate::{
         view::{By, Report, Row, Summary, lost_map},
     },
     report::Filter,
-    session::{Enabled, FlowEvent, FlowFollower, FlowSettings, Plan, Session, StartError},
+    session::{
+        Enabled, FlowEvent, FlowFollower, FlowSettings, Plan, Session, StartError,
+        TranslationScope, Translator,
+    },
 };
 
 /// How long to wait for names when the measurement is over.
@@ -54,6 +57,7 @@ pub(super) struct Tool {
     session: Session,
     runtime: Runtime,
     follow: Option<FlowSettings>,
+    translator: Option<Translator>,
     /// What the probes lack, in plain words.
     lacks: Vec<String>,
 }
@@ -68,6 +72,8 @@ pub(super) struct Needs {
     pub(super) latency: Latency,
     /// Whether flows and look-ups are followed, and how.
     pub(super) follow: Option<FlowSettings>,
+    /// Whether what is behind translated addresses is asked for.
+    pub(super) translate: bool,
 }
 
 /// What a tool does with what is measured.
@@ -153,6 +159,7 @@ impl Tool {
                 owners,
                 latency,
                 follow: None,
+                translate: false,
             },
         )
     }
@@ -164,6 +171,7 @@ impl Tool {
             owners,
             latency,
             follow,
+            translate,
         } = needs;
         probes.insert("lifecycle", Enabled::Auto);
         privileges::check(&[Task::Probes])?;
@@ -190,14 +198,25 @@ impl Tool {
             debug: false,
         };
         let mut session = Session::start(&plan)?;
-        let_go();
+        let mut lacks = lacks(session.states());
+        let translator = translate
+            .then(|| Translator::start(TranslationScope::Host, plan.roots.proc.clone()))
+            .transpose()
+            .unwrap_or_else(|error| {
+                lacks.push(format!(
+                    "translated addresses are not asked for: {}",
+                    chain(&error)
+                ));
+                None
+            });
+        let_go(translator.as_ref());
         session.follow()?;
-        let lacks = lacks(session.states());
         Ok(Self {
             name,
             session,
             runtime,
             follow,
+            translator,
             lacks,
         })
     }
@@ -224,10 +243,13 @@ impl Tool {
             session,
             runtime,
             follow,
+            translator,
             lacks,
         } = self;
-        let mut follower = follow
-            .map(|settings| FlowFollower::new(session.take_flow_readers(), settings, monotonic()));
+        let mut follower = follow.map(|settings| {
+            FlowFollower::new(session.take_flow_readers(), settings, monotonic())
+                .with_translator(translator)
+        });
         runtime.block_on(async {
             let identities = session.identities().clone();
             let runtimes = resolver::Config::from(&config::Config::default().runtimes);
@@ -338,8 +360,9 @@ fn lacks(states: &[(&'static str, FeatureState)]) -> Vec<String> {
 }
 
 /// Lets go of privileges once the probes are attached. Call it before there are other threads.
-pub(super) fn let_go() {
-    if let Err(error) = privileges::drop_after_attach(capabilities_for_map_reads()) {
+pub(super) fn let_go(translator: Option<&Translator>) {
+    let apart: Vec<_> = translator.map(Translator::apart).into_iter().collect();
+    if let Err(error) = privileges::drop_after_attach(capabilities_for_map_reads(), &apart) {
         tracing::debug!(error = chain(&error), "privileges are kept");
     }
 }

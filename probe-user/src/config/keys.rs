@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use super::{
-    Config, Enabled, FlowFsync, FlowTarget, Latency, LogFormat, LogLevel,
+    Config, Enabled, FlowFsync, FlowTarget, FlowTranslation, Latency, LogFormat, LogLevel,
     value::{Value, duration_text, size_text},
 };
 use crate::{limits, metrics::families};
@@ -162,6 +162,12 @@ keys! {
         read |v| v.duration(limits::FLOW_PERIOD_MIN..=limits::FLOW_PERIOD_MAX); show time;
         "a duration from 1s to 1h"
         "Time without a packet after which a flow of datagrams has ended."
+    "flows.translation" (flows.translation, Restart)
+        read |v| v.word(FlowTranslation::WORDS); show quoted;
+        "auto, host, all or off"
+        "Whose connection tracking is asked for what is behind a translated address: the host's; that \
+         of the socket's network namespace as well; or nobody's. auto: the host's, where there is a flow \
+         log. A thread keeps CAP_NET_ADMIN for it, and CAP_SYS_ADMIN and CAP_SYS_PTRACE for all."
     "flows.log" (flows.log, Restart)
         read FlowTarget::read; show quoted;
         "off, - for standard output, or a path"

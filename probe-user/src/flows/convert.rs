@@ -240,11 +240,11 @@ pub(super) mod tests {
 
     const NOW: Duration = Duration::from_secs(2);
 
-    pub(in super::super) fn client() -> Flow {
+    pub(crate) fn client() -> Flow {
         connection(1, &NOTHING, &SocketStats::default(), &[], NOW)
     }
 
-    pub(in super::super) fn server() -> Flow {
+    pub(crate) fn server() -> Flow {
         let known = Connection {
             cookie: 8,
             cgroup: 200,

@@ -21,7 +21,8 @@ pub struct Peer {
     pub cgroup: CgroupId,
     /// How sure that is.
     pub sureness: Sureness,
-    /// Its tuple, where the addresses in between were translated.
+    /// Both ends as they are on the other side of a translation, still as this end would see them; `None` where nothing is
+    /// translated.
     pub nat: Option<Tuple>,
 }
 
@@ -102,7 +103,7 @@ impl Ends {
             return Some(Peer {
                 cgroup: end.cgroup,
                 sureness: Sureness::Exact,
-                nat: (end.tuple != turned).then_some(end.tuple),
+                nat: (end.tuple != turned).then(|| end.tuple.turned()),
             });
         }
         self.ends
@@ -111,6 +112,18 @@ impl Ends {
                 cgroup: end.cgroup,
                 sureness: Sureness::Likely,
                 nat: None,
+            })
+    }
+
+    /// The other end of a flow whose addresses are translated to these, as this end would see them.
+    pub fn peer_behind(&self, flow: &Flow, nat: Tuple) -> Option<Peer> {
+        let namespace = flow.netns.filter(|_| nat.local.is_loopback());
+        self.ends
+            .get(&Key::Tuple(nat.turned(), namespace))
+            .map(|end| Peer {
+                cgroup: end.cgroup,
+                sureness: Sureness::Likely,
+                nat: Some(nat),
             })
     }
 
@@ -164,8 +177,43 @@ mod tests {
         client.tuple.remote_port = 80;
         ends.enter(&client);
         ends.enter(&server);
-        let peer = ends.peer(&client).unwrap();
-        assert_eq!(peer.nat, Some(server.tuple));
+        let seen_by = |flow| ends.peer(flow).unwrap().nat.unwrap();
+        let at_the_client = seen_by(&client);
+        assert_eq!(
+            (at_the_client.remote, at_the_client.remote_port),
+            (server.tuple.local, server.tuple.local_port),
+            "a client is told where the service is"
+        );
+        assert_eq!(
+            (at_the_client.local, at_the_client.local_port),
+            (client.tuple.local, client.tuple.local_port)
+        );
+        let at_the_server = seen_by(&server);
+        assert_eq!(
+            (at_the_server.local, at_the_server.local_port),
+            (client.tuple.remote, 80),
+            "a server is told what it was asked as"
+        );
+    }
+
+    #[test]
+    fn translated_datagrams_find_each_other_by_the_translation() {
+        let mut ends = Ends::new(100);
+        let (mut client, mut server) = (client(), server());
+        for flow in [&mut client, &mut server] {
+            flow.tcp = None;
+            flow.tuple.transport = Transport::UDP;
+        }
+        let behind = server.tuple.turned();
+        client.tuple.remote = "10.96.0.1".parse().unwrap();
+        ends.enter(&client);
+        ends.enter(&server);
+        assert_eq!(ends.peer(&client), None);
+        let peer = ends.peer_behind(&client, behind).unwrap();
+        assert_eq!(
+            (peer.cgroup, peer.nat, peer.sureness),
+            (server.cgroup, Some(behind), Sureness::Likely)
+        );
     }
 
     #[test]

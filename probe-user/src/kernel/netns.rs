@@ -1,11 +1,11 @@
 //! Network namespaces of the host's processes.
 
 use std::{
-    collections::HashSet,
+    collections::HashMap,
     fs::{self, File},
     io,
     os::{fd::AsFd as _, unix::fs::MetadataExt as _},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
@@ -17,28 +17,41 @@ use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 ///
 /// If `proc` cannot be read.
 pub fn namespaces(proc: &Path) -> io::Result<Vec<File>> {
-    let mut seen = HashSet::new();
-    let mut open = Vec::new();
+    let members = members(proc)?.into_iter();
+    Ok(members
+        .filter_map(|(inode, process)| open(proc, process, inode))
+        .collect())
+}
+
+/// The network namespaces of the processes below `proc`, by inode number, each with the id of a process that is in it.
+///
+/// # Errors
+///
+/// If `proc` cannot be read.
+pub fn members(proc: &Path) -> io::Result<HashMap<u64, u32>> {
+    let mut members = HashMap::new();
     for entry in fs::read_dir(proc)?.flatten() {
-        let is_process = entry
-            .file_name()
-            .to_str()
-            .is_some_and(|name| name.bytes().all(|byte| byte.is_ascii_digit()));
-        if !is_process {
-            continue;
-        }
-        let path = entry.path().join("ns/net");
-        // A process of another user or one that has just ended shows nothing.
-        let Ok(inode) = fs::metadata(&path).map(|facts| facts.ino()) else {
+        let Some(process) = entry.file_name().to_str().and_then(|it| it.parse().ok()) else {
             continue;
         };
-        if seen.insert(inode)
-            && let Ok(file) = File::open(path)
-        {
-            open.push(file);
+        // A process of another user or one that has just ended shows nothing.
+        if let Ok(facts) = fs::metadata(path(proc, process)) {
+            members.entry(facts.ino()).or_insert(process);
         }
     }
-    Ok(open)
+    Ok(members)
+}
+
+/// A handle of the namespace with this inode number, if the process still is in it. Keeps the namespace alive as long as it
+/// lives.
+pub fn open(proc: &Path, process: u32, inode: u64) -> Option<File> {
+    let file = File::open(path(proc, process)).ok()?;
+    let facts = file.metadata().ok()?;
+    (facts.ino() == inode).then_some(file)
+}
+
+fn path(proc: &Path, process: u32) -> PathBuf {
+    proc.join(process.to_string()).join("ns/net")
 }
 
 /// Moves this thread, and no other, into a network namespace.
@@ -55,6 +68,8 @@ pub fn enter(namespace: &File) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
 
     #[test]

@@ -36,21 +36,32 @@ pub enum DropError {
     },
 }
 
-/// Drops all capabilities but `keep`, for good, and checks that no thread of the process has more.
+/// A thread that keeps more than the others, because it does something that needs it all the time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Apart {
+    /// The thread.
+    pub tid: i32,
+    /// What it keeps.
+    pub keeps: CapabilitySet,
+}
+
+/// Drops all capabilities but `keep`, for good, and checks that no thread of the process has more. Those of `apart` may have what
+/// is said of them.
 ///
 /// # Errors
 ///
 /// If the kernel refuses, or if another thread was started before and still holds capabilities. The calling
 /// thread has lost them even then.
-pub fn drop_after_attach(keep: CapabilitySet) -> Result<(), DropError> {
+pub fn drop_after_attach(keep: CapabilitySet, apart: &[Apart]) -> Result<(), DropError> {
     drop_on_this_thread(keep)?;
-    match other_threads(&Roots::default()).find(|(_, held)| !keep.contains(*held)) {
-        Some((tid, held)) => Err(DropError::OtherThread {
-            tid,
-            held: held.difference(keep),
-        }),
-        None => Ok(()),
+    for (tid, held) in other_threads(&Roots::default()) {
+        let allowed = apart.iter().find(|it| it.tid == tid);
+        let held = held.difference(allowed.map_or(keep, |it| it.keeps));
+        if !held.is_empty() {
+            return Err(DropError::OtherThread { tid, held });
+        }
     }
+    Ok(())
 }
 
 /// Drops all capabilities of the calling thread but `keep`, and the means to get them back by `execve`.
@@ -175,7 +186,7 @@ mod tests {
         let (ready, wait) = sync_channel::<()>(0);
         // Waits in the receive until the sender is gone.
         let other = thread::spawn(move || wait.recv().is_err());
-        let child = thread::spawn(|| drop_after_attach(CapabilitySet::empty()));
+        let child = thread::spawn(|| drop_after_attach(CapabilitySet::empty(), &[]));
         let refused = child.join().unwrap();
         drop(ready);
         assert!(other.join().unwrap());

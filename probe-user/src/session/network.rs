@@ -13,6 +13,7 @@ use probe_common::{
     tcp::{ConnectionEnd, Listener, Question},
 };
 
+use super::{TranslationCounts, Translator, translation::Translations};
 use crate::{
     flows::{
         self, Change, Ends, Event, FlowTable, LookupCounts, Lookups, NAMES, NameCounts, Names,
@@ -21,7 +22,7 @@ use crate::{
     limits,
     logs::chain,
     maps::MapError,
-    model::{Counters, EndReason, Flow, FlowEnd, Initiator, Lookup},
+    model::{Counters, EndReason, Flow, FlowEnd, Initiator, Lookup, Tuple},
     probes::{FlowsReader, TcpReader},
 };
 
@@ -58,6 +59,8 @@ pub struct FlowReport {
     pub since: Duration,
     /// The other end, where it is a socket of this host.
     pub peer: Option<Peer>,
+    /// Both ends as they are on the other side of a translation, still as the local socket would see them.
+    pub nat: Option<Tuple>,
 }
 
 /// Counts of the follower itself.
@@ -79,6 +82,8 @@ pub struct FollowerCounts {
     pub lookups: LookupCounts,
     /// The cache of names.
     pub names: NameCounts,
+    /// Questions for translated addresses, where somebody asks.
+    pub translations: Option<TranslationCounts>,
 }
 
 /// How long the end of a flow waits for the other end to become known.
@@ -104,6 +109,7 @@ pub struct FlowFollower {
     lookups: Lookups,
     names: Names,
     held: VecDeque<(Duration, Change)>,
+    translations: Option<Translations>,
     began: Duration,
     next_sweep: Duration,
     counts: FollowerCounts,
@@ -128,10 +134,18 @@ impl FlowFollower {
             lookups: Lookups::new(QUESTIONS),
             names: Names::new(NAMES),
             held: VecDeque::new(),
+            translations: None,
             began: now,
             next_sweep: now,
             counts: FollowerCounts::default(),
         }
+    }
+
+    /// Has connection tracking asked for what is behind the addresses of flows whose other end is not known.
+    #[must_use]
+    pub fn with_translator(mut self, translator: Option<Translator>) -> Self {
+        self.translations = translator.map(Translations::new);
+        self
     }
 
     /// What happened since the last call. Call it about ten times a second; it reads the tables when that is due.
@@ -146,6 +160,9 @@ impl FlowFollower {
         }
         self.ends.expire(now);
         self.release(now, &mut events);
+        if let Some(translations) = &mut self.translations {
+            translations.release(&self.ends, &mut events);
+        }
         events
     }
 
@@ -159,15 +176,22 @@ impl FlowFollower {
             self.tell(change, &mut events);
         }
         self.release(Duration::MAX, &mut events);
+        if let Some(translations) = &mut self.translations {
+            translations.finish(&self.ends, &mut events);
+        }
         events
     }
 
     /// Its own counts.
     pub fn counts(&self) -> FollowerCounts {
         let open = self.datagrams.unreported();
+        // What waits to be passed on is not yet reported.
+        let waiting = self.translations.as_ref().map_or(0, Translations::packets);
         FollowerCounts {
             open: self.datagrams.len() + self.connections.len(),
-            open_packets: open.packets_sent + open.packets_received,
+            open_packets: open.packets_sent + open.packets_received + waiting,
+            reported_packets: self.counts.reported_packets - waiting,
+            translations: self.translations.as_ref().map(Translations::counts),
             undecoded: self.flows.as_ref().map_or(0, FlowsReader::undecoded)
                 + self.tcp.as_ref().map_or(0, TcpReader::undecoded),
             lookups: self.lookups.counts(),
@@ -411,13 +435,18 @@ impl FlowFollower {
                 .map(|(name, _)| name.to_owned());
         }
         let peer = self.ends.peer(&flow);
-        events.push(FlowEvent::Flow(Box::new(FlowReport {
+        let report = Box::new(FlowReport {
             event,
             flow,
             interval,
             since,
+            nat: peer.and_then(|peer| peer.nat),
             peer,
-        })));
+        });
+        match &mut self.translations {
+            Some(translations) => translations.push(report),
+            None => events.push(FlowEvent::Flow(report)),
+        }
     }
 }
 

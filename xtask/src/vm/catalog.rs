@@ -30,6 +30,8 @@ pub(crate) struct Settings {
     pub(crate) memory_mib: u32,
     pub(crate) cpus: u32,
     pub(crate) modules: Vec<String>,
+    /// Of this machine, for tests that run them.
+    pub(crate) programs: Vec<String>,
 }
 
 /// One kernel.

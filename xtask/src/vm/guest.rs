@@ -125,6 +125,7 @@ impl Guest<'_> {
             memory_mib,
             cpus,
             modules: _,
+            programs: _,
         } = self.settings;
         let command: Cmd = tools
             .command("usr/bin/qemu-system-x86_64")?

@@ -7,7 +7,10 @@ use std::{
 use anyhow::{Context as _, Result, ensure};
 use serde::Deserialize;
 
-use crate::{build, process::Cmd};
+use crate::{
+    build,
+    process::{Cmd, find},
+};
 
 /// Programs for the guest and the libraries they load.
 pub(crate) struct Payload {
@@ -18,15 +21,20 @@ pub(crate) struct Payload {
 }
 
 impl Payload {
-    pub(crate) fn build() -> Result<Self> {
+    /// With these programs of the machine, where they are there: tests say themselves what they lack.
+    pub(crate) fn build(wanted: &[String]) -> Result<Self> {
         let build = build::with_tests()?.arg("--message-format=json-render-diagnostics");
-        let programs = executables(&json_of(build)?);
+        let mut programs = executables(&json_of(build)?);
         for needed in ["integration", "nodeprobe"] {
             ensure!(
                 programs.iter().any(|(name, _)| name == needed),
                 "cargo built no `{needed}`"
             );
         }
+        let found = wanted
+            .iter()
+            .filter_map(|name| Some((name.clone(), find(name)?)));
+        programs.extend(found);
         let mut libraries = BTreeSet::new();
         for (_, path) in &programs {
             libraries.extend(libraries_of(path)?);

@@ -2,10 +2,11 @@
 
 use rustix::thread::CapabilitySet;
 
-use super::{Check, Facts, State};
+use super::{Check, Facts, State, translation};
 use crate::{
     kernel::memlock::Memlock,
     privileges::{NEEDS, Need, Task, names},
+    session::TranslationScope,
 };
 
 const AREA: &str = "privileges";
@@ -15,6 +16,7 @@ const OF_INTEREST: CapabilitySet = CapabilitySet::BPF
     .union(CapabilitySet::PERFMON)
     .union(CapabilitySet::SYS_ADMIN)
     .union(CapabilitySet::NET_ADMIN)
+    .union(CapabilitySet::SYS_PTRACE)
     .union(CapabilitySet::SYS_RESOURCE);
 
 pub(super) fn checks(facts: &Facts) -> Vec<Check> {
@@ -59,5 +61,7 @@ fn is_needed(facts: &Facts, task: Task) -> bool {
         Task::Probes => true,
         Task::Memlock => matches!(facts.memlock, Memlock::Charged(Some(_))),
         Task::RunStatistics => facts.config.program_stats,
+        Task::Translation => translation::scope(facts).is_some(),
+        Task::TranslationEverywhere => translation::scope(facts) == Some(TranslationScope::All),
     }
 }

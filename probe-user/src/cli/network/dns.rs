@@ -46,6 +46,7 @@ pub(in crate::cli) fn run(args: &DnsArgs) -> Result<Kind, CliError> {
             owners: OwnerKind::Cgroup,
             latency: Latency::Off,
             follow: Some(settings(&args.common)),
+            translate: false,
         },
     )?;
     let job = Dns {

@@ -43,6 +43,8 @@ pub(in crate::cli) fn run(args: &FlowsArgs) -> Result<Kind, CliError> {
             owners: OwnerKind::Cgroup,
             latency: Latency::Off,
             follow: Some(settings(&args.common)),
+            // Rows show addresses as the sockets see them.
+            translate: args.common.output == OutputFormat::Ndjson,
         },
     )?;
     let mut common = args.common.clone();

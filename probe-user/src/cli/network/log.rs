@@ -49,7 +49,7 @@ impl Stream {
                 container,
                 sureness: *sureness,
             }),
-            nat: peer.and_then(|peer| peer.nat),
+            nat: report.nat,
             complete: None,
         });
     }

@@ -47,6 +47,7 @@ fn health(args: &CommonArgs) -> Result<(), CliError> {
             owners: OwnerKind::Cgroup,
             latency: Latency::Off,
             follow: None,
+            translate: false,
         },
     )?;
     tool.run(args, By::Container, |period| {
@@ -74,6 +75,7 @@ fn connections(args: &CommonArgs) -> Result<(), CliError> {
             owners: OwnerKind::Cgroup,
             latency: Latency::Off,
             follow: Some(settings(&args)),
+            translate: false,
         },
     )?;
     let job = Connections {

@@ -204,6 +204,14 @@ pub static FLOW_LOG_FAILURES: Desc = counter(
     4,
 );
 
+/// Questions for translated addresses; `result` is `translated`, `untranslated`, `absent`, `failed`, `late` or `over_budget`.
+pub static FLOW_TRANSLATIONS: Desc = counter(
+    "nodeprobe_flow_translations_total",
+    "Flows that connection tracking was asked about, by what came of it.",
+    &["result"],
+    6,
+);
+
 /// Answers of the HTTP server.
 pub static HTTP_REQUESTS: Desc = counter(
     "nodeprobe_http_requests_total",

@@ -57,18 +57,30 @@ const COMMANDS: &[(&str, &str, Command)] = &[
     ("compat", "--calls N", compat::compat),
     (
         "serve",
-        "--port P --connections N [--answer BYTES] [--v6]",
+        "--port P --connections N [--answer BYTES] [--address A] [--v6]",
         net::serve,
     ),
     (
         "connect",
-        "--port P --connections N [--send BYTES] [--v6]",
+        "--port P --connections N [--send BYTES] [--address A] [--open] [--v6]",
         net::connect,
     ),
-    ("refused", "--port P --connections N [--v6]", net::refused),
+    (
+        "refused",
+        "--port P --connections N [--address A] [--v6]",
+        net::refused,
+    ),
     ("crowd", "--port P --spare K", net::crowd),
-    ("echo", "--port P --packets N [--v6]", net::echo),
-    ("ask", "--port P --packets N [--bytes B] [--v6]", net::ask),
+    (
+        "echo",
+        "--port P --packets N [--address A] [--v6]",
+        net::echo,
+    ),
+    (
+        "ask",
+        "--port P --packets N [--bytes B] [--address A] [--v6]",
+        net::ask,
+    ),
     ("name-server", "--port P --packets N", net::name_server),
     ("look-up", "--port P --packets N", net::look_up),
     ("pause", "", |_| Ok(stage::wait_for_end())),
@@ -95,7 +107,8 @@ fn main() -> ExitCode {
 
 fn run(name: &str, command: Command, options: &Options) -> Result<(), Box<dyn std::error::Error>> {
     stage::prepare()?;
-    if options.has("--go") && !READY_BY_THEMSELVES.contains(&name) {
+    let ready_by_itself = READY_BY_THEMSELVES.contains(&name) || options.has("--open");
+    if options.has("--go") && !ready_by_itself {
         stage::ready_and_wait()?;
     }
     let done = command(options)?;

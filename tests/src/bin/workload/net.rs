@@ -1,8 +1,8 @@
-//! Exact numbers of connections, datagrams and bytes over loopback.
+//! Exact numbers of connections, datagrams and bytes, over loopback unless `--address` says otherwise.
 
 use std::{
     io::{Read as _, Write as _},
-    net::{Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket},
     time::Duration,
 };
 
@@ -13,11 +13,12 @@ const PATIENCE: Duration = Duration::from_secs(300);
 
 fn address(options: &Options) -> Result<SocketAddr, Box<dyn std::error::Error>> {
     let port: u16 = options.need("--port")?;
-    Ok(if options.has("--v6") {
-        ([0, 0, 0, 0, 0, 0, 0, 1], port).into()
+    let loopback: IpAddr = if options.has("--v6") {
+        Ipv6Addr::LOCALHOST.into()
     } else {
-        ([127, 0, 0, 1], port).into()
-    })
+        Ipv4Addr::LOCALHOST.into()
+    };
+    Ok((options.get_or("--address", loopback)?, port).into())
 }
 
 /// Accepts `--connections`, reads each to its end, answers `--answer` bytes and closes. Ready when it listens.
@@ -38,14 +39,23 @@ pub(crate) fn serve(options: &Options) -> Done {
     ))
 }
 
-/// Makes `--connections` one after the other, sends `--send` bytes on each and reads to its end.
+/// Makes `--connections` one after the other, sends `--send` bytes on each and reads to its end. With `--open` it makes one, and
+/// is ready when it is made.
 pub(crate) fn connect(options: &Options) -> Done {
     let connections: u64 = options.need("--connections")?;
     let data = vec![b'c'; options.get_or("--send", 0)?];
     let address = address(options)?;
     let mut received = 0;
+    let mut open = None;
+    if options.has("--open") {
+        open = Some(TcpStream::connect(address)?);
+        stage::ready_and_wait()?;
+    }
     for _ in 0..connections {
-        let mut stream = TcpStream::connect(address)?;
+        let mut stream = match open.take() {
+            Some(stream) => stream,
+            None => TcpStream::connect(address)?,
+        };
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.write_all(&data)?;
         stream.shutdown(Shutdown::Write)?;
@@ -110,12 +120,12 @@ pub(crate) fn ask(options: &Options) -> Done {
     let packets: u64 = options.need("--packets")?;
     let data = vec![b'u'; options.get_or("--bytes", 100)?];
     let address = address(options)?;
-    let any: SocketAddr = if address.is_ipv6() {
-        ([0, 0, 0, 0, 0, 0, 0, 1], 0).into()
-    } else {
-        ([127, 0, 0, 1], 0).into()
+    let any: IpAddr = match address.ip() {
+        loopback if loopback.is_loopback() => loopback,
+        IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
     };
-    let socket = UdpSocket::bind(any)?;
+    let socket = UdpSocket::bind((any, 0))?;
     socket.set_read_timeout(Some(PATIENCE))?;
     let mut buffer = [0; 65_536];
     for _ in 0..packets {
