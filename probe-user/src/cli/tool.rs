@@ -172,6 +172,7 @@ impl Tool {
         let plan = Plan {
             dns: true,
             flow_sampling: 1,
+            flow_ignore: Vec::new(),
             max_flows: limits::FLOWS,
             max_connections: limits::CONNECTIONS,
             roots: Roots::default(),

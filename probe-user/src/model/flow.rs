@@ -274,6 +274,14 @@ impl EndReason {
         }
     }
 
+    /// Whether the kernel told of the end, as opposed to the probe's own decision or discovery.
+    pub fn is_told(self) -> bool {
+        !matches!(
+            self,
+            Self::Idle | Self::Evicted | Self::SocketClosed | Self::Shutdown
+        )
+    }
+
     /// Whether the flow is over, as opposed to no longer watched.
     pub fn is_final(self) -> bool {
         !matches!(self, Self::Shutdown | Self::Evicted)

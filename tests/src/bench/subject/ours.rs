@@ -44,6 +44,7 @@ impl Ours {
             sizes: Sizes::plan(limits::KERNEL_MEMORY, limits::OWNERS, kernel.possible_cpus),
             dns: false,
             flow_sampling: 1,
+            flow_ignore: Vec::new(),
             debug: false,
         };
         let spec = probes::spec(probe).context("the registry has the probe")?;
