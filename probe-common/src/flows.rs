@@ -98,11 +98,14 @@ const _: () = assert!(size_of::<UntrackedStats>() == 32 && align_of::<UntrackedS
 #[cfg(feature = "user")]
 unsafe impl aya::Pod for UntrackedStats {}
 
-/// Index in `SEEN_PACKETS` of packets that were counted in a flow or as untracked.
+/// Index in `SEEN_PACKETS` of packets that were counted in a flow or as untracked, and in `SEEN_CONNECTIONS` of connections
+/// whose end was sent to user space or found no room in its ring.
 pub const SEEN_COUNTED: u32 = 0;
-/// Index of packets that sampling left out.
-pub const SEEN_FILTERED: u32 = 1;
+/// Index of what sampling left out.
+pub const SEEN_UNSAMPLED: u32 = 1;
+/// Index of what a rule left out.
+pub const SEEN_IGNORED: u32 = 2;
 /// Index of packets whose headers make no sense.
-pub const SEEN_MALFORMED: u32 = 2;
+pub const SEEN_MALFORMED: u32 = 3;
 /// Number of such counters. Packets of TCP are in none: the kernel's sockets count them.
-pub const SEEN: usize = 3;
+pub const SEEN: usize = 4;

@@ -12,6 +12,7 @@ pub mod hist;
 pub mod id;
 pub mod lifecycle;
 pub mod loss;
+pub mod narrow;
 pub mod owner;
 pub mod scheduler;
 pub mod syscalls;

@@ -123,7 +123,7 @@ impl Agent {
         let identities = self.session.identities();
         let traffic = self.traffic.take();
         let mut registry = self.registry.lock();
-        own::show_flows(&mut registry, &traffic);
+        own::show_flows(&mut registry, &traffic, &measurements);
         collector
             .exporter
             .export(&mut registry, &measurements, traffic, identities, now, last);

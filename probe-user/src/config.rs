@@ -13,7 +13,10 @@ mod value;
 
 use std::{collections::BTreeMap, fmt, net::SocketAddr, path::PathBuf, time::Duration};
 
-use crate::limits;
+use crate::{
+    limits,
+    select::{Rule, Rules},
+};
 
 pub use self::{
     document::{print_default, reference},
@@ -80,8 +83,12 @@ pub struct Probes {
 pub struct Flows {
     /// Whether name look-ups are followed.
     pub dns: bool,
-    /// One of how many flows of datagrams is counted.
+    /// One of how many flows is counted.
     pub sampling: u32,
+    /// Flows that the kernel side does not follow.
+    pub ignore: Vec<Rule>,
+    /// Flows that are in the log.
+    pub log_rules: Rules,
     /// Time between two readings of the tables.
     pub sweep: Duration,
     /// Time between two records of a flow that goes on.
@@ -271,6 +278,8 @@ impl Default for Config {
             flows: Flows {
                 dns: true,
                 sampling: 1,
+                ignore: Vec::new(),
+                log_rules: Rules::default(),
                 sweep: limits::FLOW_SWEEP,
                 period: limits::FLOW_PERIOD,
                 idle: limits::FLOW_IDLE,

@@ -5,7 +5,6 @@
 
 mod cache;
 pub mod paths;
-mod pattern;
 pub mod resolver;
 
 use std::{
@@ -20,7 +19,6 @@ use crate::model::{Container, Runtime};
 use cache::Cache;
 pub use cache::Ticket;
 use paths::Question;
-pub use pattern::Pattern;
 
 /// Bounds of what is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -20,5 +20,6 @@ pub mod privileges;
 pub mod probes;
 pub mod render;
 pub mod report;
+pub mod select;
 pub mod session;
 pub mod sinks;

@@ -19,5 +19,5 @@ pub use measurement::{
     ErrnoRow, Measurements, OwnerId, OwnerKind, PreemptionRow, ProcessInfo, RunningRow, SchedRow,
     SyscallRow,
 };
-pub use network::{AnswerRow, DropRow, LookupRow, SeenPackets, TcpRow, UntrackedRow, add_totals};
+pub use network::{AnswerRow, DropRow, Fates, LookupRow, TcpRow, UntrackedRow, add_totals};
 pub use syscall::{Syscall, errno_name};

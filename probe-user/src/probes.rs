@@ -5,6 +5,7 @@
 mod drops;
 mod flows;
 mod lifecycle;
+mod narrow;
 mod pool;
 mod processes;
 mod records;
@@ -15,7 +16,7 @@ mod tcp;
 
 use std::time::{Duration, Instant};
 
-use aya::{Ebpf, maps::PerCpuArray, programs::CgroupSkb};
+use aya::{Ebpf, maps::PerCpuArray, programs::Program};
 use probe_common::loss;
 
 pub use flows::FlowsReader;
@@ -30,10 +31,11 @@ use crate::{
         FeatureState, LostCount, MapFill, Measurements, OwnerId, OwnerKind, ProbeHealth,
         ProgramStats,
     },
+    select::Rule,
 };
 
 /// What a probe is asked to do.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Options {
     /// What the owner ids are.
     pub owners: OwnerKind,
@@ -43,8 +45,10 @@ pub struct Options {
     pub sizes: Sizes,
     /// Whether name look-ups are followed.
     pub dns: bool,
-    /// One flow of datagrams in this many is counted; 1 counts all.
+    /// One flow in this many is counted; 1 counts all.
     pub flow_sampling: u32,
+    /// Flows that are not counted: rules on networks, ports and transports.
+    pub flow_ignore: Vec<Rule>,
     /// Whether the programs write messages.
     pub debug: bool,
 }
@@ -201,12 +205,15 @@ impl Attached {
         &mut self.ebpf
     }
 
-    /// Stops its programs that see packets for good. What they counted stays.
-    pub fn stop_packets(&mut self) {
+    /// Stops its programs that see packets, and the ends of connections, for good. What they counted stays.
+    pub fn stop_flows(&mut self) {
         for (name, program) in self.ebpf.programs_mut() {
-            if let Ok(program) = <&mut CgroupSkb>::try_from(program)
-                && let Err(error) = program.unload()
-            {
+            let stopped = match program {
+                Program::CgroupSkb(program) => program.unload(),
+                Program::BtfTracePoint(program) if name == tcp::ENDS_HOOK => program.unload(),
+                _ => Ok(()),
+            };
+            if let Err(error) = stopped {
                 tracing::debug!(program = name, %error, "a program goes on");
             }
         }

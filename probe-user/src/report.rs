@@ -9,8 +9,6 @@ mod syscalls;
 
 pub use filter::Filter;
 pub use live::Rates;
-pub use network::{
-    Cidr, Counted, FlowBook, FlowRows, LookupBook, Narrow, Seen, lookup_view, tcp_rows,
-};
+pub use network::{Counted, FlowBook, FlowRows, LookupBook, Seen, lookup_view, tcp_rows};
 pub use sched::sched_rows;
 pub use syscalls::syscall_rows;

@@ -17,7 +17,7 @@ use std::{
 
 use probe_common::id::CgroupId;
 
-pub use network::{FlowEvent, FlowFollower, FlowReport, FlowSettings, FollowerCounts};
+pub use network::{FlowEvent, FlowFollower, FlowReport, FlowSettings, FollowerCounts, Units};
 
 pub use crate::flows::Peer;
 pub use start::{Enabled, Plan, StartError, examine};
@@ -174,9 +174,10 @@ impl Session {
         due
     }
 
-    /// Stops the programs that see packets for good, so that the last numbers of flows belong together.
-    pub fn stop_packets(&self) {
-        self.attached().iter_mut().for_each(Attached::stop_packets);
+    /// Stops the programs that see packets and the ends of connections for good, so that the last numbers of flows belong
+    /// together.
+    pub fn stop_flows(&self) {
+        self.attached().iter_mut().for_each(Attached::stop_flows);
     }
 
     /// What a thread holds while it reads maps.

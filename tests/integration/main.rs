@@ -10,6 +10,7 @@ mod burst;
 mod edges;
 mod families;
 mod filters;
+mod flow_filters;
 mod hierarchies;
 mod latency;
 mod live;

@@ -8,11 +8,13 @@
 
 #[path = "../body/dns.rs"]
 mod dns;
+#[path = "../body/narrow.rs"]
+mod narrow;
 
 use aya_ebpf::{
     Global,
     bindings::BPF_NOEXIST,
-    btf_maps::{HashMap, PerCpuArray},
+    btf_maps::HashMap,
     helpers::{
         bpf_get_socket_cookie, bpf_ktime_get_coarse_ns, bpf_ktime_get_ns, bpf_skb_cgroup_id,
     },
@@ -21,23 +23,21 @@ use aya_ebpf::{
 };
 use probe_common::{
     flows::{
-        FIRST_SENT, FRAGMENTS, FlowKey, FlowStats, ICMP, ICMPV6, SEEN, SEEN_COUNTED, SEEN_FILTERED,
-        SEEN_MALFORMED, TCP, UntrackedStats,
+        FIRST_SENT, FRAGMENTS, FlowKey, FlowStats, ICMP, ICMPV6, SEEN_COUNTED, SEEN_MALFORMED, TCP,
+        UntrackedStats,
     },
     loss::{FLOWS_FULL, MALFORMED, OWNERS_FULL},
+    narrow::Tuple,
 };
 use probe_ebpf::{
     count::add_shared,
-    loss::count_loss,
+    loss::{count_loss, count_losses},
     packet::{self, Packet, Ports},
 };
 
 /// 1 if the kernel has the clock that is read without the hardware (Linux 5.11, d05512618056).
 #[unsafe(no_mangle)]
 static HAS_COARSE_CLOCK: Global<u32> = Global::new(0);
-/// One flow in this many is counted; 1 counts all.
-#[unsafe(no_mangle)]
-static FLOW_SAMPLING: Global<u32> = Global::new(1);
 
 /// Flows that are there.
 #[btf_map]
@@ -45,9 +45,6 @@ static FLOWS: HashMap<FlowKey, FlowStats, 1> = HashMap::new();
 /// What found no room in `FLOWS`, by cgroup.
 #[btf_map]
 static UNTRACKED: HashMap<u64, UntrackedStats, 1> = HashMap::new();
-/// Packets by what became of them, see `probe_common::flows`.
-#[btf_map]
-static SEEN_PACKETS: PerCpuArray<u64, SEEN> = PerCpuArray::new();
 
 const PASS: i32 = 1;
 
@@ -79,7 +76,7 @@ fn on_packet(ctx: &SkBuffContext, sent: bool) {
 fn on_datagram(ctx: &SkBuffContext, sent: bool) {
     let read = packet::parse(ctx).and_then(|packet| Ok((packet::ports(ctx, &packet)?, packet)));
     let Ok((ports, packet)) = read else {
-        seen(SEEN_MALFORMED, 1);
+        narrow::seen(SEEN_MALFORMED, 1);
         count_loss(MALFORMED);
         return;
     };
@@ -106,12 +103,11 @@ fn count(ctx: &SkBuffContext, sent: bool, packet: &Packet, ports: &Ports) {
         flags: (u32::from(sent != ports.is_reply) * FIRST_SENT)
             | (u32::from(packet.is_fragment) * FRAGMENTS),
     };
-    let every = FLOW_SAMPLING.load();
-    if every > 1 && !spread(&key).is_multiple_of(every) {
-        seen(SEEN_FILTERED, packet.segments);
+    let fate = narrow::fate(|| tuple(&key));
+    narrow::seen(fate, packet.segments);
+    if fate != SEEN_COUNTED {
         return;
     }
-    seen(SEEN_COUNTED, packet.segments);
     if let Some(flow) = FLOWS.get_ptr_mut(key) {
         // SAFETY: the pointer is that of a map value.
         unsafe { add(flow, &packet) };
@@ -151,7 +147,7 @@ fn start(ctx: &SkBuffContext, key: &FlowKey, packet: &Counted) {
         unsafe { add(flow, packet) };
         return;
     }
-    count_loss(FLOWS_FULL);
+    count_losses(FLOWS_FULL, packet.segments);
     untracked(cgroup, packet);
 }
 
@@ -244,24 +240,14 @@ fn key(ctx: &SkBuffContext, sent: bool, packet: &Packet, ports: &Ports) -> FlowK
     }
 }
 
-/// A number that is the same for all packets of a flow and spreads flows evenly: Fibonacci hashing.
 #[inline(always)]
-fn spread(key: &FlowKey) -> u32 {
-    let ports = u64::from(key.local_port) << 16 | u64::from(key.remote_port);
-    let address = u64::from(u32::from_ne_bytes([
-        key.remote[0] ^ key.remote[12],
-        key.remote[1] ^ key.remote[13],
-        key.remote[2] ^ key.remote[14],
-        key.remote[3] ^ key.remote[15],
-    ]));
-    let mixed = (key.cookie ^ ports << 32 ^ address).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    (mixed >> 32) as u32
-}
-
-#[inline(always)]
-fn seen(what: u32, packets: u64) {
-    if let Some(counter) = SEEN_PACKETS.get_ptr_mut(what) {
-        // SAFETY: the pointer is that of a map value; a packet program can interrupt another on the same CPU.
-        unsafe { add_shared(counter, packets) };
+fn tuple(key: &FlowKey) -> Tuple {
+    Tuple {
+        local: key.local,
+        remote: key.remote,
+        local_port: key.local_port,
+        remote_port: key.remote_port,
+        protocol: key.protocol,
+        ip_version: key.ip_version,
     }
 }

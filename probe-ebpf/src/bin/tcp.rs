@@ -12,6 +12,8 @@ mod ask;
 mod counters;
 #[path = "../body/tcp_listeners.rs"]
 mod listeners;
+#[path = "../body/narrow.rs"]
+mod narrow;
 #[path = "../body/tcp_retransmit.rs"]
 mod retransmit;
 #[path = "../body/tcp_table.rs"]
@@ -26,7 +28,9 @@ use aya_ebpf::{
     programs::{BtfTracePointContext, RawTracePointContext},
 };
 use probe_common::{
+    flows::{SEEN_COUNTED, TCP},
     loss::RING_FULL,
+    narrow::Tuple,
     tcp::{
         CLIENT, Connection, ConnectionEnd, ESTABLISHED, LOCAL_CLOSED, REMOTE_CLOSED,
         RESET_RECEIVED, RESET_SENT, RETRANSMIT_DATA, RETRANSMIT_PROBE, RETRANSMIT_SYN, SERVER,
@@ -46,8 +50,6 @@ static SOCK_PROTOCOL: Global<u32> = Global::new(ABSENT);
 #[unsafe(no_mangle)]
 static SOCK_ERR: Global<u32> = Global::new(ABSENT);
 
-const IPPROTO_TCP: u16 = 6;
-
 /// States of a connection, `include/net/tcp_states.h`.
 mod state {
     pub(crate) const ESTABLISHED: i32 = 1;
@@ -64,7 +66,7 @@ mod state {
 fn inet_sock_set_state(ctx: BtfTracePointContext) -> i32 {
     let sk: *const u8 = ctx.arg(0);
     // SAFETY: the socket is an argument of the tracepoint, which the verifier trusts.
-    if unsafe { Trusted::field::<u16>(sk, &SOCK_PROTOCOL) } != IPPROTO_TCP {
+    if unsafe { Trusted::field::<u16>(sk, &SOCK_PROTOCOL) } != u16::from(TCP) {
         return 0;
     }
     // Stored as 8 bytes each, of which the upper four say nothing.
@@ -75,7 +77,7 @@ fn inet_sock_set_state(ctx: BtfTracePointContext) -> i32 {
             (state::LISTEN, _) => listeners::remove(sk),
             (_, state::LISTEN) => listeners::add(sk),
             (_, state::SYN_SENT) => connecting(sk),
-            (state::SYN_SENT | state::SYN_RECV, state::ESTABLISHED) => established(sk),
+            (state::SYN_SENT | state::SYN_RECV, state::ESTABLISHED) => established(sk, old),
             // Nothing is known of a child that never was established, and its listener counts it.
             (state::SYN_RECV, state::CLOSE) => table::remove(sk),
             (_, state::CLOSE) => closed(sk, old),
@@ -111,7 +113,7 @@ unsafe fn connecting(sk: *const u8) {
 ///
 /// As for [`connecting`].
 #[inline(always)]
-unsafe fn established(sk: *const u8) {
+unsafe fn established(sk: *const u8, old: i32) {
     // SAFETY: passed on to the caller.
     unsafe {
         let sequences = ask::sequences(sk);
@@ -125,20 +127,32 @@ unsafe fn established(sk: *const u8) {
             known.handshake_ns = bpf_ktime_get_ns().saturating_sub(known.start_ns);
             known.initiator_sequence = sequences.sent;
             known.responder_sequence = sequences.received;
-            known.flags |= ESTABLISHED;
             counters::connected(known.cgroup, known.handshake_ns);
+            // Not before: a client has no port when it begins. User space does not tell of it until then.
+            if fate(known) == SEEN_COUNTED {
+                known.flags |= ESTABLISHED;
+            } else {
+                table::remove(sk);
+            }
             return;
         }
         let Some(mut connection) = table::describe::<Trusted>(sk) else {
             return;
         };
+        if old == state::SYN_SENT {
+            // It found no room when it began: its handshake cannot be timed, and its end will be all that is told.
+            counters::connected(connection.cgroup, 0);
+            return;
+        }
         connection.flags = SERVER | ESTABLISHED;
         connection.initiator_sequence = sequences.received;
         connection.responder_sequence = sequences.sent;
         // A new child has one measurement: that of the handshake, unless its answer was sent twice.
         connection.handshake_ns = u64::from(ask::smoothed_rtt_us(sk)) * 1000;
         counters::accepted(connection.cgroup, connection.handshake_ns);
-        table::insert(sk, &connection);
+        if fate(&connection) == SEEN_COUNTED {
+            table::insert(sk, &connection);
+        }
     }
 }
 
@@ -150,7 +164,7 @@ unsafe fn closed(sk: *const u8, old: i32) {
     // SAFETY: passed on to the caller.
     unsafe {
         let error: u32 = Trusted::field(sk, &SOCK_ERR);
-        let connection = match table::find(sk) {
+        let mut connection = match table::find(sk) {
             Some(known) => *known,
             None => {
                 let Some(mut connection) = table::describe::<Trusted>(sk) else {
@@ -171,6 +185,19 @@ unsafe fn closed(sk: *const u8, old: i32) {
         } else {
             counters::closed(connection.cgroup, stats.srtt_us);
         }
+        if connection.flags & (ESTABLISHED | UNTRACKED) != ESTABLISHED {
+            // The port may have been chosen since, and is given back by now.
+            if let Some(ends) = socket::ends::<Trusted>(sk) {
+                connection.local = ends.local;
+            }
+            connection.local_port = ask::source_port(sk);
+            let fate = fate(&connection);
+            if fate != SEEN_COUNTED {
+                narrow::seen(fate, 1);
+                return;
+            }
+        }
+        narrow::seen(SEEN_COUNTED, 1);
         let Some(mut record) = table::ENDS.reserve(0) else {
             count_loss(RING_FULL);
             return;
@@ -179,13 +206,6 @@ unsafe fn closed(sk: *const u8, old: i32) {
         (*end).socket = sk as u64;
         (*end).end_ns = bpf_ktime_get_ns();
         (*end).connection = connection;
-        if connection.flags & ESTABLISHED == 0 {
-            // The port may have been chosen since.
-            if let Some(ends) = socket::ends::<Trusted>(sk) {
-                (*end).connection.local = ends.local;
-            }
-            (*end).connection.local_port = ask::source_port(sk);
-        }
         (*end).stats = stats;
         (*end).error = error;
         (*end).pad = 0;
@@ -275,10 +295,26 @@ fn take_over(ctx: *mut c_void) -> i32 {
             if state != state::SYN_SENT {
                 connection.flags |= ESTABLISHED;
             }
-            table::insert(sk, &connection);
+            // What is not established yet is looked at when it is.
+            if state == state::SYN_SENT || fate(&connection) == SEEN_COUNTED {
+                table::insert(sk, &connection);
+            }
         }
     }
     0
+}
+
+/// What becomes of a connection, see [`narrow::fate`].
+#[inline(always)]
+fn fate(connection: &Connection) -> u32 {
+    narrow::fate(|| Tuple {
+        local: connection.local,
+        remote: connection.remote,
+        local_port: connection.local_port,
+        remote_port: connection.remote_port,
+        protocol: TCP,
+        ip_version: connection.ip_version,
+    })
 }
 
 /// Answers questions about sockets, when user space runs it. Attached to nothing.

@@ -59,7 +59,9 @@ pub(crate) fn connected(cgroup: u64, handshake_ns: u64) {
         // SAFETY: the pointer is that of a map value.
         unsafe {
             add_shared(&raw mut (*totals).connected, 1);
-            observe(&raw mut (*totals).connect, handshake_ns);
+            if handshake_ns > 0 {
+                observe(&raw mut (*totals).connect, handshake_ns);
+            }
         }
     }
 }

@@ -6,7 +6,7 @@ use std::{
     collections::VecDeque,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     thread::{self, JoinHandle},
@@ -16,6 +16,7 @@ use std::{
 use probe_common::id::CgroupId;
 use tracing::{error, warn};
 
+use self::log::Became;
 pub(super) use self::log::open;
 use super::{Agent, RunError};
 use crate::{
@@ -24,8 +25,9 @@ use crate::{
     identity::Identities,
     kernel::clock::monotonic,
     limits,
-    model::{Container, Naming, OwnerId, Transport},
-    session::{FlowEvent, FlowFollower, FlowReport, FlowSettings, Translator},
+    model::{Container, Measurements, Naming, OwnerId},
+    select::Rules,
+    session::{FlowEvent, FlowFollower, FlowReport, FlowSettings, Translator, Units},
 };
 
 /// How often the rings are read.
@@ -45,7 +47,11 @@ pub(super) struct Flows {
     stop: Arc<AtomicBool>,
     thread: JoinHandle<()>,
     log: Option<Arc<FlowLog>>,
+    rules: LogRules,
 }
+
+/// Rules of the log, which a reload exchanges.
+type LogRules = Arc<Mutex<Arc<Rules>>>;
 
 impl Flows {
     /// Starts it. `None` where no probe of the network runs and nothing is to be written.
@@ -63,7 +69,9 @@ impl Flows {
         }
         let log = open(config, agent.session())?.map(Arc::new);
         let stop = Arc::new(AtomicBool::new(false));
+        let rules = LogRules::new(Mutex::new(config.flows.log_rules.clone().into()));
         let (stopped, written, agent) = (stop.clone(), log.clone(), agent.clone());
+        let narrowed = rules.clone();
         let settings = FlowSettings {
             sweep: config.flows.sweep,
             period: config.flows.period,
@@ -73,7 +81,7 @@ impl Flows {
         let run = move || {
             let follower =
                 FlowFollower::new(readers, settings, monotonic()).with_translator(translator);
-            Following::new(&agent, written, patience).run(follower, &stopped);
+            Following::new(&agent, written, narrowed, patience).run(follower, &stopped);
         };
         let thread = thread::Builder::new()
             .name("flows".into())
@@ -89,7 +97,12 @@ impl Flows {
                 what: "start a thread",
                 source,
             })?;
-        Ok(Some(Self { stop, thread, log }))
+        Ok(Some(Self {
+            stop,
+            thread,
+            log,
+            rules,
+        }))
     }
 
     /// Has the file of the log opened again, for who has moved it away.
@@ -97,6 +110,11 @@ impl Flows {
         if let Some(log) = &self.log {
             log.reopen();
         }
+    }
+
+    /// Has other flows in the log from now on.
+    pub(super) fn narrow(&self, rules: &Rules) {
+        *self.rules.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(rules.clone());
     }
 
     /// Reports what goes on as ended, and waits until the log is written, but not for long.
@@ -113,15 +131,22 @@ impl Flows {
 struct Following<'a> {
     agent: &'a Agent,
     log: Option<Arc<FlowLog>>,
+    rules: LogRules,
     marks: log::Marks,
     held: Held,
 }
 
 impl<'a> Following<'a> {
-    fn new(agent: &'a Agent, log: Option<Arc<FlowLog>>, patience: Duration) -> Self {
+    fn new(
+        agent: &'a Agent,
+        log: Option<Arc<FlowLog>>,
+        rules: LogRules,
+        patience: Duration,
+    ) -> Self {
         Self {
             agent,
             log,
+            rules,
             marks: log::Marks::default(),
             held: Held::new(patience),
         }
@@ -146,22 +171,21 @@ impl<'a> Following<'a> {
             }
             if now >= balance_at {
                 balance_at = now + BALANCE_EVERY;
-                self.agent.collect(Duration::ZERO);
-                self.tell_balance(&follower);
+                self.balance(&mut follower);
             }
             thread::park_timeout(POLL_EVERY);
         }
         // What comes after the last reading would be missing from one side of the sum.
-        self.agent.session().stop_packets();
+        self.agent.session().stop_flows();
         let events = {
             let _undisturbed = self.agent.session().undisturbed();
             follower.finish(monotonic())
         };
         self.take_on(events);
         self.write(true);
-        self.agent.collect(Duration::ZERO);
+        let last = self.agent.collect(Duration::ZERO);
         self.tell_losses();
-        self.tell_balance(&follower);
+        self.tell_balance([&last, &last], &follower);
         if let Some(log) = &self.log
             && let Err(error) = log.flush(monotonic(), FLUSH_WITHIN)
         {
@@ -192,10 +216,14 @@ impl<'a> Following<'a> {
         };
         log.follow_clock(monotonic(), std::time::SystemTime::now());
         let identities = self.agent.session().identities();
+        let rules = self.rules.lock().map_or_else(
+            |poisoned| poisoned.into_inner().clone(),
+            |rules| rules.clone(),
+        );
         let now = Instant::now();
         while let Some(ready) = self.held.pop(now, all, |cgroup| named(identities, cgroup)) {
-            let accepted = write(log, &ready, identities);
-            self.marks.written(datagrams(&ready.report), accepted);
+            let became = write(log, &ready, identities, &rules);
+            self.marks.written(ready.report.units(), became);
         }
     }
 
@@ -206,15 +234,27 @@ impl<'a> Following<'a> {
         }
     }
 
-    fn tell_balance(&self, follower: &FlowFollower) {
+    /// Reads all at once and tells both sides of the sum. What comes meanwhile may be on one side only, so the kernel side is
+    /// read before and after.
+    fn balance(&mut self, follower: &mut FlowFollower) {
+        let before = self.agent.collect(Duration::ZERO);
+        let events = {
+            let _undisturbed = self.agent.session().undisturbed();
+            follower.poll_all(monotonic())
+        };
+        self.take_on(events);
+        let after = self.agent.collect(Duration::ZERO);
+        self.tell_balance([&before, &after], follower);
+    }
+
+    fn tell_balance(&self, read: [&Measurements; 2], follower: &FlowFollower) {
         let Some(log) = &self.log else {
             return;
         };
-        if let Some((_, measurements)) = self.agent.latest()
-            && let Some(balance) =
-                self.marks
-                    .balance(&measurements, &follower.counts(), self.held.packets)
-        {
+        let balances = self
+            .marks
+            .balances(read, &follower.counts(), self.held.units);
+        for balance in balances {
             log.balance(monotonic(), &balance);
         }
     }
@@ -232,15 +272,8 @@ fn of_socket(cgroup: CgroupId) -> CgroupId {
     CgroupId(OwnerId::of_socket(cgroup.0).0)
 }
 
-/// Packets of the balance: datagrams alone, because those of connections are counted by the kernel.
-fn datagrams(report: &FlowReport) -> u64 {
-    if report.flow.tuple.transport == Transport::TCP {
-        return 0;
-    }
-    report.interval.packets_sent + report.interval.packets_received
-}
-
-fn write(log: &FlowLog, ready: &Waiting, identities: &Identities) -> bool {
+/// What a report has of both sides of the sum.
+fn write(log: &FlowLog, ready: &Waiting, identities: &Identities, rules: &Rules) -> Became {
     let report = &*ready.report;
     let container = |cgroup| identities.lookup(of_socket(cgroup));
     let local = container(report.flow.cgroup);
@@ -249,7 +282,12 @@ fn write(log: &FlowLog, ready: &Waiting, identities: &Identities) -> bool {
         Some((container, peer.sureness))
     });
     let local: Option<&Container> = local.as_deref();
-    log.flow(&Observed {
+    let owners = [local, peer.as_ref().map(|(container, _)| &**container)];
+    if !rules.admit(&report.flow, owners) {
+        log.leave_out();
+        return Became::Filtered;
+    }
+    let accepted = log.flow(&Observed {
         event: report.event,
         flow: &report.flow,
         interval: report.interval,
@@ -262,7 +300,12 @@ fn write(log: &FlowLog, ready: &Waiting, identities: &Identities) -> bool {
         }),
         nat: report.nat,
         complete: None,
-    })
+    });
+    if accepted {
+        Became::Written
+    } else {
+        Became::Refused
+    }
 }
 
 /// Reports that wait until the owners of both ends have their names. They keep their order, so what is behind one that waits
@@ -270,8 +313,8 @@ fn write(log: &FlowLog, ready: &Waiting, identities: &Identities) -> bool {
 struct Held {
     patience: Duration,
     queue: VecDeque<Waiting>,
-    /// Packets of datagrams in these.
-    packets: u64,
+    /// What these have of both sides of the sum.
+    units: Units,
 }
 
 struct Waiting {
@@ -286,12 +329,12 @@ impl Held {
         Self {
             patience,
             queue: VecDeque::new(),
-            packets: 0,
+            units: Units::default(),
         }
     }
 
     fn push(&mut self, report: Box<FlowReport>, since: Instant) {
-        self.packets += datagrams(&report);
+        self.units.add(report.units());
         let end = report.flow.end.filter(|_| report.event == Event::End);
         let at = end.map_or_else(monotonic, |end| end.at);
         self.queue.push_back(Waiting { report, at, since });
@@ -311,7 +354,7 @@ impl Held {
             || now.duration_since(first.since) >= self.patience
             || (named(first.report.flow.cgroup) && peer.is_none_or(named));
         let next = ready.then(|| self.queue.pop_front())??;
-        self.packets -= datagrams(&next.report);
+        self.units.remove(next.report.units());
         Some(next)
     }
 }
@@ -330,14 +373,14 @@ mod tests {
             let report = report(Event::Start, id, cgroup, None, 2);
             held.push(Box::new(report), start);
         }
-        assert_eq!(held.packets, 9);
+        assert_eq!(held.units.packets, 9);
         let known = |cgroup| cgroup == CgroupId(7);
         let mut next = |now, all| held.pop(now, all, known).map(|next| next.report.flow.id);
         assert_eq!(next(start, false), Some(1));
         assert_eq!(next(start, false), None);
         assert_eq!(next(start + patience, false), Some(2));
         assert_eq!(next(start, true), Some(3));
-        assert_eq!(held.packets, 0);
+        assert_eq!(held.units.packets, 0);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use crate::{
     identity::Identities,
     kernel::Roots,
     metrics::{ProcessReader, Registry, families},
-    model::{FeatureState, OwnerId, ProbeHealth},
+    model::{FeatureState, Measurements, OwnerId, ProbeHealth},
     session::Session,
 };
 
@@ -25,6 +25,7 @@ pub(super) struct OwnMetrics {
     process: ProcessReader,
     kernel: String,
     sampling_ratio: f64,
+    flow_ratio: f64,
     program_stats: bool,
     evicted: Previous<(), u64>,
     log_losses: LogLosses,
@@ -44,6 +45,7 @@ impl OwnMetrics {
                 Latency::Exact => 1.0,
                 Latency::Sampled => 1.0 / f64::from(syscalls.sample),
             },
+            flow_ratio: 1.0 / f64::from(config.flows.sampling),
             program_stats: config.program_stats,
             evicted: Previous::default(),
             log_losses,
@@ -57,15 +59,14 @@ impl OwnMetrics {
             &[version, revision, "1", &self.kernel],
             1.0,
         );
-        for family in [
-            &families::SYSCALL_DURATION,
-            &families::SYSCALL_EXACT_DURATION,
+        for (family, ratio) in [
+            (&families::SYSCALL_DURATION, self.sampling_ratio),
+            (&families::SYSCALL_EXACT_DURATION, self.sampling_ratio),
+            (&families::FLOW_BYTES, self.flow_ratio),
+            (&families::FLOW_PACKETS, self.flow_ratio),
+            (&families::FLOW_ACTIVE, self.flow_ratio),
         ] {
-            registry.set(
-                &families::SAMPLING_RATIO,
-                &[family.name],
-                self.sampling_ratio,
-            );
+            registry.set(&families::SAMPLING_RATIO, &[family.name], ratio);
         }
         for probe in session.health() {
             self.show(registry, &probe);
@@ -120,11 +121,20 @@ impl OwnMetrics {
 }
 
 /// Counts of the thread that follows flows, and of its log.
-pub(super) fn show_flows(registry: &mut Registry, traffic: &traffic::State) {
+pub(super) fn show_flows(registry: &mut Registry, traffic: &traffic::State, read: &Measurements) {
+    for (unit, fates) in [("packets", read.seen), ("connections", read.ended)] {
+        let Some(fates) = fates else {
+            continue;
+        };
+        for (reason, count) in [("sampling", fates.unsampled), ("rule", fates.ignored)] {
+            registry.raise(&families::FLOW_LEFT_OUT, &[unit, reason], count);
+        }
+    }
     if let Some(follower) = &traffic.follower {
         for (stage, reason, count) in [
             ("decode", "decode_error", follower.undecoded),
             ("kernel", "evicted", follower.evicted),
+            ("join", "ends_full", follower.forgotten_ends),
         ] {
             registry.raise(&families::RECORDS_LOST, &["flows", stage, reason], count);
         }
@@ -149,6 +159,7 @@ pub(super) fn show_flows(registry: &mut Registry, traffic: &traffic::State) {
     for (result, count) in [
         ("written", sink.written),
         ("refused", log.refused),
+        ("filtered", log.filtered),
         ("unencodable", log.encode_errors),
         ("abandoned", sink.abandoned),
     ] {

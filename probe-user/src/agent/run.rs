@@ -186,6 +186,7 @@ async fn serve(
                 flows.iter().for_each(Flows::reopen);
                 if let Some(next) = reload(&config, &hooks) {
                     config = next.clone();
+                    flows.iter().for_each(|flows| flows.narrow(&next.flows.log_rules));
                     on_pool(&agent, move |agent| agent.reconfigure(&next)).await;
                     ticks = interval(config.collect_interval);
                 }

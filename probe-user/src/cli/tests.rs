@@ -6,7 +6,7 @@ use super::{
     args::{By, OutputFormat},
     *,
 };
-use crate::model::Transport;
+use crate::select::Rule;
 
 fn parse(line: &str) -> Result<Cli, clap::Error> {
     Cli::try_parse_from(line.split(' '))
@@ -94,23 +94,34 @@ fn flags_of_the_agent_become_keys_of_the_configuration() {
 }
 
 #[test]
-fn flows_are_narrowed_by_transport_port_and_network() {
-    let line =
-        "nodeprobe flows --limit 7 --transport udp,132 --port 53,443 --cidr 10.0.0.0/8 --by peer";
+fn flows_are_narrowed_by_transport_port_network_and_rule() {
+    let line = "nodeprobe flows --limit 7 --transport udp,132 --port 53,400-500 --cidr 10.0.0.0/8 \
+                --src fd00::1 --exclude port=53 --exclude cidr=127.0.0.0/8 --by peer";
     let cli = parse(line).unwrap();
     let Command::Flows(args) = cli.command else {
         panic!("{cli:?}")
     };
     assert_eq!(args.common.top, Some(7));
-    assert_eq!(args.transport, [Transport::UDP, Transport::SCTP]);
-    assert_eq!(args.port, [53, 443]);
-    assert_eq!(args.cidr, ["10.0.0.0/8".parse().unwrap()]);
     assert_eq!(args.by, args::FlowsBy::Peer);
+    let rules = args.narrow.rules(&args.transport);
+    let texts = |rules: &[Rule]| rules.iter().map(Rule::to_string).collect::<Vec<_>>();
+    assert_eq!(
+        texts(&rules.include),
+        ["cidr=10.0.0.0/8 src=fd00::1/128 port=53,400-500 transport=udp,sctp"]
+    );
+    assert_eq!(texts(&rules.exclude), ["port=53", "cidr=127.0.0.0/8"]);
+    for bad in ["--exclude udp", "--cidr 10.0.0.0/40", "--port 70000"] {
+        assert!(parse(&format!("nodeprobe flows {bad}")).is_err(), "{bad}");
+    }
 }
 
 #[test]
-fn what_is_counted_by_container_has_no_process() {
-    for line in ["nodeprobe tcp --pid 1", "nodeprobe dns --pid 1"] {
+fn what_is_counted_by_container_has_no_process_and_no_port() {
+    for line in [
+        "nodeprobe tcp --pid 1",
+        "nodeprobe tcp --port 1",
+        "nodeprobe dns --pid 1",
+    ] {
         let error = run(parse(line).unwrap()).unwrap_err();
         assert_eq!(error.kind, Kind::Usage, "{line}");
     }

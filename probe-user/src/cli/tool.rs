@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     config,
-    identity::{Identities, Limits, Pattern, resolver},
+    identity::{Identities, Limits, resolver},
     kernel::{Roots, capabilities_for_map_reads, clock::monotonic},
     limits,
     logs::chain,
@@ -33,6 +33,7 @@ use crate::{
         view::{By, Report, Row, Summary, lost_map},
     },
     report::Filter,
+    select::{Pattern, Rules},
     session::{
         Enabled, FlowEvent, FlowFollower, FlowSettings, Plan, Session, StartError,
         TranslationScope, Translator,
@@ -179,6 +180,7 @@ impl Tool {
         let plan = Plan {
             dns: true,
             flow_sampling: 1,
+            flow_ignore: Vec::new(),
             max_flows: limits::FLOWS,
             max_connections: limits::CONNECTIONS,
             roots: Roots::default(),
@@ -384,14 +386,13 @@ fn announce(name: &str, duration: Option<Duration>) {
 
 /// Conditions from the arguments.
 pub(super) fn filter(args: &CommonArgs) -> Filter {
+    let patterns = |text: &Option<String>| text.iter().map(|text| Pattern::new(text)).collect();
     Filter {
-        containers: args
-            .container
-            .iter()
-            .map(|text| Pattern::new(text))
-            .collect(),
+        containers: patterns(&args.container),
+        namespaces: patterns(&args.namespace),
         cgroups: args.cgroup.iter().cloned().collect(),
         pids: args.pid.iter().copied().collect(),
+        flows: Rules::default(),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::{fmt, path::PathBuf, time::Duration};
 
 use super::value::{Value, duration_text};
-use crate::limits;
+use crate::{limits, select::Rule};
 
 /// Where records of flows go.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +25,43 @@ pub enum FlowFsync {
     Rotation,
     /// Also so long after a record was written.
     After(Duration),
+}
+
+/// Rules for flows, in a variable separated by semicolons.
+pub(super) fn rules(value: &Value<'_>) -> Result<Vec<Rule>, String> {
+    let texts = value.texts(';', "a list of rules such as [\"transport=udp port=53\"]")?;
+    let (rules, faults): (Vec<_>, Vec<_>) = texts
+        .into_iter()
+        .map(|text| {
+            text.parse::<Rule>()
+                .map_err(|why| format!("{text:?}: {why}"))
+        })
+        .partition(Result::is_ok);
+    let faults: Vec<String> = faults.into_iter().filter_map(Result::err).collect();
+    if faults.is_empty() {
+        Ok(rules.into_iter().flatten().collect())
+    } else {
+        Err(faults.join("; "))
+    }
+}
+
+/// Rules that a program in the kernel can check.
+pub(super) fn ignored(value: &Value<'_>) -> Result<Vec<Rule>, String> {
+    let rules = rules(value)?;
+    let faults: Vec<String> = rules
+        .iter()
+        .filter(|rule| rule.asks_owners() || rule.asks_initiator())
+        .map(|rule| {
+            format!(
+                "\"{rule}\": the kernel knows cidr, port and transport only; `flows.exclude` leaves out of the log by others"
+            )
+        })
+        .collect();
+    if faults.is_empty() {
+        Ok(rules)
+    } else {
+        Err(faults.join("; "))
+    }
 }
 
 impl FlowTarget {

@@ -3,10 +3,10 @@
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use super::{
-    Config, Enabled, FlowFsync, FlowTarget, FlowTranslation, Latency, LogFormat, LogLevel,
+    Config, Enabled, FlowFsync, FlowTarget, FlowTranslation, Latency, LogFormat, LogLevel, flows,
     value::{Value, duration_text, size_text},
 };
-use crate::{limits, metrics::families};
+use crate::{limits, metrics::families, select::Rule};
 
 /// What happens to a changed key on SIGHUP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -148,8 +148,26 @@ keys! {
     "flows.sampling" (flows.sampling, Restart)
         read |v| v.integer(1..=limits::FLOW_SAMPLING_MAX); show plain;
         "a whole number from 1 to 65536"
-        "One of how many flows of datagrams is counted; the others are not. Connections are all \
-         counted. Numbers are never scaled."
+        "One of how many flows is counted; the others are in no record and no metric of flows. Both ends \
+         of a flow are counted or neither, where nothing translates their addresses. Numbers are never scaled. \
+         What connections come to (nodeprobe_tcp_...) and name look-ups are counted all the same."
+    "flows.ignore" (flows.ignore, Restart)
+        read flows::ignored; show rules;
+        "a list of rules on cidr, port and transport; in a variable with semicolons in between"
+        "Flows that the kernel does not follow at all, as [\"cidr=127.0.0.0/8\", \"transport=udp port=53,5353\"]: they \
+         take no room in its tables, and are in no record and no metric of flows. What connections come to \
+         (nodeprobe_tcp_...) and name look-ups are counted all the same."
+    "flows.include" (flows.log_rules.include, Applied)
+        read flows::rules; show rules;
+        "a list of rules; in a variable with semicolons in between; empty for all flows"
+        "Flows that are in the flow log: those that meet one of these rules. A rule has conditions, all of which must be \
+         met: cidr, src, dst, port, transport, namespace, container, as [\"namespace=shop transport=tcp port=443,8000-8099\"]. \
+         Metrics have all flows."
+    "flows.exclude" (flows.log_rules.exclude, Applied)
+        read flows::rules; show rules;
+        "a list of rules; in a variable with semicolons in between"
+        "Flows that are not in the flow log, even where `include` names them, as [\"container=monitor\", \"cidr=10.96.0.0/12 port=53\"]. \
+         Metrics have them."
     "flows.sweep" (flows.sweep, Restart)
         read |v| v.duration(limits::FLOW_SWEEP_MIN..=limits::FLOW_SWEEP_MAX); show time;
         "a duration from 1s to 1m"
@@ -283,6 +301,11 @@ fn quoted(text: &impl ToString) -> String {
 
 fn time(duration: &Duration) -> String {
     quoted(&duration_text(*duration))
+}
+
+fn rules(rules: &impl AsRef<[Rule]>) -> String {
+    let rules: Vec<_> = rules.as_ref().iter().map(quoted).collect();
+    format!("[{}]", rules.join(", "))
 }
 
 fn list(paths: &impl AsRef<[PathBuf]>) -> String {

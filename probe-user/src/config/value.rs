@@ -114,18 +114,28 @@ impl Value<'_> {
 
     /// A list of absolute paths; in a variable they are separated by commas.
     pub(super) fn paths(&self) -> Result<Vec<PathBuf>, String> {
+        const ALLOWED: &str = "a list of absolute paths such as [\"/run/docker.sock\"]";
+        let texts = self.texts(',', ALLOWED)?;
+        let paths: Vec<PathBuf> = texts.into_iter().map(PathBuf::from).collect();
+        if paths.iter().all(|path| path.is_absolute()) {
+            Ok(paths)
+        } else {
+            Err(self.wrong(ALLOWED))
+        }
+    }
+
+    /// A list of texts; in a variable they are separated by this character.
+    pub(super) fn texts(&self, separator: char, allowed: &str) -> Result<Vec<&str>, String> {
         let texts: Option<Vec<&str>> = match self {
             Self::Toml(value) => value
                 .as_array()
                 .and_then(|list| list.iter().map(|v| v.get_ref().as_str()).collect()),
             Self::Text("") => Some(Vec::new()),
-            Self::Text(text) => Some(text.split(',').collect()),
+            Self::Text(text) => Some(text.split(separator).collect()),
         };
         texts
             .filter(|texts| texts.len() <= CONFIG_ENTRIES)
-            .map(|texts| texts.into_iter().map(PathBuf::from).collect::<Vec<_>>())
-            .filter(|paths| paths.iter().all(|path| path.is_absolute()))
-            .ok_or_else(|| self.wrong("a list of absolute paths such as [\"/run/docker.sock\"]"))
+            .ok_or_else(|| self.wrong(allowed))
     }
 
     /// Numbers by name; in a variable `name=1,other=2`.

@@ -33,6 +33,8 @@ pub struct FlowCounts {
     pub refused: u64,
     /// Records that could not be written as JSON.
     pub encode_errors: u64,
+    /// Records that were left out on purpose; they have no number.
+    pub filtered: u64,
     /// What became of the lines.
     pub sink: sinks::Counts,
 }
@@ -53,6 +55,7 @@ struct State {
     records: u64,
     refused: u64,
     encode_errors: u64,
+    filtered: u64,
     losses: Losses,
 }
 
@@ -71,6 +74,7 @@ impl FlowLog {
                 records: 0,
                 refused: 0,
                 encode_errors: 0,
+                filtered: 0,
                 losses: Losses::default(),
             }),
         })
@@ -106,6 +110,11 @@ impl FlowLog {
             state.losses.put_back(lost_before);
         }
         accepted
+    }
+
+    /// Counts a record that is not to be written.
+    pub fn leave_out(&self) {
+        self.lock().filtered += 1;
     }
 
     /// Tells of a loss. The record is written at once or, merged with others of its kind, within about a second.
@@ -156,6 +165,7 @@ impl FlowLog {
             records: state.records,
             refused: state.refused,
             encode_errors: state.encode_errors,
+            filtered: state.filtered,
             sink: self.sink.counts(),
         }
     }

@@ -43,6 +43,7 @@ pub static ALL: &[&Desc] = &[
     &FLOW_BYTES,
     &FLOW_PACKETS,
     &FLOW_ACTIVE,
+    &FLOW_LEFT_OUT,
     &DNS_LOOKUPS,
     &DNS_LOOKUP_DURATION,
     &CONTAINER_PACKET_DROPS,

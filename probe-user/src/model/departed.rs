@@ -108,6 +108,7 @@ impl Departed {
             processes: reading.processes.clone(),
             lost: reading.lost.clone(),
             seen: reading.seen,
+            ended: reading.ended,
             ..Measurements::default()
         };
         self.network.replace_in(&mut total);

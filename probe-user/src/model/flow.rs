@@ -1,6 +1,6 @@
 //! Flows: what a local socket exchanged with one other address.
 
-use std::{borrow::Cow, fmt, net::IpAddr, time::Duration};
+use std::{borrow::Cow, fmt, net::IpAddr, str::FromStr, time::Duration};
 
 use probe_common::id::CgroupId;
 
@@ -46,6 +46,21 @@ impl Transport {
     /// Whether it is one of both ICMPs, whose flows have an identifier and a type in place of ports.
     pub fn is_icmp(self) -> bool {
         self == Self::ICMP || self == Self::ICMPV6
+    }
+}
+
+impl FromStr for Transport {
+    type Err = String;
+
+    /// A name or a number.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let named = |transport: &Self| transport.name() == Some(text);
+        let number = text.parse().ok().map(Self);
+        number
+            .or_else(|| (0..=u8::MAX).map(Self).find(named))
+            .ok_or_else(|| {
+                format!("`{text}` is no transport such as tcp, udp, icmp, icmpv6, sctp, or protocol number")
+            })
     }
 }
 
@@ -257,6 +272,14 @@ impl EndReason {
             Self::SocketClosed => "socket_closed",
             Self::Shutdown => "shutdown",
         }
+    }
+
+    /// Whether the kernel told of the end, as opposed to the probe's own decision or discovery.
+    pub fn is_told(self) -> bool {
+        !matches!(
+            self,
+            Self::Idle | Self::Evicted | Self::SocketClosed | Self::Shutdown
+        )
     }
 
     /// Whether the flow is over, as opposed to no longer watched.

@@ -4,7 +4,7 @@ use std::{collections::HashMap, time::Duration};
 
 use probe_common::hist::Histogram;
 
-use super::{AnswerRow, DropRow, LookupRow, LostCount, SeenPackets, Syscall, TcpRow, UntrackedRow};
+use super::{AnswerRow, DropRow, Fates, LookupRow, LostCount, Syscall, TcpRow, UntrackedRow};
 
 /// Whom the counters belong to: a cgroup id or a thread group id, see [`OwnerKind`]. 0 is the shared overflow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -157,8 +157,10 @@ pub struct Measurements {
     pub lookups: Vec<LookupRow>,
     /// What found no room in the table of flows, by owner.
     pub untracked: Vec<UntrackedRow>,
-    /// Packets at sockets, where they are looked at.
-    pub seen: Option<SeenPackets>,
+    /// Packets at sockets, those of TCP left out, where they are looked at.
+    pub seen: Option<Fates>,
+    /// Connections that ended, where they are looked at.
+    pub ended: Option<Fates>,
     /// What the kernel side could not record, since attach.
     pub lost: Vec<LostCount>,
 }

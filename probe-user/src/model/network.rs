@@ -58,24 +58,37 @@ pub struct UntrackedRow {
     pub counters: Counters,
 }
 
-/// Packets at sockets, those of TCP left out, by what became of them.
+/// What was seen, by what became of it: packets of datagrams, or connections that ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct SeenPackets {
-    /// Counted in a flow, or for a container alone.
+pub struct Fates {
+    /// Packets counted in a flow, or for a container alone; connections whose end was told or found no room in the ring.
     pub counted: u64,
     /// Left out by sampling.
-    pub filtered: u64,
-    /// With headers that make no sense.
+    pub unsampled: u64,
+    /// Left out by a rule.
+    pub ignored: u64,
+    /// Packets with headers that make no sense.
     pub malformed: u64,
 }
 
-impl SeenPackets {
+impl Fates {
+    /// All of it.
+    pub fn all(self) -> u64 {
+        self.counted + self.left_out() + self.malformed
+    }
+
+    /// What was left out on purpose.
+    pub fn left_out(self) -> u64 {
+        self.unsampled + self.ignored
+    }
+
     /// What was added since an earlier reading.
     #[must_use]
     pub fn since(self, earlier: Self) -> Self {
         Self {
             counted: self.counted.saturating_sub(earlier.counted),
-            filtered: self.filtered.saturating_sub(earlier.filtered),
+            unsampled: self.unsampled.saturating_sub(earlier.unsampled),
+            ignored: self.ignored.saturating_sub(earlier.ignored),
             malformed: self.malformed.saturating_sub(earlier.malformed),
         }
     }

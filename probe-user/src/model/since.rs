@@ -62,6 +62,9 @@ impl Measurements {
         added.seen = self
             .seen
             .map(|seen| seen.since(earlier.seen.unwrap_or_default()));
+        added.ended = self
+            .ended
+            .map(|ended| ended.since(earlier.ended.unwrap_or_default()));
         let key = |lost: &LostCount| (lost.stream, lost.stage, lost.reason);
         let before = index(&earlier.lost, key);
         for lost in &mut added.lost {

@@ -4,22 +4,24 @@ use std::{fs::File, os::fd::AsFd as _};
 
 use aya::{
     Ebpf,
-    maps::{Map, MapData, PerCpuArray, RingBuf},
+    maps::{Map, MapData, RingBuf},
     programs::{CgroupAttachMode, CgroupSkb, CgroupSkbAttachType},
 };
 use probe_common::{
     dns::{AnswerKey, Latency, MessageHeader, Pending, PendingKey},
-    flows::{FlowKey, FlowStats, SEEN, UntrackedStats},
+    flows::{FlowKey, FlowStats, UntrackedStats},
 };
 
-use super::{Attached, Collector, Options, ProbeSpec, records, table::Table};
+use super::{
+    Attached, Collector, Options, ProbeSpec,
+    narrow::{FatesReader, Tables},
+    records,
+    table::Table,
+};
 use crate::{
     loader::{self, Globals, Kernel, LoadError, require_v2},
     maps::{self, MapError},
-    model::{
-        AnswerRow, FeatureState, LookupRow, MapFill, Measurements, OwnerId, SeenPackets,
-        UntrackedRow,
-    },
+    model::{AnswerRow, FeatureState, LookupRow, MapFill, Measurements, OwnerId, UntrackedRow},
 };
 
 pub(super) const SPEC: ProbeSpec = ProbeSpec {
@@ -34,11 +36,12 @@ const OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/flo
 fn attach(kernel: &Kernel, options: &Options) -> Result<Attached, LoadError> {
     require_v2(kernel)?;
     let sizes = options.sizes;
+    let left_out = Tables::new(&options.flow_ignore);
     let mut globals = Globals::new();
+    left_out.set(&mut globals, options);
     globals
         .set_log_level(super::log_level(options))
         .set("ENABLED", u32::from(options.dns))
-        .set("FLOW_SAMPLING", options.flow_sampling.max(1))
         .set(
             "HAS_COARSE_CLOCK",
             u32::from(kernel.types.has_function("bpf_ktime_get_coarse_ns")),
@@ -47,13 +50,18 @@ fn attach(kernel: &Kernel, options: &Options) -> Result<Attached, LoadError> {
         OBJECT,
         &globals,
         &[
-            ("FLOWS", sizes.flows),
-            ("UNTRACKED", sizes.socket_owners),
-            ("PENDING", sizes.lookups),
-            ("ANSWERS", sizes.socket_owners),
-            ("LOOKUPS", sizes.socket_owners),
-        ],
+            &[
+                ("FLOWS", sizes.flows),
+                ("UNTRACKED", sizes.socket_owners),
+                ("PENDING", sizes.lookups),
+                ("ANSWERS", sizes.socket_owners),
+                ("LOOKUPS", sizes.socket_owners),
+            ],
+            &left_out.sizes()[..],
+        ]
+        .concat(),
     )?;
+    left_out.fill(&mut ebpf)?;
     let collector = FlowsCollector::open(&mut ebpf, options)?;
     let reader = FlowsReader::open(&mut ebpf, options)?;
     let root = File::open(&kernel.cgroups.mount).map_err(LoadError::CgroupRoot)?;
@@ -93,7 +101,7 @@ struct FlowsCollector {
     untracked: Table<u64, UntrackedStats>,
     answers: Table<AnswerKey, u64>,
     lookups: Table<u64, Latency>,
-    seen: PerCpuArray<MapData, u64>,
+    seen: FatesReader,
 }
 
 impl FlowsCollector {
@@ -107,41 +115,18 @@ impl FlowsCollector {
         let owners = options.sizes.socket_owners;
         let mut untracked = Table::open(ebpf, "UNTRACKED", owners)?;
         untracked.put(&OwnerId::KERNEL_OVERFLOW.0, &NOTHING)?;
-        let seen = PerCpuArray::try_from(maps::take(ebpf, "SEEN_PACKETS")?).map_err(|source| {
-            MapError::Aya {
-                map: "SEEN_PACKETS",
-                source,
-            }
-        })?;
         Ok(Self {
             untracked,
             answers: Table::open(ebpf, "ANSWERS", owners)?,
             lookups: Table::open(ebpf, "LOOKUPS", owners)?,
-            seen,
-        })
-    }
-
-    fn seen(&self) -> Result<SeenPackets, MapError> {
-        let mut sums = [0; SEEN];
-        for (index, sum) in (0..).zip(&mut sums) {
-            let cpus = self.seen.get(&index, 0).map_err(|source| MapError::Aya {
-                map: "SEEN_PACKETS",
-                source,
-            })?;
-            *sum = cpus.iter().sum();
-        }
-        let [counted, filtered, malformed] = sums;
-        Ok(SeenPackets {
-            counted,
-            filtered,
-            malformed,
+            seen: FatesReader::open(ebpf)?,
         })
     }
 }
 
 impl Collector for FlowsCollector {
     fn collect(&mut self, into: &mut Measurements) -> Result<(), MapError> {
-        into.seen = Some(self.seen()?);
+        into.seen = Some(self.seen.read()?);
         for (cgroup, stats) in self.untracked.read()? {
             into.untracked.push(UntrackedRow {
                 owner: OwnerId::of_socket(cgroup),

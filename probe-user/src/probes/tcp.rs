@@ -15,7 +15,12 @@ use probe_common::{
 };
 
 use self::{ask::Asker, listeners::Listeners};
-use super::{Attached, Collector, Options, ProbeSpec, records, table::Table};
+use super::{
+    Attached, Collector, Options, ProbeSpec,
+    narrow::{FatesReader, Tables},
+    records,
+    table::Table,
+};
 use crate::{
     loader::{self, Globals, Kernel, LoadError},
     maps::{self, MapError},
@@ -29,8 +34,11 @@ pub(super) const SPEC: ProbeSpec = ProbeSpec {
     attach,
 };
 
+/// The program that sends ends of connections.
+pub(super) const ENDS_HOOK: &str = "inet_sock_set_state";
+
 const HOOKS: [&str; 5] = [
-    "inet_sock_set_state",
+    ENDS_HOOK,
     "tcp_retransmit_skb",
     "tcp_retransmit_synack",
     "tcp_send_reset",
@@ -40,15 +48,24 @@ const OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/tcp
 
 fn attach(kernel: &Kernel, options: &Options) -> Result<Attached, LoadError> {
     let sizes = options.sizes;
+    let left_out = Tables::new(&options.flow_ignore);
+    let mut globals = globals(kernel, options)?;
+    left_out.set(&mut globals, options);
     let mut ebpf = loader::load(
         OBJECT,
-        &globals(kernel, options)?,
+        &globals,
         &[
-            ("CONNECTIONS", sizes.connections),
-            ("LISTENERS", sizes.listeners),
-            ("TOTALS", sizes.socket_owners),
-        ],
+            &[
+                ("CONNECTIONS", sizes.connections),
+                ("LISTENERS", sizes.listeners),
+                ("TOTALS", sizes.socket_owners),
+            ],
+            &left_out.sizes()[..],
+        ]
+        .concat(),
     )?;
+    left_out.fill(&mut ebpf)?;
+    let ended = FatesReader::open(&mut ebpf)?;
     let mut totals = Table::open(&mut ebpf, "TOTALS", sizes.socket_owners)?;
     totals.put(&OwnerId::KERNEL_OVERFLOW.0, &Totals::ZERO)?;
     let asker = Asker::open(&mut ebpf, kernel)?;
@@ -64,6 +81,8 @@ fn attach(kernel: &Kernel, options: &Options) -> Result<Attached, LoadError> {
         listeners: listeners.clone(),
         asker,
         capacity: sizes.connections,
+        sampling: options.flow_sampling.max(1),
+        is_narrowed: options.flow_sampling > 1 || !options.flow_ignore.is_empty(),
         undecoded: 0,
     };
     for hook in HOOKS {
@@ -71,7 +90,11 @@ fn attach(kernel: &Kernel, options: &Options) -> Result<Attached, LoadError> {
     }
     let state = take_over(&mut ebpf, kernel);
     let mut attached = Attached::new(SPEC.name, state, ebpf);
-    attached.collector = Some(Box::new(TcpCollector { totals, listeners }));
+    attached.collector = Some(Box::new(TcpCollector {
+        totals,
+        listeners,
+        ended,
+    }));
     attached.readers.tcp = Some(reader);
     Ok(attached)
 }
@@ -141,6 +164,7 @@ fn globals(kernel: &Kernel, options: &Options) -> Result<Globals, LoadError> {
 struct TcpCollector {
     totals: Table<u64, Totals>,
     listeners: Arc<Listeners>,
+    ended: FatesReader,
 }
 
 impl Collector for TcpCollector {
@@ -155,6 +179,7 @@ impl Collector for TcpCollector {
                 totals,
             });
         into.tcp.extend(rows);
+        into.ended = Some(self.ended.read()?);
         Ok(())
     }
 
@@ -175,6 +200,8 @@ pub struct TcpReader {
     listeners: Arc<Listeners>,
     asker: Asker,
     capacity: u32,
+    sampling: u32,
+    is_narrowed: bool,
     undecoded: u64,
 }
 
@@ -207,6 +234,16 @@ impl TcpReader {
     /// How many connections can be told apart.
     pub fn capacity(&self) -> u32 {
         self.capacity
+    }
+
+    /// One connection in this many is followed.
+    pub fn sampling(&self) -> u32 {
+        self.sampling
+    }
+
+    /// Whether the kernel side leaves connections out. Which, it knows when they are established or have failed.
+    pub fn is_narrowed(&self) -> bool {
+        self.is_narrowed
     }
 
     /// Forgets a connection whose socket is gone without an end.

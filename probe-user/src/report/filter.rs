@@ -1,24 +1,51 @@
 //! Which owners an operator asked for.
 
-use crate::{identity::Pattern, model::Container};
+use crate::{
+    model::{Container, Flow},
+    select::{Pattern, Rules},
+};
 
 /// Conditions that a row must meet; a kind of condition that names nothing is met by all.
 #[derive(Debug, Default)]
 pub struct Filter {
     /// The container matches one of these.
     pub containers: Vec<Pattern>,
+    /// Its namespace matches one of these.
+    pub namespaces: Vec<Pattern>,
     /// The cgroup is one of these or lies below it: paths from the root of the hierarchy.
     pub cgroups: Vec<String>,
     /// The process is one of these.
     pub pids: Vec<u32>,
+    /// For rows that are made of flows: what these meet.
+    pub flows: Rules,
 }
 
 impl Filter {
     /// Whether a row of this owner is wanted.
     pub fn admits(&self, container: Option<&Container>, pid: Option<u32>) -> bool {
         self.admits_container(container)
+            && self.admits_namespace(container)
             && self.admits_cgroup(container)
             && (self.pids.is_empty() || pid.is_some_and(|pid| self.pids.contains(&pid)))
+    }
+
+    /// Whether a flow between these owners is wanted.
+    pub fn admits_flow(
+        &self,
+        flow: &Flow,
+        local: Option<&Container>,
+        peer: Option<&Container>,
+    ) -> bool {
+        let pid = flow.process.as_ref().map(|process| process.pid);
+        self.admits(local, pid) && self.flows.admit(flow, [local, peer])
+    }
+
+    fn admits_namespace(&self, container: Option<&Container>) -> bool {
+        let is_in = |c: &Container| {
+            let mut patterns = self.namespaces.iter();
+            patterns.any(|pattern| pattern.matches_text(&c.namespace))
+        };
+        self.namespaces.is_empty() || container.is_some_and(is_in)
     }
 
     fn admits_container(&self, container: Option<&Container>) -> bool {
@@ -68,5 +95,10 @@ mod tests {
             ..Filter::default()
         };
         assert!(!by_cgroup.admits(None, None));
+        let by_namespace = Filter {
+            namespaces: vec![Pattern::new("shop*")],
+            ..Filter::default()
+        };
+        assert!(!by_namespace.admits(None, None));
     }
 }

@@ -2,22 +2,23 @@
 //!
 //! Owns the readers and the tables of flows. Who asks it decides what becomes of the events.
 
+mod counts;
+
 use std::{
-    collections::{HashMap, HashSet, VecDeque},
+    collections::{HashSet, VecDeque},
     time::Duration,
 };
 
 use probe_common::{
     flows::FlowKey,
     id::CgroupId,
-    tcp::{ConnectionEnd, Listener, Question},
+    tcp::{ConnectionEnd, ESTABLISHED, Listener, Question},
 };
 
-use super::{TranslationCounts, Translator, translation::Translations};
+use super::{Translator, translation::Translations};
 use crate::{
     flows::{
-        self, Change, Ends, Event, FlowTable, LookupCounts, Lookups, NAMES, NameCounts, Names,
-        Peer, QUESTIONS, convert,
+        self, Change, Ends, Event, FlowTable, Lookups, NAMES, Names, Peer, QUESTIONS, convert,
     },
     limits,
     logs::chain,
@@ -25,6 +26,8 @@ use crate::{
     model::{Counters, EndReason, Flow, FlowEnd, Initiator, Lookup, Tuple},
     probes::{FlowsReader, TcpReader},
 };
+
+pub use self::counts::{FollowerCounts, Units};
 
 /// When flows are looked at and reported.
 #[derive(Clone, Copy, Debug)]
@@ -63,27 +66,11 @@ pub struct FlowReport {
     pub nat: Option<Tuple>,
 }
 
-/// Counts of the follower itself.
-#[derive(Clone, Debug, Default)]
-pub struct FollowerCounts {
-    /// Flows that are known at the moment.
-    pub open: usize,
-    /// Packets of datagrams in these, not yet reported.
-    pub open_packets: u64,
-    /// Packets of datagrams in reports so far.
-    pub reported_packets: u64,
-    /// Flows that were put out of a full table.
-    pub evicted: u64,
-    /// Records and messages that could not be decoded.
-    pub undecoded: u64,
-    /// Look-ups that nobody answered, by the asking cgroup, since the start.
-    pub lookup_timeouts: HashMap<CgroupId, u64>,
-    /// What became of DNS messages.
-    pub lookups: LookupCounts,
-    /// The cache of names.
-    pub names: NameCounts,
-    /// Questions for translated addresses, where somebody asks.
-    pub translations: Option<TranslationCounts>,
+impl FlowReport {
+    /// What it has of what the kernel side counts.
+    pub fn units(&self) -> Units {
+        Units::of(&self.flow, self.event, self.interval)
+    }
 }
 
 /// How long the end of a flow waits for the other end to become known.
@@ -166,6 +153,12 @@ impl FlowFollower {
         events
     }
 
+    /// As [`poll`](Self::poll), and reads the tables whether that is due or not.
+    pub fn poll_all(&mut self, now: Duration) -> Vec<FlowEvent> {
+        self.next_sweep = now;
+        self.poll(now)
+    }
+
     /// Reads everything once more and reports all flows that go on as ended by the end of the probe.
     pub fn finish(&mut self, now: Duration) -> Vec<FlowEvent> {
         let mut events = Vec::new();
@@ -185,15 +178,22 @@ impl FlowFollower {
     /// Its own counts.
     pub fn counts(&self) -> FollowerCounts {
         let open = self.datagrams.unreported();
+        let undecoded_ends = self.tcp.as_ref().map_or(0, TcpReader::undecoded);
         // What waits to be passed on is not yet reported.
-        let waiting = self.translations.as_ref().map_or(0, Translations::packets);
+        let waiting = self
+            .translations
+            .as_ref()
+            .map_or(Units::default(), Translations::units);
         FollowerCounts {
             open: self.datagrams.len() + self.connections.len(),
-            open_packets: open.packets_sent + open.packets_received + waiting,
-            reported_packets: self.counts.reported_packets - waiting,
+            open_packets: open.packets_sent + open.packets_received + waiting.packets,
+            reported_packets: self.counts.reported_packets - waiting.packets,
+            reported_ends: self.counts.reported_ends - waiting.ends,
             translations: self.translations.as_ref().map(Translations::counts),
-            undecoded: self.flows.as_ref().map_or(0, FlowsReader::undecoded)
-                + self.tcp.as_ref().map_or(0, TcpReader::undecoded),
+            undecoded: self.flows.as_ref().map_or(0, FlowsReader::undecoded) + undecoded_ends,
+            undecoded_ends,
+            held_ends: self.held.len() as u64 + waiting.ends,
+            forgotten_ends: self.ends.refused(),
             lookups: self.lookups.counts(),
             names: self.names.counts(),
             ..self.counts.clone()
@@ -229,10 +229,12 @@ impl FlowFollower {
 
     fn take_ends(&mut self, ends: Vec<ConnectionEnd>, now: Duration, events: &mut Vec<FlowEvent>) {
         // Both ends of a connection may be among them: all are entered before the first is told.
-        let flows: Vec<_> = ends
-            .iter()
-            .map(|end| (end.socket, convert::ended(end, &self.listeners)))
-            .collect();
+        let sampling = self.tcp.as_ref().map_or(1, TcpReader::sampling);
+        let flow = |end: &ConnectionEnd| Flow {
+            sampling,
+            ..convert::ended(end, &self.listeners)
+        };
+        let flows: Vec<_> = ends.iter().map(|end| (end.socket, flow(end))).collect();
         for (_, flow) in &flows {
             self.ends.enter(flow);
         }
@@ -279,11 +281,14 @@ impl FlowFollower {
         let mut told = Vec::new();
         let mut gone = Vec::new();
         for ((socket, connection), question) in known.iter().zip(&questions) {
-            if question.answered == 0 {
+            if reader.is_narrowed() && connection.flags & ESTABLISHED == 0 {
+                // Whether it is followed is not decided yet.
+            } else if question.answered == 0 {
                 gone.push(*socket);
             } else if question.stats.state != TCP_CLOSE {
-                let flow =
+                let mut flow =
                     convert::connection(*socket, connection, &question.stats, &self.listeners, now);
+                flow.sampling = reader.sampling();
                 self.ends.enter(&flow);
                 told.extend(self.connections.seen(*socket, flow, now));
             }
@@ -425,9 +430,6 @@ impl FlowFollower {
             interval,
             since,
         } = change;
-        if flow.tcp.is_none() {
-            self.counts.reported_packets += interval.packets_sent + interval.packets_received;
-        }
         if flow.initiator == Initiator::Local {
             flow.remote_name = self
                 .names
@@ -443,6 +445,9 @@ impl FlowFollower {
             nat: peer.and_then(|peer| peer.nat),
             peer,
         });
+        let units = report.units();
+        self.counts.reported_packets += units.packets;
+        self.counts.reported_ends += units.ends;
         match &mut self.translations {
             Some(translations) => translations.push(report),
             None => events.push(FlowEvent::Flow(report)),

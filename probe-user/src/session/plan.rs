@@ -40,6 +40,7 @@ impl From<&Config> for Plan {
             },
             dns: config.flows.dns,
             flow_sampling: config.flows.sampling,
+            flow_ignore: config.flows.ignore.clone(),
             max_flows: config.limits.flows,
             max_connections: config.limits.connections,
             debug: config.debug,

@@ -24,6 +24,7 @@ use crate::{
     logs::chain,
     model::{FeatureState, OwnerKind, ProbeHealth, ProgramStats},
     probes::{Latency, Options, ProbeSpec, REGISTRY},
+    select::Rule,
 };
 
 /// Whether a probe is wanted.
@@ -50,8 +51,10 @@ pub struct Plan {
     pub latency: Latency,
     /// Whether name look-ups are followed.
     pub dns: bool,
-    /// One flow of datagrams in this many is counted; 1 counts all.
+    /// One flow in this many is counted; 1 counts all.
     pub flow_sampling: u32,
+    /// Flows that are not counted: rules on networks, ports and transports.
+    pub flow_ignore: Vec<Rule>,
     /// Bytes for measurements in the kernel.
     pub kernel_memory: u64,
     /// Owners that are told apart in the kernel.
@@ -137,6 +140,7 @@ impl Session {
             },
             dns: plan.dns,
             flow_sampling: plan.flow_sampling,
+            flow_ignore: plan.flow_ignore.clone(),
             debug: plan.debug,
         };
         let identities = Arc::new(Identities::new(plan.limits));
@@ -293,6 +297,7 @@ mod tests {
             sizes: Sizes::plan(64 << 20, 100, 2),
             dns: false,
             flow_sampling: 1,
+            flow_ignore: Vec::new(),
             debug: false,
         };
         let programs = |state| -> Vec<Vec<String>> {

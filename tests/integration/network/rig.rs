@@ -38,6 +38,7 @@ impl Network {
             latency: Latency::Off,
             dns: true,
             flow_sampling: 1,
+            flow_ignore: Vec::new(),
             kernel_memory: 16 << 20,
             max_owners: 1024,
             max_flows: probe_user::limits::FLOWS,

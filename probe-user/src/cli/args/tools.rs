@@ -25,6 +25,10 @@ pub struct CommonArgs {
     #[arg(short, long, value_name = "NAME")]
     pub container: Option<String>,
 
+    /// Only containers in this namespace, `~host` for parts of the host; `*` stands for anything
+    #[arg(long, value_name = "NAME")]
+    pub namespace: Option<String>,
+
     /// Only this cgroup and those below it, by its path
     #[arg(long, value_name = "PATH")]
     pub cgroup: Option<String>,

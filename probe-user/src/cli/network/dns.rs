@@ -6,6 +6,8 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use ipnet::IpNet;
+
 use super::{held::Held, refuse_pid, settings};
 use crate::{
     cli::{
@@ -52,6 +54,8 @@ pub(in crate::cli) fn run(args: &DnsArgs) -> Result<Kind, CliError> {
     let job = Dns {
         args: &args.common,
         filter: filter(&args.common),
+        servers: &args.server,
+        other_servers: 0,
         book: LookupBook::new(by),
         held: Held::new(),
         clock: WallClock::new(monotonic(), SystemTime::now()),
@@ -63,6 +67,10 @@ pub(in crate::cli) fn run(args: &DnsArgs) -> Result<Kind, CliError> {
 struct Dns<'a> {
     args: &'a CommonArgs,
     filter: Filter,
+    /// Networks of the servers that are meant; none for all.
+    servers: &'a [IpNet],
+    /// Answers of others in this period.
+    other_servers: u64,
     book: LookupBook,
     /// Look-ups that wait for a stream.
     held: Held<Lookup>,
@@ -70,6 +78,11 @@ struct Dns<'a> {
 }
 
 impl Dns<'_> {
+    fn is_meant(&self, lookup: &Lookup) -> bool {
+        let server = lookup.server.to_canonical();
+        self.servers.is_empty() || self.servers.iter().any(|it| it.contains(&server))
+    }
+
     fn is_stream(&self) -> bool {
         self.args.output == OutputFormat::Ndjson
     }
@@ -97,6 +110,9 @@ impl Job for Dns<'_> {
     ) -> Result<(), CliError> {
         for event in events {
             match event {
+                FlowEvent::Lookup(lookup) if !self.is_meant(&lookup) => {
+                    self.other_servers += u64::from(lookup.rcode.is_some());
+                }
                 FlowEvent::Lookup(lookup) if self.is_stream() => {
                     self.held.push(now, lookup.cgroup, lookup);
                 }
@@ -131,7 +147,8 @@ impl Job for Dns<'_> {
             .iter()
             .map(|row| row.count)
             .sum();
-        let missing = counted.saturating_sub(self.book.answers());
+        let missing = counted.saturating_sub(self.book.answers() + self.other_servers);
+        self.other_servers = 0;
         if missing > 0 {
             period.note(format!(
                 "{missing} more answers were counted in the kernel, whose messages were not read, or not yet"

@@ -18,7 +18,7 @@ use crate::{
         network::write_flows,
         view::{By, FlowView},
     },
-    report::{Counted, Filter, FlowBook, Narrow, Seen},
+    report::{Counted, Filter, FlowBook, Seen},
     session::{Enabled, FlowEvent, FlowReport},
 };
 
@@ -51,11 +51,9 @@ pub(in crate::cli) fn run(args: &FlowsArgs) -> Result<Kind, CliError> {
     common.top.get_or_insert(ROWS);
     let job = Flows {
         by,
-        filter: filter(&common),
-        narrow: Narrow {
-            transports: args.transport.clone(),
-            ports: args.port.clone(),
-            networks: args.cidr.clone(),
+        filter: Filter {
+            flows: args.narrow.rules(&args.transport),
+            ..filter(&common)
         },
         book: FlowBook::default(),
         held: Held::new(),
@@ -91,7 +89,6 @@ struct Flows<'a> {
     args: &'a CommonArgs,
     by: By,
     filter: Filter,
-    narrow: Narrow,
     book: FlowBook,
     /// Events that wait for a stream.
     held: Held<Box<FlowReport>>,
@@ -100,10 +97,13 @@ struct Flows<'a> {
 
 impl Flows<'_> {
     fn write(&self, stream: &Stream, report: &FlowReport, at: Duration, identities: &Identities) {
-        let owner = OwnerId::of_socket(report.flow.cgroup.0);
-        let container = identities.lookup(CgroupId(owner.0));
-        let pid = report.flow.process.as_ref().map(|process| process.pid);
-        if self.filter.admits(container.as_deref(), pid) {
+        let find = |cgroup: CgroupId| identities.lookup(CgroupId(OwnerId::of_socket(cgroup.0).0));
+        let local = find(report.flow.cgroup);
+        let peer = report.peer.and_then(|peer| find(peer.cgroup));
+        if self
+            .filter
+            .admits_flow(&report.flow, local.as_deref(), peer.as_deref())
+        {
             stream.write(report, at, identities);
         }
     }
@@ -118,7 +118,7 @@ impl Job for Flows<'_> {
     ) -> Result<(), CliError> {
         for event in events {
             match event {
-                FlowEvent::Flow(report) if self.narrow.admits(&report.flow.tuple) => {
+                FlowEvent::Flow(report) if self.filter.flows.may_admit(&report.flow) => {
                     if self.stream.is_some() {
                         self.held.push(now, report.flow.cgroup, report);
                     } else {

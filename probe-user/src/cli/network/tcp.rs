@@ -30,12 +30,22 @@ const LOOK: Duration = Duration::from_secs(1);
 /// If the probe cannot be attached or nothing can be written.
 pub(in crate::cli) fn run(args: &TcpArgs) -> Result<Kind, CliError> {
     if args.connections {
-        connections(&args.common)?;
+        connections(args)?;
     } else {
         refuse_pid(&args.common, "connections")?;
+        refuse_narrow(args)?;
         health(&args.common)?;
     }
     Ok(Kind::Fine)
+}
+
+/// Refuses conditions on single connections, where the kernel side adds up by container.
+fn refuse_narrow(args: &TcpArgs) -> Result<(), CliError> {
+    if !args.narrow.is_set() {
+        return Ok(());
+    }
+    let message = "--port, --cidr, --src, --dst, --exclude: connections are counted by container and not by address";
+    Err(CliError::usage(message).with_remedy("`nodeprobe tcp --connections` shows single ones"))
 }
 
 fn health(args: &CommonArgs) -> Result<(), CliError> {
@@ -65,8 +75,8 @@ fn health(args: &CommonArgs) -> Result<(), CliError> {
     })
 }
 
-fn connections(args: &CommonArgs) -> Result<(), CliError> {
-    let mut args = args.clone();
+fn connections(given: &TcpArgs) -> Result<(), CliError> {
+    let mut args = given.common.clone();
     args.duration.get_or_insert(LOOK);
     let tool = Tool::start_with(
         "tcp",
@@ -79,7 +89,10 @@ fn connections(args: &CommonArgs) -> Result<(), CliError> {
         },
     )?;
     let job = Connections {
-        filter: filter(&args),
+        filter: Filter {
+            flows: given.narrow.rules(&[]),
+            ..filter(&args)
+        },
         book: FlowBook::default(),
         args: &args,
     };
@@ -100,7 +113,9 @@ impl Job for Connections<'_> {
         _: &Identities,
     ) -> Result<(), CliError> {
         for event in events {
-            if let FlowEvent::Flow(report) = event {
+            if let FlowEvent::Flow(report) = event
+                && self.filter.flows.may_admit(&report.flow)
+            {
                 self.book.add(seen(*report));
             }
         }

@@ -132,6 +132,60 @@ fn wrong_types_of_lists_and_tables_are_named() {
 }
 
 #[test]
+fn every_fault_of_every_rule_for_flows_is_reported() {
+    let faults = load_text(
+        "[flows]\n\
+         include = [\"port=53\", \"port=99999 cidr=10.0.0.0/40\", \"colour=red\"]\n\
+         exclude = \"port=53\"\n\
+         ignore = [\"port=53\", \"container=web port=53\"]\n",
+    )
+    .unwrap_err();
+    assert_eq!(faults.len(), 3, "{faults:#?}");
+    for (fault, parts) in faults.iter().zip([
+        &[
+            "np.toml:2:11: flows.include: ",
+            "\"port=99999 cidr=10.0.0.0/40\": `99999` is no port",
+            "`10.0.0.0/40` is no address or network",
+            "\"colour=red\": `colour` is no condition",
+        ][..],
+        &["np.toml:3:11: flows.exclude: must be a list of rules"],
+        &[
+            "np.toml:4:10: flows.ignore: \"port=53 container=web\": the kernel knows cidr, port and transport only",
+        ],
+    ]) {
+        for part in parts {
+            assert!(fault.contains(part), "{part}: {fault}");
+        }
+    }
+}
+
+#[test]
+fn rules_for_flows_have_a_form_for_variables() {
+    let load_variable = |text: &str| {
+        load(&Sources {
+            environment: pairs(&[("NODEPROBE_FLOWS_EXCLUDE", text)]),
+            ..Sources::default()
+        })
+    };
+    let rules = load_variable("port=53 transport=udp;cidr=10.0.0.0/8,fd00::/8")
+        .unwrap()
+        .flows
+        .log_rules
+        .exclude;
+    let texts: Vec<String> = rules.iter().map(ToString::to_string).collect();
+    assert_eq!(texts, ["port=53 transport=udp", "cidr=10.0.0.0/8,fd00::/8"]);
+    assert!(
+        load_variable("")
+            .unwrap()
+            .flows
+            .log_rules
+            .exclude
+            .is_empty()
+    );
+    assert!(load_variable("port=53;").is_err());
+}
+
+#[test]
 fn a_cap_for_a_metric_that_is_none_is_a_fault() {
     let text = "[limits]\nseries_per_family = { syscall_total = 1, nodeprobe_syscalls_total = 2 }";
     let faults = load_text(text).unwrap_err();

@@ -101,7 +101,7 @@ pub static FLOW_BYTES: Desc = Desc {
     unit: Unit::Bytes,
     ..counter(
         "nodeprobe_flow_bytes_total",
-        "Payload that sockets of the container sent (egress) and received (ingress), by peer on this host.",
+        "Payload that sockets of the container sent (egress) and received (ingress), by peer on this host, of sampled flows: see nodeprobe_sampling_ratio.",
         FLOW,
         800,
     )
@@ -110,15 +110,23 @@ pub static FLOW_BYTES: Desc = Desc {
 /// Packets of flows.
 pub static FLOW_PACKETS: Desc = counter(
     "nodeprobe_flow_packets_total",
-    "Packets that sockets of the container sent (egress) and received (ingress), by peer on this host.",
+    "Packets that sockets of the container sent (egress) and received (ingress), by peer on this host, of sampled flows: see nodeprobe_sampling_ratio.",
     FLOW,
     800,
+);
+
+/// What the kernel side leaves out; `unit` is `packets` of datagrams or `connections`, `reason` is `sampling` or `rule`.
+pub static FLOW_LEFT_OUT: Desc = counter(
+    "nodeprobe_flow_left_out_total",
+    "Packets of datagrams, and connections that ended, in no record and no metric of flows, by flows.sampling or a rule of flows.ignore.",
+    &["unit", "reason"],
+    4,
 );
 
 /// Flows that last.
 pub static FLOW_ACTIVE: Desc = gauge(
     "nodeprobe_flow_active",
-    "Flows of the container that have begun and not ended.",
+    "Flows of the container that have begun and not ended, of sampled flows: see nodeprobe_sampling_ratio.",
     Unit::None,
     C,
     200,

@@ -168,12 +168,12 @@ pub static LOG_LINES_LOST: Desc = counter(
     1,
 );
 
-/// Records of the flow log; `result` is `written`, `refused`, `unencodable` or `abandoned`.
+/// Records of the flow log; `result` is `written`, `refused`, `filtered`, `unencodable` or `abandoned`.
 pub static FLOW_LOG_RECORDS: Desc = counter(
     "nodeprobe_flow_log_records_total",
-    "Records of the flow log, by what became of them.",
+    "Records of the flow log, by what became of them; filtered ones are not in the log on purpose.",
     &["result"],
-    4,
+    5,
 );
 
 /// Bytes of the flow log.

@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, HashMap},
     net::IpAddr,
+    sync::Arc,
     time::Duration,
 };
 
@@ -10,7 +11,7 @@ use probe_common::id::CgroupId;
 
 use crate::{
     identity::Identities,
-    model::{Counters, Flow, Initiator, Measurements, OwnerId, OwnerKind, Tuple},
+    model::{Container, Counters, Flow, Initiator, Measurements, OwnerId, OwnerKind, Tuple},
     render::view::{By, ContainerRef, Direction, EndView, FlowView, ProcessRef},
     report::{
         Filter,
@@ -141,14 +142,15 @@ impl FlowBook {
             };
             let owner = OwnerId::of_socket(entry.flow.cgroup.0);
             let owner = Resolved::find(owner, OwnerKind::Cgroup, &nobody, identities);
-            let pid = entry.flow.process.as_ref().map(|process| process.pid);
-            if !wanted || !filter.admits(owner.container.as_deref(), pid) {
+            let peer = entry.peer(identities);
+            let local = owner.container.as_deref();
+            if !wanted || !filter.admits_flow(&entry.flow, local, peer.as_deref()) {
                 continue;
             }
             let single = matches!(by, By::Flow | By::Connection);
             let remote = (by != By::Container).then(|| entry.flow.tuple.remote.to_canonical());
             let keys = (owner.key, remote, single.then_some(*key));
-            let row = entry.view(owner.names().0, identities, by, counted);
+            let row = entry.view(owner.names().0, peer.as_deref(), by, counted);
             match groups.get_mut(&keys) {
                 Some(group) => group.add(row),
                 None => {
@@ -189,11 +191,17 @@ impl Entry {
         self.flow.tcp.is_some() && !over
     }
 
+    /// The container of the other end.
+    fn peer(&self, identities: &Identities) -> Option<Arc<Container>> {
+        let owner = OwnerId::of_socket(self.peer?.0);
+        identities.lookup(CgroupId(owner.0))
+    }
+
     /// A row of this flow alone, with the parts that groups of this kind have.
     fn view(
         &self,
         container: ContainerRef,
-        identities: &Identities,
+        peer: Option<&Container>,
         by: By,
         counted: Counted,
     ) -> FlowView {
@@ -206,10 +214,6 @@ impl Entry {
             Counted::Period => (self.period, self.retransmits_before),
             Counted::Open => (flow.counters, 0),
         };
-        let peer = self.peer.and_then(|cgroup| {
-            let container = identities.lookup(CgroupId(OwnerId::of_socket(cgroup.0).0))?;
-            Some(ContainerRef::from(&*container))
-        });
         let end = flow.end.filter(|end| end.reason.is_final());
         FlowView {
             container,
@@ -237,7 +241,7 @@ impl Entry {
                 address: tuple.remote.to_canonical(),
                 port: ports.then_some(tuple.remote_port),
                 name: flow.remote_name.clone(),
-                container: peer,
+                container: peer.map(ContainerRef::from),
             }),
             flows: 1,
             bytes_sent: counters.bytes_sent,

@@ -15,7 +15,7 @@ use crate::{
     kernel::conntrack::Tracked,
     limits,
     model::{Transport, Tuple},
-    session::{FlowEvent, FlowReport},
+    session::{FlowEvent, FlowReport, Units},
 };
 
 /// How long a report waits for an answer. One takes some microseconds.
@@ -46,8 +46,8 @@ pub(in crate::session) struct Translations {
     known: LruCache<Key, Option<Tuple>, FxBuildHasher>,
     asked: FxHashSet<Key>,
     waiting: VecDeque<(Instant, Box<FlowReport>)>,
-    /// Packets of datagrams in these.
-    packets: u64,
+    /// What these have.
+    units: Units,
     budget: Budget,
     counts: TranslationCounts,
 }
@@ -60,7 +60,7 @@ impl Translations {
             known: LruCache::with_hasher(room, FxBuildHasher),
             asked: FxHashSet::default(),
             waiting: VecDeque::new(),
-            packets: 0,
+            units: Units::default(),
             budget: Budget::new(limits::TRANSLATIONS_PER_SECOND),
             counts: TranslationCounts::default(),
         }
@@ -72,7 +72,7 @@ impl Translations {
         if self.wants(&report) {
             self.ask(&report, now);
         }
-        self.packets += datagrams(&report);
+        self.units.add(report.units());
         self.waiting.push_back((now + PATIENCE, report));
     }
 
@@ -92,7 +92,7 @@ impl Translations {
                 self.counts.late += 1;
             }
             if let Some((_, report)) = self.waiting.pop_front() {
-                self.packets -= datagrams(&report);
+                self.units.remove(report.units());
                 events.push(FlowEvent::Flow(self.completed(report, &key, ends)));
             }
         }
@@ -113,9 +113,9 @@ impl Translations {
         }
     }
 
-    /// Packets of datagrams in reports that wait.
-    pub(in crate::session) fn packets(&self) -> u64 {
-        self.packets
+    /// What reports that wait have.
+    pub(in crate::session) fn units(&self) -> Units {
+        self.units
     }
 
     pub(in crate::session) fn counts(&self) -> TranslationCounts {
@@ -216,13 +216,6 @@ impl Translations {
         }
         report
     }
-}
-
-fn datagrams(report: &FlowReport) -> u64 {
-    if report.flow.tcp.is_some() {
-        return 0;
-    }
-    report.interval.packets_sent + report.interval.packets_received
 }
 
 /// So many in a second, and no more.

@@ -61,6 +61,7 @@ pub fn defaults(kernel: &Kernel) -> Options {
         sizes: Sizes::plan(limits::KERNEL_MEMORY, limits::OWNERS, kernel.possible_cpus),
         dns: true,
         flow_sampling: 1,
+        flow_ignore: Vec::new(),
         debug: false,
     }
 }

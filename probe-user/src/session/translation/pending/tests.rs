@@ -93,12 +93,12 @@ fn a_report_waits_for_its_answer_and_what_is_behind_it_waits_too() {
     all.translations.push(report(&flow, Event::Start));
     all.translations.push(report(&ping, Event::Start));
     assert!(all.released().is_empty());
-    assert_eq!(all.translations.packets(), 6);
+    assert_eq!(all.translations.units().packets, 6);
     all.answer(Some(Tracked::As(behind(&flow))));
     let released = all.released();
     let nat: Vec<_> = released.iter().map(|report| report.nat).collect();
     assert_eq!(nat, [Some(behind(&flow)), None]);
-    assert_eq!(all.translations.packets(), 0);
+    assert_eq!(all.translations.units().packets, 0);
     assert!(all.questions.try_recv().is_err(), "ICMP is not asked for");
 }
 

@@ -1,5 +1,7 @@
 //! How an operator says which containers are meant.
 
+use std::fmt;
+
 use crate::model::Container;
 
 /// Fewest digits that are taken for the beginning of an id.
@@ -23,6 +25,11 @@ impl Pattern {
             || glob(&self.0, &container.display_name())
     }
 
+    /// Whether a name by itself is meant.
+    pub fn matches_text(&self, name: &str) -> bool {
+        glob(&self.0, name)
+    }
+
     fn is_id_of(&self, container: &Container) -> bool {
         self.0.len() >= MIN_ID_PREFIX
             && self.0.bytes().all(|byte| byte.is_ascii_hexdigit())
@@ -30,6 +37,12 @@ impl Pattern {
                 .id
                 .as_ref()
                 .is_some_and(|id| id.starts_with(&self.0.to_ascii_lowercase()))
+    }
+}
+
+impl fmt::Display for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
     }
 }
 
