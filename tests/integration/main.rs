@@ -10,6 +10,7 @@ mod burst;
 mod edges;
 mod families;
 mod filters;
+mod ground_truth;
 mod hierarchies;
 mod latency;
 mod live;

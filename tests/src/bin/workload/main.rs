@@ -13,6 +13,7 @@ mod ending;
 mod net;
 mod options;
 mod restart;
+mod site;
 mod stage;
 mod sys;
 
@@ -70,11 +71,17 @@ const COMMANDS: &[(&str, &str, Command)] = &[
     ("ask", "--port P --packets N [--bytes B] [--v6]", net::ask),
     ("name-server", "--port P --packets N", net::name_server),
     ("look-up", "--port P --packets N", net::look_up),
+    ("site", "--port P [--answer BYTES]", site::site),
+    (
+        "visit",
+        "--port P --to ADDRESS,... [--connections N] [--send BYTES] [--bulk BYTES] [--packets N] [--bytes B] [--pings N]",
+        site::visit,
+    ),
     ("pause", "", |_| Ok(stage::wait_for_end())),
 ];
 
 /// Commands that have something in flight before they are ready, and say themselves when they are.
-const READY_BY_THEMSELVES: &[&str] = &["blocked", "serve", "echo", "name-server"];
+const READY_BY_THEMSELVES: &[&str] = &["blocked", "serve", "echo", "name-server", "site"];
 
 fn main() -> ExitCode {
     let mut args = std::env::args().skip(1);

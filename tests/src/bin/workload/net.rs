@@ -9,7 +9,7 @@ use std::{
 use crate::{Done, options::Options, stage};
 
 /// Longer than any test waits; only against hanging for ever.
-const PATIENCE: Duration = Duration::from_secs(300);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(300);
 
 fn address(options: &Options) -> Result<SocketAddr, Box<dyn std::error::Error>> {
     let port: u16 = options.need("--port")?;

@@ -3,7 +3,8 @@
 use std::{
     ffi::{CStr, c_int, c_long},
     io,
-    os::fd::{AsRawFd, BorrowedFd},
+    net::UdpSocket,
+    os::fd::{AsRawFd, BorrowedFd, FromRawFd as _, OwnedFd},
     time::Duration,
 };
 
@@ -24,6 +25,13 @@ pub(crate) const SIGSTOP: c_int = 19;
 pub(crate) const EAGAIN: i32 = 11;
 pub(crate) const EINTR: i32 = 4;
 
+const AF_INET: c_int = 2;
+const AF_INET6: c_int = 10;
+const SOCK_DGRAM: c_int = 2;
+const SOCK_CLOEXEC: c_int = 0o2_000_000;
+const IPPROTO_ICMP: c_int = 1;
+const IPPROTO_ICMPV6: c_int = 58;
+
 const SIG_BLOCK: usize = 0;
 const PR_SET_NAME: usize = 15;
 /// `which` of `ioprio_get`: `who` is a process, 0 the calling one.
@@ -35,6 +43,7 @@ unsafe extern "C" {
     fn syscall(number: c_long, ...) -> c_long;
     fn fork() -> c_int;
     fn waitpid(pid: c_int, status: *mut c_int, options: c_int) -> c_int;
+    fn socket(domain: c_int, kind: c_int, protocol: c_int) -> c_int;
     fn signal(signum: c_int, handler: usize) -> usize;
 }
 
@@ -186,6 +195,25 @@ pub(crate) fn handle_and_restart(signum: c_int) {
     let handler: extern "C" fn(c_int) = nothing;
     // SAFETY: the handler touches nothing. The library's `signal` sets SA_RESTART.
     unsafe { signal(signum, handler as usize) };
+}
+
+/// A socket of `family` and `kind`, with the methods of one for datagrams, which fit others as well.
+fn socket_of(family: c_int, kind: c_int, protocol: c_int) -> io::Result<UdpSocket> {
+    // SAFETY: the arguments are plain numbers.
+    match unsafe { socket(family, kind | SOCK_CLOEXEC, protocol) } {
+        -1 => Err(io::Error::last_os_error()),
+        // SAFETY: the descriptor is new, and nobody else's.
+        fd => Ok(unsafe { OwnedFd::from_raw_fd(fd) }.into()),
+    }
+}
+
+/// A socket for echo requests, which the kernel allows to groups in `net.ipv4.ping_group_range`.
+pub(crate) fn ping_socket(v6: bool) -> io::Result<UdpSocket> {
+    if v6 {
+        socket_of(AF_INET6, SOCK_DGRAM, IPPROTO_ICMPV6)
+    } else {
+        socket_of(AF_INET, SOCK_DGRAM, IPPROTO_ICMP)
+    }
 }
 
 fn timespec(time: Duration) -> [u64; 2] {
