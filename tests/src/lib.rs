@@ -10,6 +10,7 @@ pub mod attached;
 pub mod bench;
 pub mod capture;
 pub mod cgroup;
+pub mod disk;
 pub mod flowlog;
 pub mod guard;
 pub mod http;
@@ -30,6 +31,7 @@ pub mod terminal;
 pub mod thousand;
 pub mod truth;
 pub mod wait;
+pub mod wire;
 pub mod workload;
 
 pub use skip::Unavailable;

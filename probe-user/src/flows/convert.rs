@@ -1,6 +1,7 @@
 //! From what the kernel side keeps of a flow to the model.
 
 use std::{
+    hash::{DefaultHasher, Hash as _, Hasher as _},
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
     time::Duration,
 };
@@ -29,7 +30,7 @@ pub fn datagrams(key: &FlowKey, stats: &FlowStats, sampling: u32) -> Flow {
     };
     let start = Duration::from_nanos(stats.first_ns);
     Flow {
-        id: key.cookie,
+        id: id(key, stats.first_ns),
         tuple,
         cgroup: cgroup(stats.cgroup),
         netns: None,
@@ -55,6 +56,15 @@ pub fn datagrams(key: &FlowKey, stats: &FlowStats, sampling: u32) -> Flow {
         sampling,
         end: None,
     }
+}
+
+/// A number of its own for each flow of a socket, which may have many, and have one again after a pause.
+fn id(key: &FlowKey, first_ns: u64) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (key.cookie, key.local, key.remote).hash(&mut hasher);
+    (key.local_port, key.remote_port, key.protocol).hash(&mut hasher);
+    first_ns.hash(&mut hasher);
+    hasher.finish()
 }
 
 /// A connection that lasts, with what its socket counts.

@@ -7,7 +7,12 @@ use std::{
     thread,
 };
 
-use crate::{Done, net::PATIENCE, options::Options, stage, sys};
+use crate::{
+    Done,
+    net::{PATIENCE, unconnected},
+    options::Options,
+    stage, sys,
+};
 
 /// Bytes handed to the kernel at once.
 const PIECE: usize = 1 << 16;
@@ -38,10 +43,18 @@ pub(crate) fn site(options: &Options) -> Done {
 fn serve(listener: &TcpListener, answer: &[u8]) -> io::Result<()> {
     loop {
         let (mut stream, _) = listener.accept()?;
-        RECEIVED.fetch_add(read_all(&mut stream)?, Relaxed);
-        stream.write_all(answer)?;
-        CONNECTIONS.fetch_add(1, Relaxed);
+        // A client that resets is no reason to stop.
+        if let Err(error) = answer_one(&mut stream, answer) {
+            eprintln!("{error}");
+        }
     }
+}
+
+fn answer_one(stream: &mut TcpStream, answer: &[u8]) -> io::Result<()> {
+    RECEIVED.fetch_add(read_all(stream)?, Relaxed);
+    stream.write_all(answer)?;
+    CONNECTIONS.fetch_add(1, Relaxed);
+    Ok(())
 }
 
 fn echo(socket: &UdpSocket) -> io::Result<()> {
@@ -129,16 +142,6 @@ fn pings(to: IpAddr, count: u64) -> io::Result<u64> {
         socket.recv_from(&mut buffer)?;
     }
     Ok(count)
-}
-
-fn unconnected(to: IpAddr) -> io::Result<UdpSocket> {
-    let any: IpAddr = match to {
-        IpAddr::V4(_) => [0; 4].into(),
-        IpAddr::V6(_) => [0; 16].into(),
-    };
-    let socket = UdpSocket::bind((any, 0))?;
-    socket.set_read_timeout(Some(PATIENCE))?;
-    Ok(socket)
 }
 
 /// Reads to the end and keeps nothing.
