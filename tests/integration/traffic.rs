@@ -138,7 +138,8 @@ fn read(log: &Path) -> Result<Vec<Record>> {
         .collect()
 }
 
-fn has_probe(scrape: &Scrape, probe: &str) -> bool {
+/// Whether an agent has the probe.
+pub(crate) fn has_probe(scrape: &Scrape, probe: &str) -> bool {
     ["on", "degraded"].iter().any(|state| {
         scrape.sum(
             "nodeprobe_feature_state",

@@ -103,7 +103,7 @@ impl Rig {
 
     /// Tries to connect to a backend that does not answer, and returns while it tries.
     fn trying(&self, address: &str, port: u16) -> Result<Running> {
-        let args = format!("connect --connections 1 --address {address} --port {port}");
+        let args = format!("connect --connections 1 --host {address} --port {port}");
         let running = self.workload.start_as(self.asking()?, &args)?;
         let sockets = format!("/proc/{}/net/tcp", self.client.0.pid());
         // SYN_SENT of include/net/tcp_states.h.
@@ -191,10 +191,8 @@ fn datagrams_have_both_sides(client: &str, service: &str, backend: &str) -> Resu
     let Some(tool) = rig.follow()? else {
         return Ok(());
     };
-    let echo = rig.answering(&format!(
-        "echo --port 5353 --packets 20 --address {backend}"
-    ))?;
-    rig.ask(&format!("ask --port 53 --packets 20 --address {service}"))?;
+    let echo = rig.answering(&format!("echo --port 5353 --packets 20 --host {backend}"))?;
+    rig.ask(&format!("ask --port 53 --packets 20 --host {service}"))?;
     let records = records(&tool.end()?)?;
     drop(echo);
     let asked = [
@@ -288,11 +286,11 @@ fn a_connection_that_was_there_before_has_both_sides_too() -> Result<()> {
         return Ok(());
     };
     let serving = rig.answering(&format!(
-        "serve --port 8080 --connections 1 --answer 500 --address {BACKEND}"
+        "serve --port 8080 --connections 1 --answer 500 --host {BACKEND}"
     ))?;
     let client = rig.workload.ready_as(
         rig.asking()?,
-        &format!("connect --port 80 --connections 1 --send 700 --open --address {SERVICE}"),
+        &format!("connect --port 80 --connections 1 --send 700 --open --host {SERVICE}"),
     )?;
     let Some(tool) = rig.follow()? else {
         return Ok(());
@@ -325,10 +323,10 @@ fn a_connection_whose_ends_are_both_seen_needs_no_question() -> Result<()> {
         return Ok(());
     };
     let serving = rig.answering(&format!(
-        "serve --port 8080 --connections 1 --answer 500 --address {BACKEND}"
+        "serve --port 8080 --connections 1 --answer 500 --host {BACKEND}"
     ))?;
     rig.ask(&format!(
-        "connect --port 80 --connections 1 --send 700 --address {SERVICE}"
+        "connect --port 80 --connections 1 --send 700 --host {SERVICE}"
     ))?;
     let records = records(&tool.end()?)?;
     drop(serving);

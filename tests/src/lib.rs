@@ -8,18 +8,23 @@
 pub mod attached;
 #[cfg(feature = "bench")]
 pub mod bench;
+pub mod capture;
 pub mod cgroup;
+pub mod disk;
+pub mod flowlog;
 pub mod guard;
 pub mod http;
 pub mod image;
 pub mod isolate;
 pub mod lock;
+pub mod netns;
 pub mod network;
 pub mod nodeprobe;
 pub mod peers;
 pub mod prometheus;
 pub mod report;
 pub mod runtime;
+pub mod scale;
 pub mod scrape;
 pub mod skip;
 pub mod task;
@@ -27,6 +32,7 @@ pub mod terminal;
 pub mod thousand;
 pub mod truth;
 pub mod wait;
+pub mod wire;
 pub mod workload;
 
 pub use skip::Unavailable;

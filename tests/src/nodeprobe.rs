@@ -27,7 +27,11 @@ pub fn binary() -> &'static Path {
 
 /// A command that runs nodeprobe without anything that the environment says.
 pub fn command() -> Command {
-    let mut command = Command::new(binary());
+    without_settings(Command::new(binary()))
+}
+
+/// A command whose nodeprobe does not hear what the environment says.
+pub fn without_settings(mut command: Command) -> Command {
     for (name, _) in env::vars_os() {
         if name.to_string_lossy().starts_with("NODEPROBE_") {
             command.env_remove(name);

@@ -46,6 +46,7 @@ pub(crate) const TESTS: &[Requirement] = &[
     program("iptables", "iptables"),
     program("nft", "nftables"),
     program("conntrack", "conntrack"),
+    program("tcpdump", "tcpdump"),
     program("promtool", "prometheus"),
     program("syscount", "libbpf-tools"),
     // A 32-bit program, for calls through the compat entry.

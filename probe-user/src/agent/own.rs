@@ -155,6 +155,12 @@ pub(super) fn show_flows(registry: &mut Registry, traffic: &traffic::State, read
     let Some(log) = &traffic.log else {
         return;
     };
+    for (stage, reason, count) in [
+        ("queue", "queue_full", log.refused),
+        ("encode", "encode_error", log.encode_errors),
+    ] {
+        registry.raise(&families::RECORDS_LOST, &["flows", stage, reason], count);
+    }
     let sink = &log.sink;
     for (result, count) in [
         ("written", sink.written),

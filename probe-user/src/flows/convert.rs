@@ -31,7 +31,7 @@ pub fn datagrams(key: &FlowKey, stats: &FlowStats, sampling: u32) -> Flow {
     };
     let start = Duration::from_nanos(stats.first_ns);
     Flow {
-        id: key.cookie,
+        id: datagrams_id(key, stats.first_ns),
         tuple,
         cgroup: cgroup(stats.cgroup),
         netns: None,
@@ -57,6 +57,15 @@ pub fn datagrams(key: &FlowKey, stats: &FlowStats, sampling: u32) -> Flow {
         sampling,
         end: None,
     }
+}
+
+/// A number of its own for each flow of a socket, which may have many, and have one again after a pause.
+fn datagrams_id(key: &FlowKey, first_ns: u64) -> u64 {
+    FxBuildHasher.hash_one((
+        (key.cookie, key.local, key.remote),
+        (key.local_port, key.remote_port, key.protocol),
+        first_ns,
+    ))
 }
 
 /// A connection that lasts, with what its socket counts.
@@ -87,7 +96,7 @@ pub fn connection(
         (tgid, _) => Some(process(tgid, &known.comm)),
     };
     Flow {
-        id: flow_id(socket, known),
+        id: connection_id(socket, known),
         tuple: Tuple {
             transport: Transport::TCP,
             local: address(&known.local, known.ip_version),
@@ -118,7 +127,7 @@ pub fn connection(
 
 /// The socket's cookie. Where the kernel gives none, a hash of the socket's address, which the next socket gets as well, and
 /// of the time when the connection began.
-fn flow_id(socket: u64, known: &Connection) -> u64 {
+fn connection_id(socket: u64, known: &Connection) -> u64 {
     match known.cookie {
         0 => FxBuildHasher.hash_one((socket, known.start_ns)),
         cookie => cookie,

@@ -12,7 +12,7 @@ use std::{
 use probe_common::{
     flows::FlowKey,
     id::CgroupId,
-    tcp::{ConnectionEnd, ESTABLISHED, Listener, Question},
+    tcp::{Connection, ConnectionEnd, ESTABLISHED, Listener, Question},
 };
 
 use super::{Translator, translation::Translations};
@@ -84,13 +84,21 @@ const MESSAGES: usize = 10_000;
 /// What began this soon after the probe may have begun before.
 const UNSURE: Duration = Duration::from_secs(5);
 
+/// A connection: the address of its socket, and when it began. The address alone is used again, often before the end of the
+/// connection that had it is read.
+type ConnectionKey = (u64, u64);
+
+fn key_of(socket: u64, connection: &Connection) -> ConnectionKey {
+    (socket, connection.start_ns)
+}
+
 /// Follows the flows of a session.
 pub struct FlowFollower {
     flows: Option<FlowsReader>,
     tcp: Option<TcpReader>,
     settings: FlowSettings,
     datagrams: FlowTable<FlowKey>,
-    connections: FlowTable<u64>,
+    connections: FlowTable<ConnectionKey>,
     listeners: Vec<Listener>,
     ends: Ends,
     lookups: Lookups,
@@ -234,13 +242,16 @@ impl FlowFollower {
             sampling,
             ..convert::ended(end, &self.listeners)
         };
-        let flows: Vec<_> = ends.iter().map(|end| (end.socket, flow(end))).collect();
+        let flows: Vec<_> = ends
+            .iter()
+            .map(|end| (key_of(end.socket, &end.connection), flow(end)))
+            .collect();
         for (_, flow) in &flows {
             self.ends.enter(flow);
         }
-        for (socket, flow) in flows {
+        for (key, flow) in flows {
             self.ends.leave(&flow, now);
-            let change = self.connections.ended(&socket, flow);
+            let change = self.connections.ended(&key, flow);
             self.end(change, now, events);
         }
     }
@@ -281,45 +292,43 @@ impl FlowFollower {
         let mut told = Vec::new();
         let mut gone = Vec::new();
         for ((socket, connection), question) in known.iter().zip(&questions) {
+            let key = key_of(*socket, connection);
             if reader.is_narrowed() && connection.flags & ESTABLISHED == 0 {
                 // Whether it is followed is not decided yet.
             } else if question.answered == 0 {
-                gone.push(*socket);
+                gone.push(key);
             } else if question.stats.state != TCP_CLOSE {
                 let mut flow =
                     convert::connection(*socket, connection, &question.stats, &self.listeners, now);
                 flow.sampling = reader.sampling();
                 self.ends.enter(&flow);
-                told.extend(self.connections.seen(*socket, flow, now));
+                told.extend(self.connections.seen(key, flow, now));
             }
         }
-        for socket in &gone {
-            if self.connections.missed(socket) >= GONE {
+        for key in &gone {
+            if self.connections.missed(key) >= GONE {
                 // Its end was not seen, and nobody else removes it.
                 if let Some(reader) = &self.tcp {
-                    reader.forget(*socket)?;
+                    reader.forget(key.0)?;
                 }
-                told.extend(
-                    self.connections
-                        .give_up(socket, EndReason::SocketClosed, now),
-                );
+                told.extend(self.connections.give_up(key, EndReason::SocketClosed, now));
             }
         }
         // Those whose end found no room in the ring.
-        let present: HashSet<u64> = known.iter().map(|(socket, _)| *socket).collect();
-        let ends: HashSet<u64> = ended.iter().map(|end| end.socket).collect();
-        let absent: Vec<u64> = self
+        let present: HashSet<_> = known
+            .iter()
+            .map(|(socket, connection)| key_of(*socket, connection))
+            .chain(ended.iter().map(|end| key_of(end.socket, &end.connection)))
+            .collect();
+        let absent: Vec<_> = self
             .connections
             .keys()
-            .filter(|socket| !present.contains(socket) && !ends.contains(socket))
+            .filter(|key| !present.contains(key))
             .copied()
             .collect();
-        for socket in absent {
-            if self.connections.missed(&socket) >= GONE {
-                told.extend(
-                    self.connections
-                        .give_up(&socket, EndReason::SocketClosed, now),
-                );
+        for key in absent {
+            if self.connections.missed(&key) >= GONE {
+                told.extend(self.connections.give_up(&key, EndReason::SocketClosed, now));
             }
         }
         for change in told {

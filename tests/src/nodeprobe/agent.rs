@@ -4,7 +4,7 @@ use std::{
     fs::{self, File},
     net::{Ipv4Addr, SocketAddr, TcpListener},
     path::PathBuf,
-    process::{Command, ExitStatus, Stdio},
+    process::{ChildStdout, Command, ExitStatus, Stdio},
     time::{Duration, Instant},
 };
 
@@ -47,6 +47,20 @@ impl Agent {
     /// As [`Self::start`].
     pub fn start_with(config: &str, command: Command) -> Result<Self> {
         Self::spawn(config, command)?.ready()
+    }
+
+    /// As [`Self::start_with`], with a pipe as its standard output, which the caller reads or not.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::start`].
+    pub fn start_piped(config: &str, command: Command) -> Result<(Self, ChildStdout)> {
+        let address = free_port()?;
+        let listen = address.to_string();
+        let args = ["--listen", listen.as_str()];
+        let mut agent = Self::spawn_to(address, config, command, &args, Stdio::piped())?;
+        let pipe = agent.process.take_stdout().context("it is piped")?;
+        Ok((agent.ready()?, pipe))
     }
 
     /// Waits until it is ready.
@@ -101,20 +115,25 @@ impl Agent {
     pub fn spawn_at(
         address: SocketAddr,
         config: &str,
+        command: Command,
+        args: &[&str],
+    ) -> Result<Self> {
+        Self::spawn_to(address, config, command, args, Stdio::null())
+    }
+
+    fn spawn_to(
+        address: SocketAddr,
+        config: &str,
         mut command: Command,
         args: &[&str],
+        stdout: Stdio,
     ) -> Result<Self> {
         let folder = tempfile::tempdir().context("make a folder")?;
         let file = folder.path().join("nodeprobe.toml");
         fs::write(&file, config).context("write the configuration")?;
         let log = File::create(folder.path().join("log")).context("make the log")?;
         command.args(["agent", "--config"]).arg(&file).args(args);
-        let process = Process::spawn(
-            command
-                .stdin(Stdio::null())
-                .stdout(Stdio::null())
-                .stderr(log),
-        )?;
+        let process = Process::spawn(command.stdin(Stdio::null()).stdout(stdout).stderr(log))?;
         Ok(Self {
             address,
             process,

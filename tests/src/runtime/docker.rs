@@ -1,11 +1,13 @@
 //! dockerd, started by hand: its own data, its own socket, its own network namespace.
 
 use std::{
+    net::IpAddr,
     path::{Path, PathBuf},
     process::Command,
 };
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
+use serde_json::Value;
 use tempfile::TempDir;
 
 use super::{Container, answers, daemon, end_leftovers, folder, remove_parents};
@@ -22,7 +24,18 @@ pub struct Docker {
     client: PathBuf,
     process: Option<Process>,
     folder: TempDir,
+    network: &'static str,
 }
+
+/// A bridge with IPv4 and IPv6 in the network of the daemon.
+const BRIDGE: &[&str] = &[
+    "--bip",
+    "172.31.0.1/24",
+    "--ipv6",
+    "--fixed-cidr-v6",
+    "fd00:6e70::/64",
+    "--ip6tables=false",
+];
 
 impl Docker {
     /// Starts dockerd and loads the image.
@@ -32,7 +45,16 @@ impl Docker {
     /// [`crate::Unavailable`] if it is not installed or this is a virtual machine; else if it does
     /// not start.
     pub fn start() -> Result<Self> {
-        Self::start_as(|_| {})
+        Self::start_as("none", &["--bridge", "none"], |_| {})
+    }
+
+    /// As [`Self::start`], with containers on a bridge, which is in the network of the daemon and not in that of the host.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::start`].
+    pub fn start_with_bridge() -> Result<Self> {
+        Self::start_as("bridge", BRIDGE, |_| {})
     }
 
     /// As [`Self::start`], on a host with cgroup v2 only.
@@ -41,12 +63,16 @@ impl Docker {
     ///
     /// As [`Self::start`].
     pub fn start_on_v2() -> Result<Self> {
-        Self::start_as(|command| {
+        Self::start_as("none", &["--bridge", "none"], |command| {
             command.with_v2_only();
         })
     }
 
-    fn start_as(isolate: impl FnOnce(&mut Command)) -> Result<Self> {
+    fn start_as(
+        network: &'static str,
+        args: &[&str],
+        isolate: impl FnOnce(&mut Command),
+    ) -> Result<Self> {
         not_in_vm()?;
         let dockerd = program("dockerd", "docker.io")?;
         let client = program("docker", "docker.io")?;
@@ -64,13 +90,8 @@ impl Docker {
         command
             .arg("-H")
             .arg(format!("unix://{}", at("d.sock").display()));
-        command.args([
-            "--storage-driver",
-            "vfs",
-            "--bridge",
-            "none",
-            "--iptables=false",
-        ]);
+        command.args(["--storage-driver", "vfs", "--iptables=false"]);
+        command.args(args);
         command.with_own_network();
         isolate(&mut command);
         let mut process = daemon(&mut command, folder.path())?;
@@ -82,6 +103,7 @@ impl Docker {
             client,
             process: Some(process),
             folder,
+            network,
         };
         ready?;
         run(this
@@ -109,7 +131,7 @@ impl Docker {
             "run",
             "-d",
             "--network",
-            "none",
+            self.network,
             "--name",
             name,
             image::NAME,
@@ -120,6 +142,30 @@ impl Docker {
             .docker()
             .args(["inspect", "-f", "{{.State.Pid}}", name]))?;
         Container::ready(&id, name, &pid)
+    }
+
+    /// The addresses of a container on the bridge: IPv4 and IPv6.
+    ///
+    /// # Errors
+    ///
+    /// If it has none.
+    pub fn addresses(&self, name: &str) -> Result<[IpAddr; 2]> {
+        const FORMAT: &str =
+            "{{.NetworkSettings.IPAddress}} {{.NetworkSettings.GlobalIPv6Address}}";
+        let text = run(self.docker().args(["inspect", "-f", FORMAT, name]))?;
+        let (v4, v6) = text.split_once(' ').context("two addresses")?;
+        let parse = |text: &str| text.parse().with_context(|| format!("`{text}` of {name}"));
+        Ok([parse(v4)?, parse(v6)?])
+    }
+
+    /// What the workload of a container printed.
+    ///
+    /// # Errors
+    ///
+    /// If that is no JSON.
+    pub fn result(&self, name: &str) -> Result<Value> {
+        let text = run(self.docker().args(["logs", name]))?;
+        serde_json::from_str(&text).with_context(|| format!("{name} said `{text}`"))
     }
 
     /// Removes a container, whatever it does.

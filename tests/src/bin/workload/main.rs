@@ -10,9 +10,13 @@ mod calls;
 mod compat;
 mod cpu;
 mod ending;
+mod faults;
+mod garbage;
 mod net;
 mod options;
 mod restart;
+mod site;
+mod sockets;
 mod stage;
 mod sys;
 
@@ -57,37 +61,92 @@ const COMMANDS: &[(&str, &str, Command)] = &[
     ("compat", "--calls N", compat::compat),
     (
         "serve",
-        "--port P --connections N [--answer BYTES] [--address A] [--v6]",
+        "[--host A] --port P --connections N [--answer BYTES] [--v6]",
         net::serve,
     ),
     (
         "connect",
-        "--port P --connections N [--send BYTES] [--address A] [--open] [--v6]",
+        "[--host A] --port P --connections N [--send BYTES] [--open] [--v6]",
         net::connect,
     ),
     (
         "refused",
-        "--port P --connections N [--address A] [--v6]",
+        "[--host A] --port P --connections N [--v6]",
         net::refused,
     ),
-    ("crowd", "--port P --spare K", net::crowd),
-    (
-        "echo",
-        "--port P --packets N [--address A] [--v6]",
-        net::echo,
-    ),
+    ("echo", "[--host A] --port P --packets N [--v6]", net::echo),
     (
         "ask",
-        "--port P --packets N [--bytes B] [--address A] [--v6]",
+        "[--host A] --port P --packets N [--bytes B] [--v6]",
         net::ask,
     ),
-    ("name-server", "--port P --packets N", net::name_server),
-    ("look-up", "--port P --packets N", net::look_up),
+    (
+        "name-server",
+        "[--host A] --port P --packets N",
+        net::name_server,
+    ),
+    ("look-up", "[--host A] --port P --packets N", net::look_up),
+    (
+        "attempts",
+        "[--host A] --port P --connections N",
+        faults::attempts,
+    ),
+    ("full", "[--host A] --port P", faults::full),
+    (
+        "resets",
+        "[--host A] --port P --connections N [--send BYTES]",
+        faults::resets,
+    ),
+    (
+        "ask-in-vain",
+        "[--host A] --port P --packets N",
+        faults::ask_in_vain,
+    ),
+    ("share", "--port P", sockets::share),
+    (
+        "hand-over",
+        "[--host A] --port P --procs FILE --send BYTES",
+        sockets::hand_over,
+    ),
+    (
+        "scatter",
+        "--port P --peers N --packets N [--bytes B]",
+        sockets::scatter,
+    ),
+    ("gather", "--port P", sockets::gather),
+    (
+        "burst",
+        "[--host A] --port P --connections N --per-second N [--send BYTES]",
+        sockets::burst,
+    ),
+    ("garbage", "--rounds N [--random N]", garbage::garbage),
+    (
+        "evil-names",
+        "[--host A] --port P --packets N",
+        garbage::evil_names,
+    ),
+    ("site", "--port P [--answer BYTES]", site::site),
+    (
+        "visit",
+        "--port P --to ADDRESS,... [--connections N] [--send BYTES] [--bulk BYTES] [--packets N] [--bytes B] [--pings N]",
+        site::visit,
+    ),
+    ("crowd", "--port P --spare K", net::crowd),
     ("pause", "", |_| Ok(stage::wait_for_end())),
 ];
 
 /// Commands that have something in flight before they are ready, and say themselves when they are.
-const READY_BY_THEMSELVES: &[&str] = &["blocked", "serve", "echo", "name-server"];
+const READY_BY_THEMSELVES: &[&str] = &[
+    "blocked",
+    "serve",
+    "echo",
+    "name-server",
+    "site",
+    "full",
+    "share",
+    "gather",
+    "evil-names",
+];
 
 fn main() -> ExitCode {
     let mut args = std::env::args().skip(1);

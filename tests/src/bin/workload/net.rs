@@ -1,7 +1,7 @@
-//! Exact numbers of connections, datagrams and bytes, over loopback unless `--address` says otherwise.
+//! Exact numbers of connections, datagrams and bytes, over loopback unless `--host` says otherwise.
 
 use std::{
-    io::{Read as _, Write as _},
+    io::{self, Read as _, Write as _},
     net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket},
     time::Duration,
 };
@@ -9,16 +9,17 @@ use std::{
 use crate::{Done, options::Options, stage};
 
 /// Longer than any test waits; only against hanging for ever.
-const PATIENCE: Duration = Duration::from_secs(300);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(300);
 
-fn address(options: &Options) -> Result<SocketAddr, Box<dyn std::error::Error>> {
+/// Where to listen or connect: `--port` of the address `--host`, or of the loopback interface.
+pub(crate) fn address(options: &Options) -> Result<SocketAddr, Box<dyn std::error::Error>> {
     let port: u16 = options.need("--port")?;
     let loopback: IpAddr = if options.has("--v6") {
         Ipv6Addr::LOCALHOST.into()
     } else {
         Ipv4Addr::LOCALHOST.into()
     };
-    Ok((options.get_or("--address", loopback)?, port).into())
+    Ok((options.get_or("--host", loopback)?, port).into())
 }
 
 /// Accepts `--connections`, reads each to its end, answers `--answer` bytes and closes. Ready when it listens.
@@ -120,13 +121,7 @@ pub(crate) fn ask(options: &Options) -> Done {
     let packets: u64 = options.need("--packets")?;
     let data = vec![b'u'; options.get_or("--bytes", 100)?];
     let address = address(options)?;
-    let any: IpAddr = match address.ip() {
-        loopback if loopback.is_loopback() => loopback,
-        IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
-        IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
-    };
-    let socket = UdpSocket::bind((any, 0))?;
-    socket.set_read_timeout(Some(PATIENCE))?;
+    let socket = unconnected(address.ip())?;
     let mut buffer = [0; 65_536];
     for _ in 0..packets {
         socket.send_to(&data, address)?;
@@ -155,16 +150,32 @@ pub(crate) fn name_server(options: &Options) -> Done {
 /// Asks `--packets` times for the address of `example.com`.
 pub(crate) fn look_up(options: &Options) -> Done {
     let packets: u16 = options.need("--packets")?;
-    let socket = UdpSocket::bind((std::net::Ipv4Addr::LOCALHOST, 0))?;
-    socket.set_read_timeout(Some(PATIENCE))?;
-    socket.connect(address(options)?)?;
+    let address = address(options)?;
+    let socket = unconnected(address.ip())?;
+    socket.connect(address)?;
     let mut buffer = [0; 512];
     for id in 1..=packets {
-        let mut question = id.to_be_bytes().to_vec();
-        question.extend([1, 0, 0, 1, 0, 0, 0, 0, 0, 0]);
-        question.extend(b"\x07example\x03com\0\0\x01\0\x01");
-        socket.send(&question)?;
+        socket.send(&question(id))?;
         socket.recv(&mut buffer)?;
     }
     Ok(format!(r#"{{"packets":{packets}}}"#))
+}
+
+/// A question for the address of `example.com`, RFC 1035 section 4.1.
+pub(crate) fn question(id: u16) -> Vec<u8> {
+    let mut question = id.to_be_bytes().to_vec();
+    question.extend([1, 0, 0, 1, 0, 0, 0, 0, 0, 0]);
+    question.extend(b"\x07example\x03com\0\0\x01\0\x01");
+    question
+}
+
+/// A socket for datagrams to addresses of the same version.
+pub(crate) fn unconnected(to: IpAddr) -> io::Result<UdpSocket> {
+    let any: IpAddr = match to {
+        IpAddr::V4(_) => [0; 4].into(),
+        IpAddr::V6(_) => [0; 16].into(),
+    };
+    let socket = UdpSocket::bind((any, 0))?;
+    socket.set_read_timeout(Some(PATIENCE))?;
+    Ok(socket)
 }

@@ -1,9 +1,11 @@
 //! The system calls that the workload makes, without a wrapper that could turn one into another.
 
 use std::{
-    ffi::{CStr, c_int, c_long},
+    ffi::{CStr, c_int, c_long, c_void},
     io,
-    os::fd::{AsRawFd, BorrowedFd},
+    net::{SocketAddrV4, TcpListener, UdpSocket},
+    os::fd::{AsFd as _, AsRawFd, BorrowedFd, FromRawFd as _, OwnedFd},
+    ptr,
     time::Duration,
 };
 
@@ -24,6 +26,20 @@ pub(crate) const SIGSTOP: c_int = 19;
 pub(crate) const EAGAIN: i32 = 11;
 pub(crate) const EINTR: i32 = 4;
 
+const AF_INET: c_int = 2;
+const AF_INET6: c_int = 10;
+const SOCK_DGRAM: c_int = 2;
+const SOCK_STREAM: c_int = 1;
+const SOCK_RAW: c_int = 3;
+const SOCK_CLOEXEC: c_int = 0o2_000_000;
+const SOL_SOCKET: c_int = 1;
+const SO_LINGER: c_int = 13;
+const SO_REUSEPORT: c_int = 15;
+/// A socket that only sends, with headers and all.
+pub(crate) const IPPROTO_RAW: c_int = 255;
+const IPPROTO_ICMP: c_int = 1;
+const IPPROTO_ICMPV6: c_int = 58;
+
 const SIG_BLOCK: usize = 0;
 const PR_SET_NAME: usize = 15;
 /// `which` of `ioprio_get`: `who` is a process, 0 the calling one.
@@ -35,6 +51,18 @@ unsafe extern "C" {
     fn syscall(number: c_long, ...) -> c_long;
     fn fork() -> c_int;
     fn waitpid(pid: c_int, status: *mut c_int, options: c_int) -> c_int;
+    fn socket(domain: c_int, kind: c_int, protocol: c_int) -> c_int;
+    #[link_name = "bind"]
+    fn c_bind(socket: c_int, name: *const c_void, length: u32) -> c_int;
+    #[link_name = "listen"]
+    fn c_listen(socket: c_int, backlog: c_int) -> c_int;
+    fn setsockopt(
+        socket: c_int,
+        level: c_int,
+        name: c_int,
+        value: *const c_void,
+        length: u32,
+    ) -> c_int;
     fn signal(signum: c_int, handler: usize) -> usize;
 }
 
@@ -186,6 +214,82 @@ pub(crate) fn handle_and_restart(signum: c_int) {
     let handler: extern "C" fn(c_int) = nothing;
     // SAFETY: the handler touches nothing. The library's `signal` sets SA_RESTART.
     unsafe { signal(signum, handler as usize) };
+}
+
+/// A socket of `family` and `kind`, with the methods of one for datagrams, which fit others as well.
+fn socket_of(family: c_int, kind: c_int, protocol: c_int) -> io::Result<UdpSocket> {
+    // SAFETY: the arguments are plain numbers.
+    match unsafe { socket(family, kind | SOCK_CLOEXEC, protocol) } {
+        -1 => Err(io::Error::last_os_error()),
+        // SAFETY: the descriptor is new, and nobody else's.
+        fd => Ok(unsafe { OwnedFd::from_raw_fd(fd) }.into()),
+    }
+}
+
+/// A socket for echo requests, which the kernel allows to groups in `net.ipv4.ping_group_range`.
+pub(crate) fn ping_socket(v6: bool) -> io::Result<UdpSocket> {
+    if v6 {
+        socket_of(AF_INET6, SOCK_DGRAM, IPPROTO_ICMPV6)
+    } else {
+        socket_of(AF_INET, SOCK_DGRAM, IPPROTO_ICMP)
+    }
+}
+
+/// A socket for packets with a header that the caller makes (`IPPROTO_RAW`), or that gets those of a protocol.
+pub(crate) fn raw_socket(v6: bool, protocol: c_int) -> io::Result<UdpSocket> {
+    socket_of(if v6 { AF_INET6 } else { AF_INET }, SOCK_RAW, protocol)
+}
+
+/// A listening socket at a port that others may share.
+pub(crate) fn shared_listener(address: SocketAddrV4) -> io::Result<TcpListener> {
+    let socket = OwnedFd::from(socket_of(AF_INET, SOCK_STREAM, 0)?);
+    let yes: c_int = 1;
+    set_option(socket.as_fd(), SOL_SOCKET, SO_REUSEPORT, &yes)?;
+    // `struct sockaddr_in`: family, port and address in network order, eight zeroes.
+    let mut name = [0u8; 16];
+    name[..2].copy_from_slice(&(AF_INET as u16).to_ne_bytes());
+    name[2..4].copy_from_slice(&address.port().to_be_bytes());
+    name[4..8].copy_from_slice(&address.ip().octets());
+    // SAFETY: the name is as long as stated and outlives the call.
+    let bound = unsafe { c_bind(socket.as_raw_fd(), name.as_ptr().cast(), name.len() as u32) };
+    if bound == -1 {
+        return Err(io::Error::last_os_error());
+    }
+    listen(socket.as_fd(), 128)?;
+    Ok(socket.into())
+}
+
+/// Changes how many connections may wait to be accepted.
+pub(crate) fn listen(socket: BorrowedFd<'_>, backlog: c_int) -> io::Result<()> {
+    // SAFETY: the arguments are plain numbers.
+    match unsafe { c_listen(socket.as_raw_fd(), backlog) } {
+        -1 => Err(io::Error::last_os_error()),
+        _ => Ok(()),
+    }
+}
+
+/// Has a connection end with a reset when it is closed: it lingers for no time.
+pub(crate) fn close_by_reset(socket: BorrowedFd<'_>) -> io::Result<()> {
+    let linger: [c_int; 2] = [1, 0];
+    set_option(socket, SOL_SOCKET, SO_LINGER, &linger)
+}
+
+fn set_option<T>(socket: BorrowedFd<'_>, level: c_int, name: c_int, value: &T) -> io::Result<()> {
+    let length = size_of::<T>() as u32;
+    // SAFETY: the value is as long as stated and outlives the call.
+    let result = unsafe {
+        setsockopt(
+            socket.as_raw_fd(),
+            level,
+            name,
+            ptr::from_ref(value).cast(),
+            length,
+        )
+    };
+    match result {
+        -1 => Err(io::Error::last_os_error()),
+        _ => Ok(()),
+    }
 }
 
 fn timespec(time: Duration) -> [u64; 2] {

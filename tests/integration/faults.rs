@@ -1,0 +1,302 @@
+//! Faults made on purpose between two network namespaces: the agent says what the kernel's own counters say.
+
+use std::path::PathBuf;
+
+use anyhow::{Result, ensure};
+use probe_user::flows::FlowRecord;
+use tempfile::TempDir;
+use tests::{
+    flowlog::{FlowLog, sums},
+    lock::{Alone, alone},
+    nodeprobe::Agent,
+    scale::work,
+    scrape::Scrape,
+    skip::{skip, unless_available},
+    wait::LONG,
+    wire::{End, FAR, Wire},
+};
+
+use crate::traffic::has_probe;
+
+const PORT: u16 = 7000;
+
+/// An agent with a flow log, and the wire that it watches.
+struct Watched {
+    wire: Wire,
+    agent: Agent,
+    folder: TempDir,
+    _alone: Alone,
+}
+
+impl Watched {
+    /// `None` after saying what is missing here.
+    fn new() -> Result<Option<Self>> {
+        let alone = alone();
+        let Some(wire) = unless_available("wire", Wire::new()) else {
+            return Ok(None);
+        };
+        let folder = tempfile::tempdir()?;
+        let log = folder.path().join("flows.ndjson");
+        let agent = Agent::start(&format!(
+            "flows.log = {log:?}\nflows.sweep = \"1s\"\nlimits.naming_deadline = \"0s\"\n"
+        ))?;
+        let scrape = agent.scrape()?;
+        for probe in ["tcp", "flows"] {
+            if !has_probe(&scrape, probe) {
+                skip(probe, "not attached here; `nodeprobe doctor` says why");
+                return Ok(None);
+            }
+        }
+        Ok(Some(Self {
+            wire,
+            agent,
+            folder,
+            _alone: alone,
+        }))
+    }
+
+    /// Waits until series of an end have these values.
+    fn shows(&self, end: &End, expected: &[(&str, (&str, &str), u64)]) -> Result<()> {
+        let path = end.cgroup.path();
+        let values = |scrape: &Scrape| -> Vec<_> {
+            let value = |name: &str, label: (&str, &str)| {
+                let labels = [("container", path.as_str()), label];
+                // No label stands for all.
+                let labels = if label.0.is_empty() {
+                    &labels[..1]
+                } else {
+                    &labels
+                };
+                scrape.sum(name, labels) as u64
+            };
+            expected
+                .iter()
+                .map(|(name, label, _)| (*name, *label, value(name, *label)))
+                .collect()
+        };
+        let scrape = self
+            .agent
+            .scrape_until(LONG, |scrape| values(scrape) == expected)?;
+        assert_eq!(values(&scrape), expected);
+        Ok(())
+    }
+
+    /// Ends the agent and reads its log, in which nothing is missing.
+    fn log(self) -> Result<(FlowLog, Wire)> {
+        let (status, _, said) = self.agent.terminate()?;
+        ensure!(status.success(), "{said}");
+        let path: PathBuf = self.folder.path().join("flows.ndjson");
+        let log = FlowLog::read(&path)?;
+        log.is_whole()?;
+        Ok((log, self.wire))
+    }
+}
+
+/// The last records of the connections of an end.
+fn ends<'a>(log: &'a FlowLog, path: &'a str) -> impl Iterator<Item = &'a FlowRecord<'static>> {
+    log.of(path)
+        .filter(|flow| flow.event == "end" && flow.transport == "tcp")
+}
+
+/// How many connections of an end came to such an end.
+fn ended(log: &FlowLog, end: &End, reason: &str, error: Option<&str>) -> usize {
+    ends(log, &end.cgroup.path())
+        .filter(|flow| {
+            let errors = flow
+                .connect_error
+                .as_deref()
+                .or(flow.socket_error.as_deref());
+            flow.end_reason.as_deref() == Some(reason) && errors == error
+        })
+        .count()
+}
+
+#[test]
+fn connections_that_fail_have_the_reason_that_the_client_was_told() -> Result<()> {
+    const FAILED: &str = "nodeprobe_tcp_failed_connects_total";
+    let Some(watched) = Watched::new()? else {
+        return Ok(());
+    };
+    let Wire { near, far, .. } = &watched.wire;
+    let Some(()) = unless_available("nftables", far.drop_incoming("tcp dport 7001")) else {
+        return Ok(());
+    };
+    // One more attempt, after a second, and a second one to wait for it: three seconds in all.
+    near.netns.set("ipv4/tcp_syn_retries", "1")?;
+    // A router that answers that there is no way on.
+    far.netns.set("ipv4/ip_forward", "1")?;
+    far.netns.ip("route add unreachable 10.78.0.0/16")?;
+    near.netns
+        .ip(&format!("route add 10.78.0.0/16 via {FAR}"))?;
+    let full = watched
+        .wire
+        .serve(&format!("full --host {FAR} --port 7002"))?;
+    let waiting = watched.wire.ready(&format!(
+        "attempts --host {FAR} --port 7002 --connections 2"
+    ))?;
+    waiting.work()?;
+
+    for (host, port, count, kind) in [
+        (FAR, 7003, 30, "ConnectionRefused"),
+        (FAR, 7001, 10, "TimedOut"),
+        (FAR, 7002, 4, "TimedOut"),
+        ("10.78.0.1", PORT, 5, "HostUnreachable"),
+    ] {
+        let said = watched.wire.run(&format!(
+            "attempts --host {host} --port {port} --connections {count}"
+        ))?;
+        assert_eq!(said["failed"][kind], count, "{said}");
+    }
+    watched.shows(
+        near,
+        &[
+            ("nodeprobe_tcp_connects_total", ("", ""), 51),
+            (
+                "nodeprobe_tcp_connections_total",
+                ("direction", "egress"),
+                2,
+            ),
+            (FAILED, ("reason", "refused"), 30),
+            (FAILED, ("reason", "timeout"), 14),
+            (FAILED, ("reason", "unreachable"), 5),
+            (
+                "nodeprobe_tcp_retransmits_total",
+                ("kind", "syn"),
+                near.nstat("TcpRetransSegs")?,
+            ),
+        ],
+    )?;
+    assert_eq!(near.nstat("TcpRetransSegs")?, 14);
+    assert_eq!(far.nstat("TcpExtListenOverflows")?, 8);
+    waiting.finish()?;
+    full.finish()?;
+    let (log, wire) = watched.log()?;
+    let near = &wire.near;
+    for (reason, error, count) in [
+        ("refused", Some("ECONNREFUSED"), 30),
+        ("connect_timeout", Some("ETIMEDOUT"), 14),
+        ("unreachable", Some("EHOSTUNREACH"), 5),
+    ] {
+        assert_eq!(ended(&log, near, reason, error), count, "{reason}");
+    }
+    assert_eq!(ends(&log, &near.cgroup.path()).count(), 51);
+    Ok(())
+}
+
+#[test]
+fn a_reset_is_told_by_who_sent_it_and_by_who_received_it() -> Result<()> {
+    const COUNT: u64 = 20;
+    const SENT: u64 = 3000;
+    let Some(watched) = Watched::new()? else {
+        return Ok(());
+    };
+    let site = watched.wire.serve(&format!("site --port {PORT}"))?;
+    watched.wire.run(&format!(
+        "resets --host {FAR} --port {PORT} --connections {COUNT} --send {SENT}"
+    ))?;
+    let resets = "nodeprobe_tcp_resets_total";
+    watched.shows(
+        &watched.wire.near,
+        &[(resets, ("direction", "sent"), COUNT)],
+    )?;
+    watched.shows(
+        &watched.wire.far,
+        &[(resets, ("direction", "received"), COUNT)],
+    )?;
+    assert_eq!(watched.wire.near.nstat("TcpOutRsts")?, COUNT);
+    site.finish()?;
+    let (log, wire) = watched.log()?;
+    let (near, far) = (&wire.near, &wire.far);
+    assert_eq!(ended(&log, near, "rst_sent", None), COUNT as usize);
+    assert_eq!(
+        ended(&log, far, "rst_received", Some("ECONNRESET")),
+        COUNT as usize
+    );
+    for end in [near, far] {
+        let sums = sums(ends(&log, &end.cgroup.path()).filter(|flow| flow.event == "end"));
+        assert_eq!((sums.flows, sums.bytes_fwd), (COUNT, COUNT * SENT));
+    }
+    Ok(())
+}
+
+#[test]
+fn lost_segments_are_sent_again_as_often_as_the_kernel_says() -> Result<()> {
+    let bulk = work(64 << 20, 4 << 20);
+    let Some(watched) = Watched::new()? else {
+        return Ok(());
+    };
+    let Wire { near, far, .. } = &watched.wire;
+    for end in [near, far] {
+        let netem = end
+            .netns
+            .run("tc", "iproute2", "qdisc add dev eth0 root netem loss 1%");
+        // The qdisc is a module that not every kernel has.
+        if let Err(error) = netem {
+            skip("netem", &format!("{error:#}"));
+            return Ok(());
+        }
+    }
+    let site = watched
+        .wire
+        .serve(&format!("site --port {PORT} --answer 3000"))?;
+    watched.wire.run(&format!(
+        "visit --to {FAR} --port {PORT} --connections 20 --send 20000 --bulk {bulk}"
+    ))?;
+    site.finish()?;
+    let (retransmitted, answered) = (near.nstat("TcpRetransSegs")?, far.nstat("TcpRetransSegs")?);
+    assert!(retransmitted > 0, "nothing was lost of {bulk} bytes");
+    watched.shows(
+        near,
+        &[("nodeprobe_tcp_retransmits_total", ("", ""), retransmitted)],
+    )?;
+    watched.shows(
+        far,
+        &[("nodeprobe_tcp_retransmits_total", ("", ""), answered)],
+    )?;
+    let (log, wire) = watched.log()?;
+    let path = wire.near.cgroup.path();
+    let by_flow: u64 = ends(&log, &path)
+        .filter_map(|flow| flow.tcp_retransmits_total)
+        .sum();
+    // Those of a handshake are in no connection's count before it is made, and those after the end in none at all.
+    assert!(by_flow <= retransmitted, "{by_flow} of {retransmitted}");
+    assert!(
+        by_flow * 10 >= retransmitted * 9,
+        "{by_flow} of {retransmitted}"
+    );
+    for end in [&wire.near, &wire.far] {
+        let path = end.cgroup.path();
+        let sums = sums(log.of(&path).filter(|flow| flow.transport == "tcp"));
+        assert_eq!(
+            (sums.flows, sums.bytes_fwd, sums.bytes_rev),
+            (21, 20 * 20_000 + bulk, 21 * 3000)
+        );
+    }
+    Ok(())
+}
+
+#[test]
+fn look_ups_that_nobody_answers_and_names_that_nobody_has_are_counted_apart() -> Result<()> {
+    const LOOKUPS: &str = "nodeprobe_dns_lookups_total";
+    let Some(watched) = Watched::new()? else {
+        return Ok(());
+    };
+    let wire = &watched.wire;
+    let server = wire.serve(&format!("name-server --host {FAR} --port 53 --packets 25"))?;
+    wire.run(&format!("look-up --host {FAR} --port 53 --packets 25"))?;
+    server.finish()?;
+    let Some(()) = unless_available("nftables", wire.far.drop_incoming("udp dport 53")) else {
+        return Ok(());
+    };
+    wire.run(&format!("ask-in-vain --host {FAR} --port 53 --packets 7"))?;
+    watched.shows(
+        &wire.near,
+        &[
+            (LOOKUPS, ("rcode", "NXDOMAIN"), 25),
+            (LOOKUPS, ("rcode", "~timeout"), 7),
+            (LOOKUPS, ("", ""), 32),
+        ],
+    )?;
+    watched.shows(&wire.far, &[(LOOKUPS, ("", ""), 0)])?;
+    watched.log().map(drop)
+}
