@@ -120,7 +120,7 @@ pub const SOCKET_OWNERS: u32 = 8192;
 pub const DROPS: u32 = 8192;
 /// Ends of flows that are remembered to find the other end: two keys a flow.
 pub const FLOW_ENDS: usize = 4 * CONNECTIONS as usize;
-/// Flows that connection tracking is asked about in a second. A question takes some microseconds.
+/// Flows that connection tracking is asked about in a second.
 pub const TRANSLATIONS_PER_SECOND: u32 = 10_000;
 /// Questions that wait for their answer; what comes above is not asked.
 pub const TRANSLATIONS_ASKED: usize = 8192;

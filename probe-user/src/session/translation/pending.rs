@@ -18,7 +18,7 @@ use crate::{
     session::{FlowEvent, FlowReport, Units},
 };
 
-/// How long a report waits for an answer. One takes some microseconds.
+/// How long a report waits for an answer.
 const PATIENCE: Duration = Duration::from_millis(500);
 
 /// What became of questions.
