@@ -14,6 +14,7 @@ use tests::{
     skip::{skip, unless_available},
     wait::LONG,
     wire::{End, FAR, Wire},
+    workload::Running,
 };
 
 use crate::traffic::has_probe;
@@ -111,6 +112,12 @@ fn ended(log: &FlowLog, end: &End, reason: &str, error: Option<&str>) -> usize {
         .count()
 }
 
+/// Ends a server that serves until it is told, and then holds.
+fn stop(server: Running) -> Result<()> {
+    server.work()?;
+    server.finish().map(drop)
+}
+
 #[test]
 fn connections_that_fail_have_the_reason_that_the_client_was_told() -> Result<()> {
     const FAILED: &str = "nodeprobe_tcp_failed_connects_total";
@@ -123,8 +130,11 @@ fn connections_that_fail_have_the_reason_that_the_client_was_told() -> Result<()
     };
     // One more attempt, after a second, and a second one to wait for it: three seconds in all.
     near.netns.set("ipv4/tcp_syn_retries", "1")?;
+    // Kernels before 6.5 have no such attempts on top.
+    _ = near.netns.set("ipv4/tcp_syn_linear_timeouts", "0");
     // A router that answers that there is no way on.
     far.netns.set("ipv4/ip_forward", "1")?;
+    far.netns.set("ipv4/icmp_ratelimit", "0")?;
     far.netns.ip("route add unreachable 10.78.0.0/16")?;
     near.netns
         .ip(&format!("route add 10.78.0.0/16 via {FAR}"))?;
@@ -166,10 +176,15 @@ fn connections_that_fail_have_the_reason_that_the_client_was_told() -> Result<()
             ),
         ],
     )?;
-    assert_eq!(near.nstat("TcpRetransSegs")?, 14);
-    assert_eq!(far.nstat("TcpExtListenOverflows")?, 8);
+    assert!(near.nstat("TcpRetransSegs")? >= 14);
+    let dropped = far.nstat("TcpExtListenDrops")?;
+    assert!(dropped >= 4, "{dropped}");
+    watched.shows(
+        far,
+        &[("nodeprobe_tcp_listen_drops_total", ("", ""), dropped)],
+    )?;
     waiting.finish()?;
-    full.finish()?;
+    stop(full)?;
     let (log, wire) = watched.log()?;
     let near = &wire.near;
     for (reason, error, count) in [
@@ -203,8 +218,9 @@ fn a_reset_is_told_by_who_sent_it_and_by_who_received_it() -> Result<()> {
         &watched.wire.far,
         &[(resets, ("direction", "received"), COUNT)],
     )?;
-    assert_eq!(watched.wire.near.nstat("TcpOutRsts")?, COUNT);
-    site.finish()?;
+    // Segments that come after the reset are answered by another one, which has no socket.
+    assert!(watched.wire.near.nstat("TcpOutRsts")? >= COUNT);
+    stop(site)?;
     let (log, wire) = watched.log()?;
     let (near, far) = (&wire.near, &wire.far);
     assert_eq!(ended(&log, near, "rst_sent", None), COUNT as usize);
@@ -242,7 +258,7 @@ fn lost_segments_are_sent_again_as_often_as_the_kernel_says() -> Result<()> {
     watched.wire.run(&format!(
         "visit --to {FAR} --port {PORT} --connections 20 --send 20000 --bulk {bulk}"
     ))?;
-    site.finish()?;
+    stop(site)?;
     let (retransmitted, answered) = (near.nstat("TcpRetransSegs")?, far.nstat("TcpRetransSegs")?);
     assert!(retransmitted > 0, "nothing was lost of {bulk} bytes");
     watched.shows(

@@ -37,7 +37,7 @@ pub(crate) struct Args {
     #[arg(long)]
     list: bool,
     /// Seconds that one kernel may take
-    #[arg(long, default_value_t = 1200)]
+    #[arg(long, default_value_t = 2400)]
     timeout: u64,
     /// Arguments for the tests, such as a part of a test's name
     #[arg(last = true)]

@@ -34,6 +34,8 @@ pub(super) struct Segments {
     tally: Arc<Tally>,
     /// The current file. None after it was put aside and no other could be opened.
     current: Option<Current>,
+    /// Stamp of the youngest segment that was removed.
+    removed: Option<String>,
     /// The file that was written last, and its length: how to recognise it.
     mark: Option<Mark>,
     /// Since when something waits for the disk.
@@ -72,6 +74,7 @@ impl Segments {
             compressor,
             tally,
             current: None,
+            removed: None,
             mark: None,
             dirty: None,
             rotate_after: None,
@@ -137,7 +140,7 @@ impl Segments {
         }
     }
 
-    fn remove_old(&self) {
+    fn remove_old(&mut self) {
         let old = match files::aside(&self.path) {
             Ok(old) => old,
             Err(error) => {
@@ -154,7 +157,11 @@ impl Segments {
                     tracing::warn!(path = %segment.path.display(), %error, "old file cannot be removed");
                 }
             }
-            self.tally.removed.fetch_add(1, Relaxed);
+            // What was being compressed meanwhile comes back, and is removed again.
+            if self.removed.as_deref() < Some(*stamp) {
+                self.removed = Some((*stamp).to_owned());
+                self.tally.removed.fetch_add(1, Relaxed);
+            }
         }
     }
 }

@@ -18,7 +18,8 @@ pub static RECORDS_LOST: Desc = counter(
     "nodeprobe_records_lost_total",
     "Measurements and records that were lost, by stream, stage and reason.",
     &["stream", "stage", "reason"],
-    60,
+    // Each probe has all reasons of the kernel side.
+    160,
 );
 
 /// Events without an owner.
