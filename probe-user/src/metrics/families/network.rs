@@ -74,7 +74,7 @@ pub static TCP_RESETS: Desc = counter(
     "nodeprobe_tcp_resets_total",
     "TCP resets at sockets of the container, by direction.",
     &["namespace", "pod", "container", "direction"],
-    400,
+    300,
 );
 
 /// Handshakes that listening sockets dropped.
@@ -137,7 +137,7 @@ pub static DNS_LOOKUPS: Desc = counter(
     "nodeprobe_dns_lookups_total",
     "Name look-ups of the container, by response code; ~timeout for those that nobody answered.",
     &["namespace", "pod", "container", "rcode"],
-    800,
+    700,
 );
 
 /// Durations of name look-ups.
