@@ -66,8 +66,9 @@ fn attach(kernel: &Kernel, options: &Options) -> Result<Attached, LoadError> {
     let reader = FlowsReader::open(&mut ebpf, options)?;
     let root = File::open(&kernel.cgroups.mount).map_err(LoadError::CgroupRoot)?;
     for (program, direction) in [
-        ("flows_egress", CgroupSkbAttachType::Egress),
+        // Answers first: a question of which only the question is seen would be one that nobody answered.
         ("flows_ingress", CgroupSkbAttachType::Ingress),
+        ("flows_egress", CgroupSkbAttachType::Egress),
     ] {
         attach_to_root(&mut ebpf, program, direction, &root)?;
     }
