@@ -137,7 +137,11 @@ fn connection_id(socket: u64, known: &Connection) -> u64 {
 /// A connection that has ended.
 pub fn ended(end: &ConnectionEnd, listeners: &[Listener]) -> Flow {
     let at = Duration::from_nanos(end.end_ns);
-    let mut flow = connection(end.socket, &end.connection, &end.stats, listeners, at);
+    let known = Connection {
+        flags: flags_at_end(end),
+        ..end.connection
+    };
+    let mut flow = connection(end.socket, &known, &end.stats, listeners, at);
     flow.end = Some(FlowEnd {
         reason: reason(end),
         at,
@@ -154,8 +158,22 @@ mod errno {
     pub(super) const EHOSTUNREACH: u32 = 113;
 }
 
-fn reason(end: &ConnectionEnd) -> EndReason {
+/// What is known of a connection at its end. One that is put away while both directions or its own were open is ended by a reset,
+/// which the kernel sends after it says that it is closed (`tcp_disconnect` and `__tcp_close` in net/ipv4/tcp.c).
+fn flags_at_end(end: &ConnectionEnd) -> u32 {
+    /// States of the socket, include/net/tcp_states.h.
+    const OPEN: [u32; 2] = [1, 8];
     let flags = end.connection.flags;
+    let by_peer = flags & RESET_RECEIVED != 0 || end.error != 0;
+    if flags & ESTABLISHED != 0 && OPEN.contains(&end.stats.state) && !by_peer {
+        flags | RESET_SENT
+    } else {
+        flags
+    }
+}
+
+fn reason(end: &ConnectionEnd) -> EndReason {
+    let flags = flags_at_end(end);
     if flags & ESTABLISHED == 0 {
         return match end.error {
             errno::ECONNREFUSED => EndReason::Refused,
@@ -339,6 +357,36 @@ pub(super) mod tests {
             end(CLIENT | ESTABLISHED | RESET_SENT, 0),
             EndReason::ResetSent
         );
+    }
+
+    #[test]
+    fn what_is_put_away_while_it_is_open_ends_by_a_reset() {
+        const ESTABLISHED_STATE: u32 = 1;
+        const LAST_ACK: u32 = 9;
+        let ended = |state, error| {
+            let end = ConnectionEnd {
+                socket: 1,
+                end_ns: 20,
+                connection: Connection {
+                    flags: CLIENT | ESTABLISHED,
+                    ..NOTHING
+                },
+                stats: SocketStats {
+                    state,
+                    ..SocketStats::default()
+                },
+                error,
+                pad: 0,
+            };
+            let flow = ended(&end, &[]);
+            let reset = flow.tcp.is_some_and(|tcp| tcp.reset_sent);
+            (flow.end.map(|end| end.reason), reset)
+        };
+        let sent = (Some(EndReason::ResetSent), true);
+        assert_eq!(ended(ESTABLISHED_STATE, 0), sent);
+        assert_eq!(ended(LAST_ACK, 0), (Some(EndReason::Fin), false));
+        let timeout = (Some(EndReason::Timeout), false);
+        assert_eq!(ended(ESTABLISHED_STATE, 110), timeout);
     }
 
     #[test]
