@@ -32,6 +32,5 @@ fn handshakes_that_a_full_accept_queue_drops_are_those_of_the_listener() -> Resu
     running.finish()?;
     let after = tcp_row(&network.session.measure(), &open).listen_drops;
     assert_eq!(before, after, "what is closed is not counted twice");
-    assert_eq!(network.lost(), Vec::<String>::new());
     Ok(())
 }
