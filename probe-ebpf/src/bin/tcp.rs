@@ -46,6 +46,9 @@ use probe_ebpf::{
 /// Offset of `sock.sk_protocol`.
 #[unsafe(no_mangle)]
 static SOCK_PROTOCOL: Global<u32> = Global::new(ABSENT);
+/// 1 if `tcp_retransmit_skb` says whether it could.
+#[unsafe(no_mangle)]
+static RETRANSMIT_HAS_ERROR: Global<u32> = Global::new(0);
 /// Offset of `sock.sk_err`.
 #[unsafe(no_mangle)]
 static SOCK_ERR: Global<u32> = Global::new(ABSENT);
@@ -214,9 +217,13 @@ unsafe fn closed(sk: *const u8, old: i32) {
     }
 }
 
-/// `TP_PROTO(const struct sock *sk, const struct sk_buff *skb)`, and an error number from Linux 6.15 on.
+/// `TP_PROTO(const struct sock *sk, const struct sk_buff *skb)`, and an error number from Linux 6.15 on: from then on it also
+/// tells of what was not sent, such as a segment that still waits at the device.
 #[btf_tracepoint(function = "tcp_retransmit_skb")]
 fn tcp_retransmit_skb(ctx: BtfTracePointContext) -> i32 {
+    if RETRANSMIT_HAS_ERROR.load() == 1 && ctx.arg::<u64>(2) as i32 != 0 {
+        return 0;
+    }
     let sk: *const u8 = ctx.arg(0);
     // SAFETY: the socket is an argument of the tracepoint, which the verifier trusts.
     unsafe {

@@ -137,17 +137,28 @@ fn connection_id(socket: u64, known: &Connection) -> u64 {
 /// A connection that has ended.
 pub fn ended(end: &ConnectionEnd, listeners: &[Listener]) -> Flow {
     let at = Duration::from_nanos(end.end_ns);
-    let known = Connection {
-        flags: flags_at_end(end),
-        ..end.connection
-    };
-    let mut flow = connection(end.socket, &known, &end.stats, listeners, at);
+    let mut end = *end;
+    if is_aborted(&end) {
+        end.connection.flags |= RESET_SENT;
+    }
+    let mut flow = connection(end.socket, &end.connection, &end.stats, listeners, at);
     flow.end = Some(FlowEnd {
-        reason: reason(end),
+        reason: reason(&end),
         at,
         error: u16::try_from(end.error).ok().filter(|error| *error != 0),
     });
     flow
+}
+
+/// Whether the local side gave the connection up by a reset, which it sends after the end.
+fn is_aborted(end: &ConnectionEnd) -> bool {
+    /// States that a connection leaves for the end by a reset or an error only, include/net/tcp_states.h.
+    const ESTABLISHED_STATE: u32 = 1;
+    const CLOSE_WAIT_STATE: u32 = 8;
+    end.error == 0
+        && end.connection.flags & RESET_RECEIVED == 0
+        && end.connection.flags & ESTABLISHED != 0
+        && matches!(end.stats.state, ESTABLISHED_STATE | CLOSE_WAIT_STATE)
 }
 
 /// Error numbers of include/uapi/asm-generic/errno.h.
@@ -158,22 +169,8 @@ mod errno {
     pub(super) const EHOSTUNREACH: u32 = 113;
 }
 
-/// What is known of a connection at its end. One that is put away while both directions or its own were open is ended by a reset,
-/// which the kernel sends after it says that it is closed (`tcp_disconnect` and `__tcp_close` in net/ipv4/tcp.c).
-fn flags_at_end(end: &ConnectionEnd) -> u32 {
-    /// States of the socket, include/net/tcp_states.h.
-    const OPEN: [u32; 2] = [1, 8];
-    let flags = end.connection.flags;
-    let by_peer = flags & RESET_RECEIVED != 0 || end.error != 0;
-    if flags & ESTABLISHED != 0 && OPEN.contains(&end.stats.state) && !by_peer {
-        flags | RESET_SENT
-    } else {
-        flags
-    }
-}
-
 fn reason(end: &ConnectionEnd) -> EndReason {
-    let flags = flags_at_end(end);
+    let flags = end.connection.flags;
     if flags & ESTABLISHED == 0 {
         return match end.error {
             errno::ECONNREFUSED => EndReason::Refused,
@@ -316,6 +313,30 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn who_ends_an_established_connection_at_once_resets_it() {
+        let by_state = |state| {
+            let end = ConnectionEnd {
+                socket: 1,
+                end_ns: 3_000_000_000,
+                connection: NOTHING,
+                stats: SocketStats {
+                    state,
+                    ..SocketStats::default()
+                },
+                error: 0,
+                pad: 0,
+            };
+            let flow = ended(&end, &[]);
+            (flow.end.unwrap().reason, flow.tcp.unwrap().reset_sent)
+        };
+        // Established, and closed by the other side; after a FIN of both sides, and in the last state of who closed first.
+        assert_eq!(by_state(1), (EndReason::ResetSent, true));
+        assert_eq!(by_state(8), (EndReason::ResetSent, true));
+        assert_eq!(by_state(9), (EndReason::Fin, false));
+        assert_eq!(by_state(5), (EndReason::Fin, false));
+    }
+
+    #[test]
     fn a_servers_process_is_the_one_that_listens() {
         let flow = server();
         assert_eq!(flow.initiator, Initiator::Remote);
@@ -357,36 +378,6 @@ pub(super) mod tests {
             end(CLIENT | ESTABLISHED | RESET_SENT, 0),
             EndReason::ResetSent
         );
-    }
-
-    #[test]
-    fn what_is_put_away_while_it_is_open_ends_by_a_reset() {
-        const ESTABLISHED_STATE: u32 = 1;
-        const LAST_ACK: u32 = 9;
-        let ended = |state, error| {
-            let end = ConnectionEnd {
-                socket: 1,
-                end_ns: 20,
-                connection: Connection {
-                    flags: CLIENT | ESTABLISHED,
-                    ..NOTHING
-                },
-                stats: SocketStats {
-                    state,
-                    ..SocketStats::default()
-                },
-                error,
-                pad: 0,
-            };
-            let flow = ended(&end, &[]);
-            let reset = flow.tcp.is_some_and(|tcp| tcp.reset_sent);
-            (flow.end.map(|end| end.reason), reset)
-        };
-        let sent = (Some(EndReason::ResetSent), true);
-        assert_eq!(ended(ESTABLISHED_STATE, 0), sent);
-        assert_eq!(ended(LAST_ACK, 0), (Some(EndReason::Fin), false));
-        let timeout = (Some(EndReason::Timeout), false);
-        assert_eq!(ended(ESTABLISHED_STATE, 110), timeout);
     }
 
     #[test]

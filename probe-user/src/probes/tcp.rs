@@ -133,6 +133,8 @@ fn globals(kernel: &Kernel, options: &Options) -> Result<Globals, LoadError> {
             // The function came with the helper's variant for tracing programs.
             u32::from(types.has_function("bpf_get_socket_ptr_cookie")),
         );
+    let has_error = types.tracepoint_args("tcp_retransmit_skb") == Some(3);
+    globals.set("RETRANSMIT_HAS_ERROR", u32::from(has_error));
     for (name, field) in [
         ("TCP_BYTES_SENT", "bytes_sent"),
         ("TCP_BYTES_RETRANS", "bytes_retrans"),
