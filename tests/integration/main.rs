@@ -5,6 +5,7 @@
 
 mod agent;
 mod bad_input;
+mod bad_packets;
 mod budget;
 mod burst;
 mod edges;
@@ -28,5 +29,6 @@ mod scheduler;
 mod scrapes;
 mod settings;
 mod sinks;
+mod sockets;
 mod traffic;
 mod translation;

@@ -107,6 +107,14 @@ fn an_agent_shows_and_logs_every_connection_and_every_byte() -> Result<()> {
         count
     );
 
+    // A loss that is left out over the budget would be silent.
+    for probe in ["syscalls", "scheduler", "flows", "tcp"] {
+        let stream = [("stream", probe)];
+        let shown = scrape.with("nodeprobe_records_lost_total", &stream).count();
+        assert!(shown > 10, "losses of {probe}");
+    }
+    assert_eq!(scrape.sum("nodeprobe_series_overflow_total", &[]), 0.0);
+
     let (status, _, said) = agent.terminate()?;
     assert!(status.success(), "{said}");
     let records = read(&log)?;

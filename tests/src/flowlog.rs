@@ -85,20 +85,22 @@ impl FlowLog {
         Ok(())
     }
 
-    /// The last balance, whose sides are equal.
+    /// The last balance of packets. The sides of this and all others are equal.
     ///
     /// # Errors
     ///
     /// If there is none, or they are not.
     pub fn balanced(&self) -> Result<&BalanceRecord<'static>> {
-        let balance = self.balances.last().context("there is no balance")?;
-        let lost: u64 = balance.lost.values().sum();
-        ensure!(
-            balance.error == 0
-                && balance.seen == balance.exported + balance.open + balance.filtered + lost,
-            "{balance:?}"
-        );
-        Ok(balance)
+        for balance in &self.balances {
+            let lost: u64 = balance.lost.values().sum();
+            ensure!(
+                balance.error == 0
+                    && balance.seen == balance.exported + balance.open + balance.filtered + lost,
+                "{balance:?}"
+            );
+        }
+        let packets = self.balances.iter().rfind(|it| it.unit == "packets");
+        packets.context("there is no balance of packets")
     }
 
     /// Numbers that no record has, between the first and the last one.

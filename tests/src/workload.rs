@@ -157,6 +157,16 @@ impl Running {
         self.result()
     }
 
+    /// Has a server that works until it is told otherwise end, and returns what it says that it did.
+    ///
+    /// # Errors
+    ///
+    /// If it fails.
+    pub fn close(self) -> Result<Value> {
+        self.work()?;
+        self.finish()
+    }
+
     /// Waits for its end and returns what it says that it did.
     ///
     /// # Errors

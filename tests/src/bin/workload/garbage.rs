@@ -24,7 +24,8 @@ pub(crate) fn garbage(options: &Options) -> Done {
         sys::raw_socket(false, sys::IPPROTO_RAW)?,
         sys::raw_socket(true, sys::IPPROTO_RAW)?,
     );
-    let _receives_udp = sys::raw_socket(false, UDP.into())?;
+    let receives_udp = sys::raw_socket(false, UDP.into())?;
+    receives_udp.set_nonblocking(true)?;
     let send = |socket: &UdpSocket, to: IpAddr, packet: &[u8]| match socket.send_to(packet, (to, 0))
     {
         Ok(_) => Ok(()),
@@ -36,10 +37,9 @@ pub(crate) fn garbage(options: &Options) -> Done {
     );
     let mut malformed = 0;
     for _ in 0..rounds {
-        // No header is shorter than five words. The kernel receives none of these.
+        // No header is shorter than five words. The kernel receives none of these, and later ones send none.
         for words in 0..5 {
-            send(&v4, to4, &ipv4(words, UDP, &[0; 20]))?;
-            malformed += 1;
+            malformed += u64::from(send(&v4, to4, &ipv4(words, UDP, &[0; 20])).is_ok());
         }
         for length in 0..8 {
             send(&v4, to4, &ipv4(5, UDP, &[7; 8][..length]))?;
@@ -49,6 +49,8 @@ pub(crate) fn garbage(options: &Options) -> Done {
             send(&v6, to6, &ipv6(UDP, &[7; 8][..length]))?;
             malformed += 1;
         }
+        // So that there is always room for the next ones.
+        while receives_udp.recv(&mut [0; 64]).is_ok() {}
         // An option that ends behind the packet, and a fragment without its second half.
         send(
             &v6,

@@ -17,6 +17,9 @@ use crate::{
 /// Bytes handed to the kernel at once.
 const PIECE: usize = 1 << 16;
 
+/// Connections that are served at the same time.
+const WORKERS: u32 = 32;
+
 static CONNECTIONS: AtomicU64 = AtomicU64::new(0);
 static RECEIVED: AtomicU64 = AtomicU64::new(0);
 static PACKETS: AtomicU64 = AtomicU64::new(0);
@@ -30,7 +33,10 @@ pub(crate) fn site(options: &Options) -> Done {
     let socket = UdpSocket::bind(any)?;
     stage::ready_and_wait()?;
     // They end with the process.
-    thread::spawn(move || serve(&listener, &answer));
+    for _ in 0..WORKERS {
+        let (listener, answer) = (listener.try_clone()?, answer.clone());
+        thread::spawn(move || serve(&listener, &answer));
+    }
     thread::spawn(move || echo(&socket));
     sys::wait_for(sys::SIGUSR1, None)?;
     let [connections, received, packets] =
