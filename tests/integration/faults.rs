@@ -33,6 +33,10 @@ impl Watched {
         let Some(wire) = unless_available("wire", Wire::new()) else {
             return Ok(None);
         };
+        // What the kernel counted is what all is compared with.
+        if unless_available("nstat", wire.near.nstat("TcpOutRsts")).is_none() {
+            return Ok(None);
+        }
         let folder = tempfile::tempdir()?;
         let log = folder.path().join("flows.ndjson");
         let agent = Agent::start(&format!(
