@@ -17,6 +17,8 @@ use tests::{
     workload::Workload,
 };
 
+use crate::traffic::has_probe;
+
 const CONNECTIONS: usize = 40;
 const PACKETS: u64 = 200;
 
@@ -113,15 +115,6 @@ fn config(log: &Path, more: &str) -> String {
         "limits.naming_deadline = \"0s\"\n[flows]\nlog = \"{}\"\nsweep = \"1s\"\nperiod = \"1s\"\n{more}",
         log.display()
     )
-}
-
-fn has_probe(scrape: &Scrape, probe: &str) -> bool {
-    ["on", "degraded"].iter().any(|state| {
-        scrape.sum(
-            "nodeprobe_feature_state",
-            &[("probe", probe), ("state", state)],
-        ) == 1.0
-    })
 }
 
 /// Records of a log, as objects.

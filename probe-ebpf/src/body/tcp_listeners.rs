@@ -87,7 +87,7 @@ pub(crate) unsafe fn remove(sk: *const u8) {
 ///
 /// `sk` must be the address of a socket, now or earlier, that `R` can read through.
 #[inline(always)]
-pub(crate) unsafe fn count_drops<R: Reader>(sk: *const u8) {
+unsafe fn count_drops<R: Reader>(sk: *const u8) {
     let Some(listener) = LISTENERS.get_ptr_mut(sk as u64) else {
         return;
     };

@@ -216,10 +216,11 @@ impl<'a> Following<'a> {
         };
         log.follow_clock(monotonic(), std::time::SystemTime::now());
         let identities = self.agent.session().identities();
-        let rules = self.rules.lock().map_or_else(
-            |poisoned| poisoned.into_inner().clone(),
-            |rules| rules.clone(),
-        );
+        let rules = self
+            .rules
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
         let now = Instant::now();
         while let Some(ready) = self.held.pop(now, all, |cgroup| named(identities, cgroup)) {
             let became = write(log, &ready, identities, &rules);
@@ -272,7 +273,7 @@ fn of_socket(cgroup: CgroupId) -> CgroupId {
     CgroupId(OwnerId::of_socket(cgroup.0).0)
 }
 
-/// What a report has of both sides of the sum.
+/// Writes the record of a report, unless a rule leaves it out.
 fn write(log: &FlowLog, ready: &Waiting, identities: &Identities, rules: &Rules) -> Became {
     let report = &*ready.report;
     let container = |cgroup| identities.lookup(of_socket(cgroup));

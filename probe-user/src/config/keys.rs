@@ -226,11 +226,11 @@ keys! {
     "limits.flows" (limits.flows, Restart)
         read |v| v.integer(1024..=limits::FLOWS_MAX); show plain;
         "a whole number from 1024 to 4194304"
-        "Flows of datagrams at a time, of 168 bytes each. What finds no room is counted per container."
+        "Flows of datagrams at a time, of some 185 bytes each. What finds no room is counted per container."
     "limits.connections" (limits.connections, Restart)
         read |v| v.integer(1024..=limits::FLOWS_MAX); show plain;
         "a whole number from 1024 to 4194304"
-        "TCP connections at a time, of 168 bytes each. Of others only the end is seen."
+        "TCP connections at a time, of some 185 bytes each. Of others only the end is seen."
     "limits.series" (limits.series, Applied)
         read |v| v.integer(1..=limits::SERIES_MAX); show plain;
         "a whole number from 1 to 5000000"

@@ -51,6 +51,8 @@ fn attach(kernel: &Kernel, options: &Options) -> Result<Attached, LoadError> {
     let left_out = Tables::new(&options.flow_ignore);
     let mut globals = globals(kernel, options)?;
     left_out.set(&mut globals, options);
+    let at_once = ask::at_once(kernel);
+    globals.set("ASKED_AT_ONCE", at_once);
     let mut ebpf = loader::load(
         OBJECT,
         &globals,
@@ -68,7 +70,7 @@ fn attach(kernel: &Kernel, options: &Options) -> Result<Attached, LoadError> {
     let ended = FatesReader::open(&mut ebpf)?;
     let mut totals = Table::open(&mut ebpf, "TOTALS", sizes.socket_owners)?;
     totals.put(&OwnerId::KERNEL_OVERFLOW.0, &Totals::ZERO)?;
-    let asker = Asker::open(&mut ebpf, kernel)?;
+    let asker = Asker::open(&mut ebpf, at_once)?;
     let listeners = Listeners::open(&mut ebpf)?;
     let ring =
         RingBuf::try_from(maps::take(&mut ebpf, "ENDS")?).map_err(|source| MapError::Aya {
@@ -150,7 +152,6 @@ fn globals(kernel: &Kernel, options: &Options) -> Result<Globals, LoadError> {
     ] {
         globals.set(name, types.field_offset("tcp_sock", field)?);
     }
-    globals.set("ASKED_AT_ONCE", ask::at_once(kernel));
     let min_rtt = types.field_offset("tcp_sock", "rtt_min")?
         + types.field_offset("minmax", "s")?
         + types.field_offset("minmax_sample", "v")?;

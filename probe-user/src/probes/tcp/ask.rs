@@ -47,12 +47,12 @@ pub(super) struct Asker {
 }
 
 impl Asker {
-    /// Loads the program.
-    pub(super) fn open(ebpf: &mut Ebpf, kernel: &Kernel) -> Result<Self, LoadError> {
+    /// Loads the program, which answers [`at_once`] questions in a run.
+    pub(super) fn open(ebpf: &mut Ebpf, at_once: u32) -> Result<Self, LoadError> {
         let questions = Shared::new(maps::take(ebpf, "QUESTIONS")?, "QUESTIONS", ASKED as u32)?;
         let program = load(ebpf, PROGRAM)?;
         Ok(Self {
-            at_once: at_once(kernel) as usize,
+            at_once: at_once as usize,
             program,
             questions,
         })
