@@ -10,7 +10,7 @@ use tests::{
     http,
     lock::alone,
     nodeprobe::{Agent, Tool, command},
-    scrape::Scrape,
+    scrape::{Sample, Scrape},
     skip::unless_available,
     wait::{LONG, poll},
     workload::Workload,
@@ -74,7 +74,16 @@ fn nothing_is_lost_under_an_ordinary_load_and_the_loss_counters_say_so() -> Resu
         !lost.is_empty(),
         "the counters are there before anything is lost"
     );
-    assert!(lost.iter().all(|sample| sample.value == 0.0), "{lost:?}");
+    // Looking at the metrics is traffic as well. A program of the network that an interrupt meets at
+    // work is skipped by the kernel, which is no rare thing where the processor is emulated.
+    let met_at_work = |sample: &&&Sample| {
+        ["flows", "tcp"].contains(&sample.label("stream")) && sample.label("reason") == "recursion"
+    };
+    let unexpected: Vec<_> = lost
+        .iter()
+        .filter(|sample| sample.value > 0.0 && !met_at_work(sample))
+        .collect();
+    assert!(unexpected.is_empty(), "{unexpected:?}");
     Ok(())
 }
 

@@ -2,7 +2,12 @@
 //!
 //! Needs no root and installs nothing: emulator, kernels and guest tools are Debian packages
 //! extracted under `target/vm`.
-use std::time::Duration;
+use std::{
+    num::NonZeroUsize,
+    sync::{Mutex, PoisonError},
+    thread,
+    time::Duration,
+};
 
 use anyhow::{Result, bail, ensure};
 
@@ -36,6 +41,9 @@ pub(crate) struct Args {
     /// Show the kernels and end
     #[arg(long)]
     list: bool,
+    /// Guests that run at a time, or else as many as this machine has processors
+    #[arg(long)]
+    jobs: Option<NonZeroUsize>,
     /// Seconds that one kernel may take
     #[arg(long, default_value_t = 2400)]
     timeout: u64,
@@ -61,40 +69,82 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         &catalog,
         &args.kernels,
         &args.test,
-        Duration::from_secs(args.timeout),
+        Limits {
+            jobs: args.jobs.map_or_else(processors, NonZeroUsize::get),
+            time: Duration::from_secs(args.timeout),
+        },
     )
 }
 
-/// Runs the tests on the named kernels with the usual time limit.
+/// Runs the tests on the named kernels within the usual limits.
 pub(crate) fn run_on(kernels: &[String], test: &[String]) -> Result<()> {
-    boot(&Catalog::load()?, kernels, test, Duration::from_mins(20))
+    let limits = Limits {
+        jobs: processors(),
+        time: Duration::from_mins(40),
+    };
+    boot(&Catalog::load()?, kernels, test, limits)
 }
 
-fn boot(catalog: &Catalog, kernels: &[String], test: &[String], timeout: Duration) -> Result<()> {
+/// A guest's two processors keep less than one of the machine busy: tests wait more than they work.
+fn processors() -> usize {
+    thread::available_parallelism().map_or(1, NonZeroUsize::get)
+}
+
+struct Limits {
+    /// Guests at a time.
+    jobs: usize,
+    /// That a guest may take.
+    time: Duration,
+}
+
+fn boot(catalog: &Catalog, kernels: &[String], test: &[String], limits: Limits) -> Result<()> {
     ensure!(
         cfg!(target_arch = "x86_64"),
         "virtual machines are set up for x86-64 hosts only"
     );
-    let entries = catalog.select(kernels)?;
     let cache = workspace::target().join("vm");
     let payload = Payload::build(&catalog.guest.programs)?;
     let tools = Tools::ready(&catalog.tools, &cache)?;
-    let mut reports = Vec::new();
-    for entry in entries {
+    let mut guests = Vec::new();
+    for entry in catalog.select(kernels)? {
         let kernel = Kernel::ready(entry, &cache, &tools)?;
-        let initrd = initrd::write(&kernel, &tools, &payload, catalog, test, &cache)?;
-        let guest = Guest {
+        let to = cache.join(format!("initrd-{}", entry.name));
+        initrd::write(&to, &kernel, &tools, &payload, catalog, test)?;
+        guests.push(Guest {
             name: &entry.name,
-            kernel: &kernel,
-            initrd: &initrd,
+            kernel,
+            initrd: to,
             settings: &catalog.guest,
-        };
-        let report = guest.run(&tools, &cache, timeout)?;
-        std::fs::remove_file(initrd)?;
-        note(format!("{}: {}", entry.name, report.verdict()));
-        reports.push((entry.name.as_str(), report));
+        });
     }
-    summary(&reports)
+    let reports = several(&guests, limits.jobs, |guest| {
+        let report = guest.run(&tools, &cache, limits.time)?;
+        std::fs::remove_file(&guest.initrd)?;
+        note(format!("{}: {}", guest.name, report.verdict()));
+        Ok((guest.name, report))
+    });
+    summary(&reports.into_iter().collect::<Result<Vec<_>>>()?)
+}
+
+/// Does the work for each of the items, on so many threads. The results are in the items' order.
+fn several<T: Sync, R: Send>(items: &[T], jobs: usize, work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let todo = Mutex::new(items.iter().enumerate());
+    let next = || todo.lock().unwrap_or_else(PoisonError::into_inner).next();
+    let done = Mutex::new(Vec::new());
+    thread::scope(|scope| {
+        for _ in 0..jobs.min(items.len()) {
+            scope.spawn(|| {
+                while let Some((index, item)) = next() {
+                    let result = work(item);
+                    let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
+                    done.push((index, result));
+                }
+            });
+        }
+    });
+    let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+    done.sort_by_key(|(index, _)| *index);
+    done.into_iter().map(|(_, result)| result).collect()
 }
 
 fn summary(reports: &[(&str, Report)]) -> Result<()> {
@@ -131,5 +181,25 @@ fn summary(reports: &[(&str, Report)]) -> Result<()> {
             "failed on {}; the consoles are in target/vm/logs",
             failed.join(", ")
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_item_is_done_once_and_its_result_keeps_its_place() {
+        let items: Vec<u32> = (0..50).collect();
+        for jobs in [1, 2, 7, 80] {
+            let results = several(&items, jobs, |item| item * 3);
+            assert!(
+                results
+                    .iter()
+                    .copied()
+                    .eq(items.iter().map(|item| item * 3))
+            );
+        }
+        assert!(several(&[], 2, |(): &()| ()).is_empty());
     }
 }

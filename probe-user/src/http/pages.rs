@@ -20,7 +20,7 @@ const PLAIN: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8")
 const INDEX: &str = "<!doctype html>\n<html lang=\"en\">\n<title>nodeprobe</title>\n<h1>nodeprobe</h1>\n<ul>\n\
     <li><a href=\"/metrics\">/metrics</a>: OpenMetrics, Prometheus text or protobuf, or JSON, by Accept\n\
     <li><a href=\"/healthz\">/healthz</a>: the agent is alive\n\
-    <li><a href=\"/readyz\">/readyz</a>: every enabled probe is attached\n</ul>\n</html>\n";
+    <li><a href=\"/readyz\">/readyz</a>: every enabled probe that the kernel can run is attached\n</ul>\n</html>\n";
 
 /// An answer of any type. Never cached: every page is about this moment.
 pub(super) fn answer(
@@ -68,19 +68,19 @@ pub(super) fn method_not_allowed() -> Answer {
     answer
 }
 
-/// Ready is: every enabled probe is attached. The body says the same of each, whichever the status.
+/// Ready is: every enabled probe that this kernel can run is attached, and there is one unless all
+/// are off. The body says the same of each, whichever the status.
 pub(super) fn ready(probes: &[ProbeStatus]) -> Answer {
-    let attached = |p: &ProbeStatus| {
-        matches!(
-            p.state,
-            FeatureState::On | FeatureState::Off | FeatureState::Degraded(_)
-        )
-    };
-    let ready = !probes.is_empty() && probes.iter().all(attached);
+    let any = |wanted: fn(&FeatureState) -> bool| probes.iter().any(|p| wanted(&p.state));
+    let failed = any(|state| matches!(state, FeatureState::Failed(_)));
+    let attached = any(|state| matches!(state, FeatureState::On | FeatureState::Degraded(_)));
+    let unsupported = any(|state| matches!(state, FeatureState::Unsupported(_)));
+    let ready = !probes.is_empty() && !failed && (attached || !unsupported);
     let mut body = String::from(match (ready, probes.is_empty()) {
         (true, _) => "ready\n",
         (false, true) => "not ready: the probes are being loaded\n",
-        (false, false) => "not ready: an enabled probe is not attached\n",
+        (false, false) if failed => "not ready: an enabled probe is not attached\n",
+        (false, false) => "not ready: this kernel can run none of the probes\n",
     });
     for ProbeStatus { probe, state } in probes {
         let reason = state
@@ -139,6 +139,23 @@ mod tests {
             body.ends_with("syscalls: on\nscheduler: failed (no permission)\n"),
             "{body}"
         );
+    }
+
+    #[tokio::test]
+    async fn what_the_kernel_cannot_do_keeps_nobody_waiting_unless_it_is_everything() {
+        let unsupported = || FeatureState::Unsupported("Linux 5.17".into());
+        let (status, body) =
+            readiness(&[("syscalls", FeatureState::On), ("drops", unsupported())]).await;
+        assert_eq!(status, 200);
+        assert_eq!(
+            body,
+            "ready\nsyscalls: on\ndrops: unsupported (Linux 5.17)\n"
+        );
+        let (status, body) =
+            readiness(&[("syscalls", FeatureState::Off), ("drops", unsupported())]).await;
+        assert_eq!(status, 503);
+        assert!(body.starts_with("not ready: this kernel can run none"));
+        assert_eq!(readiness(&[("syscalls", FeatureState::Off)]).await.0, 200);
     }
 
     #[tokio::test]

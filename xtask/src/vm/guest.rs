@@ -3,7 +3,7 @@ use std::{
     fmt,
     fs::{self, File},
     io::{BufRead as _, BufReader, Read, Write as _},
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, Stdio},
     sync::mpsc::{Receiver, sync_channel},
     thread,
@@ -26,8 +26,8 @@ const KERNEL_ARGUMENTS: &str = "console=ttyS0 quiet panic=-1 mitigations=off no_
 /// One kernel with its file system.
 pub(crate) struct Guest<'a> {
     pub(crate) name: &'a str,
-    pub(crate) kernel: &'a Kernel,
-    pub(crate) initrd: &'a Path,
+    pub(crate) kernel: Kernel,
+    pub(crate) initrd: PathBuf,
     pub(crate) settings: &'a Settings,
 }
 
@@ -143,7 +143,7 @@ impl Guest<'_> {
             .arg("-kernel")
             .arg(&self.kernel.image)
             .arg("-initrd")
-            .arg(self.initrd);
+            .arg(&self.initrd);
         let name = command.to_string();
         command
             .into_inner()

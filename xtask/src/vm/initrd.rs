@@ -2,7 +2,7 @@
 use std::{
     fs::{self, File},
     io::BufWriter,
-    path::{Path, PathBuf},
+    path::Path,
 };
 
 use anyhow::{Context as _, Result};
@@ -14,17 +14,16 @@ use crate::{process::Cmd, workspace};
 
 type Archive = Cpio<BufWriter<File>>;
 
-/// Writes the initial RAM disk for one kernel, and says where.
+/// Writes the initial RAM disk for one kernel.
 pub(crate) fn write(
+    to: &Path,
     kernel: &Kernel,
     tools: &Tools,
     payload: &Payload,
     catalog: &Catalog,
     test: &[String],
-    cache: &Path,
-) -> Result<PathBuf> {
-    let path = cache.join("initrd");
-    let mut archive = Cpio::new(BufWriter::new(File::create(&path)?));
+) -> Result<()> {
+    let mut archive = Cpio::new(BufWriter::new(File::create(to)?));
     copy(
         &mut archive,
         &workspace::root().join("tests/vm-init/init"),
@@ -41,7 +40,7 @@ pub(crate) fn write(
     }
     archive.file("t/args", 0o644, lines(test).as_bytes())?;
     archive.finish()?;
-    Ok(path)
+    Ok(())
 }
 
 fn add_modules(
