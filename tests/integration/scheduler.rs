@@ -50,12 +50,12 @@ fn within(share: f64, measured: f64, truth: f64, what: &str) -> Result<()> {
     Ok(())
 }
 
-/// Between the reading of the clock for the kernel's own figures and that for ours an emulated CPU takes a hundred
-/// microseconds, at every wait.
-fn in_the_queue(share: f64) -> f64 {
+/// The tolerance for times. Between the reading of the clock for the kernel's own figures and that for ours an emulated
+/// CPU takes a hundred microseconds and more at every switch, and longer where its host is busy.
+fn of_time(share: f64) -> f64 {
     match not_in_vm() {
         Ok(()) => share,
-        Err(_) => share + 0.03,
+        Err(_) => share + 0.1,
     }
 }
 
@@ -131,19 +131,19 @@ fn compare_times() -> Result<()> {
         "the hog took its share: {truth:?}"
     );
     within(
-        0.01,
+        of_time(0.01),
         row.oncpu_seconds,
         truth.oncpu.as_secs_f64(),
         "seconds on the CPU",
     )?;
     within(
-        0.02,
+        of_time(0.02),
         row.oncpu_seconds,
         usage.as_secs_f64(),
         "seconds on the CPU by cpu.stat",
     )?;
     within(
-        in_the_queue(0.01),
+        of_time(0.01),
         row.runqueue.sum_seconds,
         truth.waiting.as_secs_f64(),
         "seconds in the queue",
@@ -182,7 +182,7 @@ fn compare_involuntary() -> Result<()> {
     );
     // It waits once after it is woken up, too.
     within(
-        in_the_queue(0.02),
+        of_time(0.02),
         row.offcpu_involuntary.sum_seconds,
         truth.waiting.as_secs_f64(),
         "seconds off the CPU",
@@ -219,7 +219,7 @@ fn compare_short_threads() -> Result<()> {
     assert_eq!(report.lost_total(), 0, "{:?}", report.lost);
     let row = row(&report, &cgroup);
     within(
-        0.02,
+        of_time(0.02),
         row.oncpu_seconds,
         usage.as_secs_f64(),
         "seconds on the CPU",
