@@ -1,6 +1,6 @@
 //! Faults made on purpose between two network namespaces: the agent says what the kernel's own counters say.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use probe_user::flows::FlowRecord;
 use tempfile::TempDir;
 use tests::{
@@ -10,7 +10,7 @@ use tests::{
     scale::work,
     scrape::Scrape,
     skip::{skip, unless_available},
-    wait::LONG,
+    wait::{LONG, poll},
     wire::{End, FAR, Wire},
 };
 
@@ -235,6 +235,25 @@ fn a_reset_is_told_by_who_sent_it_and_by_who_received_it() -> Result<()> {
     Ok(())
 }
 
+/// Loses 1 % of what comes in, or of what goes out where the kernel has the module for that.
+fn lose_one_percent(end: &End) -> Result<()> {
+    // The kernel sends buffers again, which are counted, and may have many segments each.
+    end.netns.ip("link set eth0 gso_max_segs 1")?;
+    let netem = "qdisc add dev eth0 root netem loss 1%";
+    end.netns
+        .run("tc", "iproute2", netem)
+        .map(drop)
+        .or_else(|_| end.drop_incoming("meta l4proto tcp numgen random mod 100 < 1"))
+}
+
+/// Ends what [`lose_one_percent`] began.
+fn lose_nothing(end: &End) -> Result<()> {
+    end.netns
+        .run("tc", "iproute2", "qdisc del dev eth0 root")
+        .or_else(|_| end.netns.run("nft", "nftables", "delete table inet np"))
+        .map(drop)
+}
+
 #[test]
 fn lost_segments_are_sent_again_as_often_as_the_kernel_says() -> Result<()> {
     let bulk = work(64 << 20, 4 << 20);
@@ -243,15 +262,8 @@ fn lost_segments_are_sent_again_as_often_as_the_kernel_says() -> Result<()> {
     };
     let Wire { near, far, .. } = &watched.wire;
     for end in [near, far] {
-        // The kernel sends buffers again, which are counted, and may have many segments each.
-        end.netns.ip("link set eth0 gso_max_segs 1")?;
-        let netem = "qdisc add dev eth0 root netem loss 1%";
-        // The qdisc is a module that not every kernel has.
-        if end.netns.run("tc", "iproute2", netem).is_err() {
-            let one_percent = "meta l4proto tcp numgen random mod 100 < 1";
-            let Some(()) = unless_available("nftables", end.drop_incoming(one_percent)) else {
-                return Ok(());
-            };
+        if unless_available("nftables", lose_one_percent(end)).is_none() {
+            return Ok(());
         }
     }
     let site = watched
@@ -290,6 +302,49 @@ fn lost_segments_are_sent_again_as_often_as_the_kernel_says() -> Result<()> {
             (21, 20 * 20_000 + bulk, 21 * 3000)
         );
     }
+    Ok(())
+}
+
+#[test]
+fn what_a_connection_sent_again_is_what_ss_says_of_its_socket() -> Result<()> {
+    let bulk = work(32 << 20, 2 << 20);
+    let Some(watched) = Watched::new()? else {
+        return Ok(());
+    };
+    let Wire { near, far, .. } = &watched.wire;
+    if unless_available("nftables", lose_one_percent(far)).is_none() {
+        return Ok(());
+    }
+    let site = watched.wire.serve(&format!("site --port {PORT}"))?;
+    let visit = watched.wire.ready(&format!(
+        "visit --to {FAR} --port {PORT} --bulk {bulk} --keep"
+    ))?;
+    visit.work()?;
+    let sockets = || {
+        let options = format!("-tinH state established dst {FAR}");
+        near.netns.run("ss", "iproute2", &options)
+    };
+    // The one of the handshake is counted as well.
+    let all = format!("bytes_acked:{} ", bulk + 1);
+    let shown = poll(LONG, "all to be acknowledged", || {
+        sockets().ok().filter(|shown| shown.contains(&all))
+    })?;
+    // Now and in all, such as `retrans:0/127`.
+    let again = shown
+        .split_whitespace()
+        .find_map(|word| word.strip_prefix("retrans:")?.split_once('/'))
+        .map(|(_, all)| all.parse::<u64>());
+    let again = again.with_context(|| format!("nothing was lost: {shown}"))??;
+    // What ends it is not to be sent again as well.
+    lose_nothing(far)?;
+    visit.finish()?;
+    site.close()?;
+    let (log, wire) = watched.log()?;
+    let path = wire.near.cgroup.path();
+    let ended: Vec<_> = ends(&log, &path).collect();
+    assert_eq!(ended.len(), 1);
+    assert_eq!(ended[0].bytes_fwd_total, bulk);
+    assert_eq!(ended[0].tcp_retransmits_total, Some(again), "{shown}");
     Ok(())
 }
 

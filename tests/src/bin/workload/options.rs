@@ -3,7 +3,7 @@
 use std::{collections::HashMap, error::Error, str::FromStr};
 
 /// Options that take no value.
-const FLAGS: &[&str] = &["--go", "--hold", "--open", "--v6"];
+const FLAGS: &[&str] = &["--go", "--hold", "--keep", "--open", "--v6"];
 
 /// The options of one run.
 pub(crate) struct Options(HashMap<String, String>);

@@ -2,6 +2,7 @@
 
 use std::{
     io::{self, Read as _, Write as _},
+    mem,
     net::{IpAddr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket},
     sync::atomic::{AtomicU64, Ordering::Relaxed},
     thread,
@@ -72,7 +73,7 @@ fn echo(socket: &UdpSocket) -> io::Result<()> {
 
 /// Visits the sites at the addresses `--to`, separated by commas, each in the same way: `--connections` with `--send` bytes one
 /// after the other, one more with `--bulk` bytes, `--packets` datagrams of `--bytes` of which 32 are on their way at a time,
-/// and `--pings`. It waits for all answers.
+/// and `--pings`. It waits for all answers. With `--keep` the bulk is not, and its connection stays until the process ends.
 pub(crate) fn visit(options: &Options) -> Done {
     let port = options.need("--port")?;
     let to: String = options.need("--to")?;
@@ -84,8 +85,10 @@ pub(crate) fn visit(options: &Options) -> Done {
         for _ in 0..options.get_or::<u64>("--connections", 0)? {
             received += transfer(to, send)?;
         }
-        if let Some(bulk) = options.get("--bulk")? {
-            received += transfer(to, bulk)?;
+        match options.get("--bulk")? {
+            Some(bulk) if options.has("--keep") => mem::forget(send_all(to, bulk)?),
+            Some(bulk) => received += transfer(to, bulk)?,
+            None => {}
         }
         let data = vec![b'u'; options.get_or("--bytes", 100)?];
         answered += datagrams(to, &data, options.get_or("--packets", 0)?)?;
@@ -98,6 +101,13 @@ pub(crate) fn visit(options: &Options) -> Done {
 
 /// One connection that sends so much and reads to the end.
 fn transfer(to: SocketAddr, bytes: u64) -> io::Result<u64> {
+    let mut stream = send_all(to, bytes)?;
+    stream.shutdown(Shutdown::Write)?;
+    read_all(&mut stream)
+}
+
+/// One connection that sends so much, and is not closed yet.
+fn send_all(to: SocketAddr, bytes: u64) -> io::Result<TcpStream> {
     let mut stream = TcpStream::connect(to)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     let piece = [b'c'; PIECE];
@@ -107,8 +117,7 @@ fn transfer(to: SocketAddr, bytes: u64) -> io::Result<u64> {
         stream.write_all(&piece[..now as usize])?;
         left -= now;
     }
-    stream.shutdown(Shutdown::Write)?;
-    read_all(&mut stream)
+    Ok(stream)
 }
 
 fn datagrams(to: SocketAddr, data: &[u8], packets: u64) -> io::Result<u64> {
