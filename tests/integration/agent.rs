@@ -74,16 +74,18 @@ fn nothing_is_lost_under_an_ordinary_load_and_the_loss_counters_say_so() -> Resu
         !lost.is_empty(),
         "the counters are there before anything is lost"
     );
-    // Looking at the metrics is traffic as well. A program of the network that an interrupt meets at
-    // work is skipped by the kernel, which is no rare thing where the processor is emulated.
-    let met_at_work = |sample: &&&Sample| {
-        ["flows", "tcp"].contains(&sample.label("stream")) && sample.label("reason") == "recursion"
+    // The calls are exact. The others may have a few: looking at the metrics is traffic as well, and what an interrupt meets
+    // at work is skipped by the kernel, which is no rare thing on a busy machine or an emulated processor.
+    const OF_OTHERS: f64 = 20.0;
+    let more_than = |most: f64, of_calls: bool| -> Vec<_> {
+        let of_it = |sample: &&&Sample| (sample.label("stream") == "syscalls") == of_calls;
+        lost.iter()
+            .filter(of_it)
+            .filter(|sample| sample.value > most)
+            .collect()
     };
-    let unexpected: Vec<_> = lost
-        .iter()
-        .filter(|sample| sample.value > 0.0 && !met_at_work(sample))
-        .collect();
-    assert!(unexpected.is_empty(), "{unexpected:?}");
+    let unexpected = [more_than(0.0, true), more_than(OF_OTHERS, false)];
+    assert!(unexpected.iter().all(Vec::is_empty), "{unexpected:?}");
     Ok(())
 }
 

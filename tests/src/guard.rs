@@ -1,7 +1,7 @@
 //! Processes that end with their guard.
 
 use std::{
-    io::Read,
+    io::{ErrorKind, Read},
     os::unix::process::CommandExt as _,
     process::{Child, Command, ExitStatus, Output, Stdio},
     thread::{self, JoinHandle},
@@ -12,6 +12,22 @@ use anyhow::{Context as _, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::wait::{LONG, poll};
+
+/// Starts a command. An executable that was just written may still be open in a child that another test is about to start,
+/// which has not come to its own executable yet.
+fn start(command: &mut Command) -> Result<Child> {
+    let started = poll(
+        LONG,
+        "an executable that nobody writes to",
+        || match command.spawn() {
+            Err(error) if error.kind() == ErrorKind::ExecutableFileBusy => None,
+            other => Some(other),
+        },
+    );
+    started
+        .and_then(|child| Ok(child?))
+        .with_context(|| format!("start {command:?}"))
+}
 
 /// A child process. Dropping it kills it and waits for it.
 #[derive(Debug)]
@@ -35,9 +51,7 @@ impl Process {
                 Ok(())
             });
         }
-        let child = command
-            .spawn()
-            .with_context(|| format!("start {command:?}"))?;
+        let child = start(command)?;
         Ok(Self {
             child,
             farewell: None,
@@ -50,9 +64,7 @@ impl Process {
     ///
     /// If it cannot be started.
     pub fn daemon(command: &mut Command) -> Result<Self> {
-        let child = command
-            .spawn()
-            .with_context(|| format!("start {command:?}"))?;
+        let child = start(command)?;
         Ok(Self {
             child,
             farewell: Some(Signal::TERM),
