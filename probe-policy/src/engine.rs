@@ -117,7 +117,9 @@ impl Engine {
         let port = service.ports.iter().find(|(protocol, number, _)| {
             *protocol == connection.protocol && *number == connection.port
         });
-        let backends = port.map(|(_, _, backends)| backends.as_slice()).unwrap_or_default();
+        let backends = port
+            .map(|(_, _, backends)| backends.as_slice())
+            .unwrap_or_default();
         let from = self.resolve(connection.from);
         let mut verdicts = Vec::new();
         for backend in backends {
@@ -137,7 +139,9 @@ impl Engine {
             }));
         }
         let words = |verdict: &Verdict| (verdict.egress.word, verdict.ingress.word);
-        let same = verdicts.windows(2).all(|pair| words(&pair[0]) == words(&pair[1]));
+        let same = verdicts
+            .windows(2)
+            .all(|pair| words(&pair[0]) == words(&pair[1]));
         match verdicts.into_iter().next() {
             Some(mut verdict) if same => {
                 verdict.egress.caveat(Caveat::ServiceByEndpointslice);
@@ -155,10 +159,14 @@ impl Engine {
     pub fn find(&self, namespace: &str, name: &str) -> Option<u32> {
         let is_it = |kind_is_pod: bool| {
             self.cluster.pods.iter().position(|pod| {
-                pod.namespace == namespace && pod.name == name && (pod.kind == "Pod" || !kind_is_pod)
+                pod.namespace == namespace
+                    && pod.name == name
+                    && (pod.kind == "Pod" || !kind_is_pod)
             })
         };
-        is_it(true).or_else(|| is_it(false)).and_then(|index| u32::try_from(index).ok())
+        is_it(true)
+            .or_else(|| is_it(false))
+            .and_then(|index| u32::try_from(index).ok())
     }
 }
 
@@ -177,13 +185,17 @@ fn holders(cluster: &Cluster, options: Options) -> FxHashMap<IpAddr, Holder> {
         holders.insert(*address, Holder::Node);
     }
     for (index, pod) in cluster.pods.iter().enumerate() {
-        if pod.phase == crate::model::Phase::Ended || (pod.host_network && !options.distinguish_host_network) {
+        if pod.phase == crate::model::Phase::Ended
+            || (pod.host_network && !options.distinguish_host_network)
+        {
             continue;
         }
         for address in &pod.addresses {
             // With the network of its node, the address is not the pod's alone.
             if pod.host_network {
-                holders.entry(*address).or_insert(Holder::Pod(numbered(index)));
+                holders
+                    .entry(*address)
+                    .or_insert(Holder::Pod(numbered(index)));
             } else {
                 holders.insert(*address, Holder::Pod(numbered(index)));
             }

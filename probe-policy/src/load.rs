@@ -65,7 +65,9 @@ pub struct Loaded {
 impl Loaded {
     /// Whether something is wrong that an API server would have refused.
     pub fn has_errors(&self) -> bool {
-        self.findings.iter().any(|finding| finding.severity == Severity::Error)
+        self.findings
+            .iter()
+            .any(|finding| finding.severity == Severity::Error)
     }
 }
 
@@ -106,7 +108,10 @@ impl Loader {
     pub fn add_value(&mut self, place: &Place, value: &Value) {
         let mut context = Context::new(place.clone());
         let field = Field::root(value);
-        match field.get("kind").map(|kind| kind.value.as_str().unwrap_or_default()) {
+        match field
+            .get("kind")
+            .map(|kind| kind.value.as_str().unwrap_or_default())
+        {
             Some(kind) if kind.ends_with("List") && field.get("items").is_some() => {
                 let one = kind.strip_suffix("List").unwrap_or_default();
                 self.take_list(&mut context, &field, one);
@@ -133,7 +138,10 @@ impl Loader {
                 whole.insert("kind".into(), kind.into());
                 whole.entry("apiVersion").or_insert_with(|| version.into());
                 let value = Value::Object(whole);
-                let item = Field { value: &value, path: item.path };
+                let item = Field {
+                    value: &value,
+                    path: item.path,
+                };
                 self.take(context, &item, kind);
                 continue;
             }
@@ -176,7 +184,9 @@ impl Loader {
                 ((other, &place), true)
             };
             let (kind, namespace, name) = &key;
-            let message = format!("{kind} {namespace}/{name} is in {older} as well, of which {newer} is used");
+            let message = format!(
+                "{kind} {namespace}/{name} is in {older} as well, of which {newer} is used"
+            );
             context.warn("metadata.name", message);
             if !wins {
                 return;
@@ -219,9 +229,8 @@ fn reader(version: &str, kind: &str) -> Option<Reader> {
         ("policy.networking.k8s.io/v1alpha1", "AdminNetworkPolicy") => tiered::admin,
         ("policy.networking.k8s.io/v1alpha1", "BaselineAdminNetworkPolicy") => tiered::baseline,
         ("v1", "Pod") => pods::pod,
-        ("v1", "ReplicationController") | ("apps/v1", "Deployment" | "ReplicaSet" | "StatefulSet" | "DaemonSet") => {
-            pods::workload
-        }
+        ("v1", "ReplicationController")
+        | ("apps/v1", "Deployment" | "ReplicaSet" | "StatefulSet" | "DaemonSet") => pods::workload,
         ("batch/v1", "Job" | "CronJob") => pods::workload,
         ("v1", "Namespace") => |_, _, meta| {
             let key = ("Namespace", String::new(), meta.name.clone());
@@ -241,7 +250,9 @@ fn is_other_version(version: &str, kind: &str) -> bool {
         "NetworkPolicy" => ["networking.k8s.io", "extensions", ""].contains(&group),
         "ClusterNetworkPolicy" | "AdminNetworkPolicy" | "BaselineAdminNetworkPolicy" => true,
         "Pod" | "Namespace" | "Node" => group.is_empty(),
-        "Deployment" | "ReplicaSet" | "StatefulSet" | "DaemonSet" => ["apps", "extensions"].contains(&group),
+        "Deployment" | "ReplicaSet" | "StatefulSet" | "DaemonSet" => {
+            ["apps", "extensions"].contains(&group)
+        }
         "CronJob" | "Job" => group == "batch",
         "EndpointSlice" => group == "discovery.k8s.io",
         _ => false,

@@ -164,17 +164,25 @@ impl Verdict {
     /// Of both directions. Denials come first, then what is not known, then what is open.
     pub fn new(egress: Side, ingress: Side) -> Self {
         let both = [egress.word, ingress.word];
-        let first = [Word::Denied, Word::WouldDeny, Word::Unknown, Word::Undefined];
-        let combined = first.into_iter().find(|word| both.contains(word)).unwrap_or(
-            if both == [Word::NoPolicy; 2] {
+        let first = [
+            Word::Denied,
+            Word::WouldDeny,
+            Word::Unknown,
+            Word::Undefined,
+        ];
+        let combined = first
+            .into_iter()
+            .find(|word| both.contains(word))
+            .unwrap_or(if both == [Word::NoPolicy; 2] {
                 Word::NoPolicy
             } else if both.contains(&Word::Exempt) && !both.contains(&Word::Allowed) {
                 Word::Exempt
             } else {
                 Word::Allowed
-            },
-        );
-        let reason = [&egress, &ingress].into_iter().find(|side| side.word == combined);
+            });
+        let reason = [&egress, &ingress]
+            .into_iter()
+            .find(|side| side.word == combined);
         Self {
             reason: reason.and_then(|side| side.reason),
             egress,

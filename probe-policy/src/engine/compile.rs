@@ -71,7 +71,10 @@ impl Compiled {
                             list.push((tiered.priority, index));
                         }
                     }
-                    (compiler.rules(&tiered.ingress), compiler.rules(&tiered.egress))
+                    (
+                        compiler.rules(&tiered.ingress),
+                        compiler.rules(&tiered.egress),
+                    )
                 }
                 Body::Invalid(invalid) => {
                     let everything = Selector::default();
@@ -105,7 +108,12 @@ impl Compiled {
     }
 
     /// Whether a peer that selects pods matches an identity.
-    pub(super) fn matches(&self, direction: Direction, place: (u32, usize, usize), identity: u32) -> bool {
+    pub(super) fn matches(
+        &self,
+        direction: Direction,
+        place: (u32, usize, usize),
+        identity: u32,
+    ) -> bool {
         let (policy, rule, peer) = place;
         let all = match direction {
             Direction::Ingress => &self.ingress,
@@ -171,7 +179,9 @@ impl<'a> Compiler<'a> {
             if !self.known_namespaces.contains_key(namespaces) {
                 let mut of_all = FixedBitSet::with_capacity(selected.len());
                 let numbers = self.namespaces.select(namespaces);
-                numbers.ones().for_each(|number| of_all.union_with(&self.of_namespace[number]));
+                numbers
+                    .ones()
+                    .for_each(|number| of_all.union_with(&self.of_namespace[number]));
                 self.known_namespaces.insert(namespaces.clone(), of_all);
             }
             selected.intersect_with(&self.known_namespaces[namespaces]);
@@ -181,7 +191,11 @@ impl<'a> Compiler<'a> {
 
     fn rules(&mut self, rules: &[Rule]) -> Vec<Vec<u32>> {
         let peers = |rule: &Rule| -> Vec<u32> {
-            rule.peers.iter().flatten().map(|peer| self.bitmap(peer)).collect()
+            rule.peers
+                .iter()
+                .flatten()
+                .map(|peer| self.bitmap(peer))
+                .collect()
         };
         rules.iter().map(peers).collect()
     }

@@ -1,10 +1,6 @@
 //! One direction of a connection: the tiers, in their order.
 
-use super::{
-    Connection, Engine,
-    compile::About,
-    end::Resolved,
-};
+use super::{Connection, Engine, compile::About, end::Resolved};
 use crate::{
     model::{Direction, Peer, Rule, Tier},
     verdict::{Caveat, Hit, Reason, Side, Word},
@@ -89,7 +85,12 @@ impl Question<'_> {
     }
 
     /// The first peer of a rule that matches. `Some(None)` if the rule matches all.
-    pub(super) fn peer_of(&self, policy: u32, number: usize, rule: &Rule) -> (Match, Option<usize>) {
+    pub(super) fn peer_of(
+        &self,
+        policy: u32,
+        number: usize,
+        rule: &Rule,
+    ) -> (Match, Option<usize>) {
         let Some(peers) = &rule.peers else {
             return (Match::Yes, None);
         };
@@ -112,7 +113,9 @@ impl Question<'_> {
         let addresses = self.peer.addresses.as_slice();
         match peer {
             Peer::Pods { .. } => yes(self.peer.identity.is_some_and(|identity| {
-                self.engine.compiled.matches(self.direction, place, identity)
+                self.engine
+                    .compiled
+                    .matches(self.direction, place, identity)
             })),
             Peer::Block(block) => {
                 let matches = addresses.iter().any(|address| block.contains(address));
@@ -125,7 +128,9 @@ impl Question<'_> {
             Peer::Nodes(selector) => yes(self.peer.pod.is_none()
                 && self.engine.cluster.nodes.values().any(|node| {
                     selector.matches(&node.labels)
-                        && addresses.iter().any(|address| node.addresses.contains(address))
+                        && addresses
+                            .iter()
+                            .any(|address| node.addresses.contains(address))
                 })),
             Peer::Domains(_) if self.peer.pod.is_none() => Match::Perhaps,
             Peer::Domains(_) | Peer::Unknown => Match::No,

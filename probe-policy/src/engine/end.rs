@@ -101,8 +101,13 @@ impl Engine {
             return false;
         }
         let pod = &self.cluster.pods[pod as usize];
-        let node = pod.node.as_ref().and_then(|name| self.cluster.nodes.get(name));
-        let of_node = node.map(|node| node.addresses.as_slice()).unwrap_or_default();
+        let node = pod
+            .node
+            .as_ref()
+            .and_then(|name| self.cluster.nodes.get(name));
+        let of_node = node
+            .map(|node| node.addresses.as_slice())
+            .unwrap_or_default();
         end.addresses
             .as_slice()
             .iter()

@@ -4,9 +4,7 @@ use std::collections::BTreeSet;
 
 use rustc_hash::FxHashMap;
 
-use crate::model::{
-    Body, Cluster, ContainerPort, Labels, Peer, Policy, Rule, Selector,
-};
+use crate::model::{Body, Cluster, ContainerPort, Labels, Peer, Policy, Rule, Selector};
 
 /// All identities, and whose they are.
 #[derive(Debug)]
@@ -31,22 +29,36 @@ pub(super) struct Identity {
 impl Identities {
     pub(super) fn of(cluster: &Cluster) -> Self {
         let asked = asked_keys(&cluster.policies);
-        let mut namespaces: BTreeSet<&str> = cluster.namespaces.keys().map(String::as_str).collect();
+        let mut namespaces: BTreeSet<&str> =
+            cluster.namespaces.keys().map(String::as_str).collect();
         namespaces.extend(cluster.pods.iter().map(|pod| pod.namespace.as_str()));
         let namespaces: Vec<(String, Labels)> = namespaces
             .into_iter()
             .map(|name| (name.to_owned(), cluster.namespace_labels(name)))
             .collect();
-        let number: FxHashMap<&str, u32> = (0..).zip(&namespaces).map(|(n, (name, _))| (name.as_str(), n)).collect();
+        let number: FxHashMap<&str, u32> = (0..)
+            .zip(&namespaces)
+            .map(|(n, (name, _))| (name.as_str(), n))
+            .collect();
         let mut known: FxHashMap<Identity, u32> = FxHashMap::default();
         let mut all = Vec::new();
         let mut of_pod = Vec::with_capacity(cluster.pods.len());
         for pod in &cluster.pods {
-            let labels = pod.labels.iter().filter(|(key, _)| asked.contains(key.as_str()));
+            let labels = pod
+                .labels
+                .iter()
+                .filter(|(key, _)| asked.contains(key.as_str()));
             let identity = Identity {
                 namespace: number[pod.namespace.as_str()],
-                labels: labels.map(|(key, value)| (key.clone(), value.clone())).collect(),
-                ports: pod.ports.iter().filter(|port| port.name.is_some()).cloned().collect(),
+                labels: labels
+                    .map(|(key, value)| (key.clone(), value.clone()))
+                    .collect(),
+                ports: pod
+                    .ports
+                    .iter()
+                    .filter(|port| port.name.is_some())
+                    .cloned()
+                    .collect(),
             };
             let next = u32::try_from(all.len()).unwrap_or(u32::MAX);
             of_pod.push(*known.entry(identity).or_insert_with_key(|identity| {
@@ -70,7 +82,9 @@ fn asked_keys(policies: &[Policy]) -> BTreeSet<&str> {
             Body::Network(network) => {
                 mention(&network.pods, &mut asked);
                 let rules = [&network.ingress, &network.egress].into_iter().flatten();
-                rules.flatten().for_each(|rule| mention_peers(rule, &mut asked));
+                rules
+                    .flatten()
+                    .for_each(|rule| mention_peers(rule, &mut asked));
             }
             Body::Tiered(tiered) => {
                 mention(&tiered.pods, &mut asked);
@@ -97,5 +111,10 @@ fn mention_peers<'a>(rule: &'a Rule, asked: &mut BTreeSet<&'a str>) {
 }
 
 fn mention<'a>(selector: &'a Selector, asked: &mut BTreeSet<&'a str>) {
-    asked.extend(selector.requirements.iter().map(|requirement| requirement.key.as_str()));
+    asked.extend(
+        selector
+            .requirements
+            .iter()
+            .map(|requirement| requirement.key.as_str()),
+    );
 }

@@ -26,7 +26,11 @@ impl<'a> Index<'a> {
         for (number, labels) in things.enumerate() {
             for (key, value) in labels {
                 index.by_key.entry(key).or_insert_with(none).insert(number);
-                index.by_label.entry((key, value)).or_insert_with(none).insert(number);
+                index
+                    .by_label
+                    .entry((key, value))
+                    .or_insert_with(none)
+                    .insert(number);
             }
         }
         index
@@ -47,12 +51,16 @@ impl<'a> Index<'a> {
         match &requirement.operator {
             Operator::In(values) => {
                 let mut any = FixedBitSet::with_capacity(self.count);
-                let of_values = values.iter().filter_map(|value| self.by_label.get(&(key, value.as_str())));
+                let of_values = values
+                    .iter()
+                    .filter_map(|value| self.by_label.get(&(key, value.as_str())));
                 of_values.for_each(|bits| any.union_with(bits));
                 selected.intersect_with(&any);
             }
             Operator::NotIn(values) => {
-                let of_values = values.iter().filter_map(|value| self.by_label.get(&(key, value.as_str())));
+                let of_values = values
+                    .iter()
+                    .filter_map(|value| self.by_label.get(&(key, value.as_str())));
                 of_values.for_each(|bits| selected.difference_with(bits));
             }
             Operator::Exists => match self.by_key.get(key) {

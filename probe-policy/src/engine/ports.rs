@@ -40,24 +40,25 @@ impl Question<'_> {
         match &port.port {
             PortMatch::Any => true,
             PortMatch::Range(first, last) => (*first..=*last).contains(&connection.port),
-            PortMatch::Named(_) => self
-                .named(port)
-                .any(|(protocol, number)| (protocol, number) == (connection.protocol, connection.port)),
+            PortMatch::Named(_) => self.named(port).any(|(protocol, number)| {
+                (protocol, number) == (connection.protocol, connection.port)
+            }),
             PortMatch::Unknown => false,
         }
     }
 
     /// Ports of the destination's containers that have the name, which may be several and of different protocols.
-    fn named<'p>(&'p self, port: &'p Port) -> impl Iterator<Item = (crate::model::Protocol, u16)> + 'p {
+    fn named<'p>(
+        &'p self,
+        port: &'p Port,
+    ) -> impl Iterator<Item = (crate::model::Protocol, u16)> + 'p {
         let identities = &self.engine.identities.all;
         let ports = self
             .destination
             .identity
             .map(|identity| identities[identity as usize].ports.as_slice())
             .unwrap_or_default();
-        let has_name = move |name: Option<&str>| {
-            matches!(&port.port, PortMatch::Named(wanted) if name == Some(wanted.as_str()))
-        };
+        let has_name = move |name: Option<&str>| matches!(&port.port, PortMatch::Named(wanted) if name == Some(wanted.as_str()));
         ports
             .iter()
             .filter(move |declared| has_name(declared.name.as_deref()))

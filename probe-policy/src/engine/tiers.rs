@@ -11,7 +11,12 @@ use crate::{
 
 impl Question<'_> {
     /// Policies by priority; `next` is asked where none decides, or one passes.
-    pub(super) fn ordered(&self, tier: Tier, policies: &[(u16, u32)], next: &dyn Fn() -> Side) -> Side {
+    pub(super) fn ordered(
+        &self,
+        tier: Tier,
+        policies: &[(u16, u32)],
+        next: &dyn Fn() -> Side,
+    ) -> Side {
         let side = self.decide(policies, next);
         let invalid = self.invalid(tier);
         // It may have come before.

@@ -19,7 +19,10 @@ pub(super) fn split(text: &str) -> Vec<Document<'_>> {
     let (mut begin, mut at, mut line, mut first_line) = (0, 0, 1, 1);
     let mut push = |from: usize, to: usize, line: usize| {
         let text = &text[from..to];
-        if text.lines().any(|line| !line.trim().is_empty() && !line.trim_start().starts_with('#')) {
+        if text
+            .lines()
+            .any(|line| !line.trim().is_empty() && !line.trim_start().starts_with('#'))
+        {
             documents.push((line, text));
         }
     };
@@ -67,7 +70,12 @@ impl Document<'_> {
 
 /// Without the piece of the file that goes with it.
 fn first_line(message: &str) -> String {
-    message.lines().next().unwrap_or_default().trim_end_matches(':').to_owned()
+    message
+        .lines()
+        .next()
+        .unwrap_or_default()
+        .trim_end_matches(':')
+        .to_owned()
 }
 
 #[cfg(test)]
@@ -77,7 +85,10 @@ mod tests {
     #[test]
     fn documents_are_told_apart_and_empty_ones_do_not_count() {
         let text = "# head\n---\na: 1\n---\n# nothing\n--- # more\nb:\n  - '---'\n...\n---\n{\"c\": [1]}\n";
-        let values: Vec<_> = split(text).iter().map(|d| (d.number, d.value().unwrap())).collect();
+        let values: Vec<_> = split(text)
+            .iter()
+            .map(|d| (d.number, d.value().unwrap()))
+            .collect();
         assert_eq!(values.len(), 3, "{values:?}");
         assert_eq!(values[0], (1, serde_json::json!({"a": 1})));
         assert_eq!(values[1], (2, serde_json::json!({"b": ["---"]})));
@@ -97,7 +108,10 @@ mod tests {
     #[test]
     fn a_quoted_number_is_text() {
         let documents = split("a: \"80\"\nb: 80\n");
-        assert_eq!(documents[0].value().unwrap(), serde_json::json!({"a": "80", "b": 80}));
+        assert_eq!(
+            documents[0].value().unwrap(),
+            serde_json::json!({"a": "80", "b": 80})
+        );
     }
 
     #[test]

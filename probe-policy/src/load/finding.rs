@@ -39,7 +39,11 @@ pub struct Finding {
 
 impl Finding {
     /// Of an error.
-    pub(super) fn error(place: Place, field: impl Into<String>, message: impl Into<String>) -> Self {
+    pub(super) fn error(
+        place: Place,
+        field: impl Into<String>,
+        message: impl Into<String>,
+    ) -> Self {
         Self {
             severity: Severity::Error,
             place,

@@ -66,7 +66,16 @@ mod tests {
         for good in ["app", "app.kubernetes.io/name", "a_b.C-9", &"x".repeat(63)] {
             assert!(is_key(good), "{good}");
         }
-        for bad in ["", "-a", "a-", "a/b/c", "/a", "A.io/a", "a b", &"x".repeat(64)] {
+        for bad in [
+            "",
+            "-a",
+            "a-",
+            "a/b/c",
+            "/a",
+            "A.io/a",
+            "a b",
+            &"x".repeat(64),
+        ] {
             assert!(!is_key(bad), "{bad}");
         }
         assert!(is_value("") && is_value("v1.2_3") && !is_value("a/b") && !is_value("_a"));

@@ -20,17 +20,24 @@ impl Meta {
             context.error("metadata", "is missing");
             return None;
         };
-        let name = meta.text(context, "name").or_else(|| meta.text(context, "generateName"));
+        let name = meta
+            .text(context, "name")
+            .or_else(|| meta.text(context, "generateName"));
         let Some(name) = name.filter(|name| !name.is_empty()) else {
             context.error(&meta.at("name"), "is missing");
             return None;
         };
         Some(Self {
-            namespace: meta.text(context, "namespace").unwrap_or(namespace).to_owned(),
+            namespace: meta
+                .text(context, "namespace")
+                .unwrap_or(namespace)
+                .to_owned(),
             name: name.to_owned(),
             labels: super::labels::read(context, &meta, "labels"),
             uid: meta.text(context, "uid").map(str::to_owned),
-            generation: meta.get("generation").and_then(|field| field.value.as_u64()),
+            generation: meta
+                .get("generation")
+                .and_then(|field| field.value.as_u64()),
             owner: owner(context, &meta),
         })
     }

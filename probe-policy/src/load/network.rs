@@ -38,7 +38,9 @@ pub(super) fn read(context: &mut Context, field: &Field<'_>, meta: &Meta) -> Opt
         (context.errors() == before).then_some(pods)
     });
     let pods = pods.flatten();
-    let rules = spec.map(|spec| rules(context, &spec, meta)).unwrap_or_default();
+    let rules = spec
+        .map(|spec| rules(context, &spec, meta))
+        .unwrap_or_default();
     let body = match (pods, context.errors() == errors) {
         (Some(pods), true) => Body::Network(NetworkPolicy {
             pods,
@@ -83,7 +85,10 @@ pub(super) fn keep(kind: Kind, namespace: Option<&str>, meta: &Meta, body: Body)
 type Both = (Option<Vec<Rule>>, Option<Vec<Rule>>);
 
 fn rules(context: &mut Context, spec: &Field<'_>, meta: &Meta) -> Both {
-    spec.only(context, &["podSelector", "policyTypes", "ingress", "egress"]);
+    spec.only(
+        context,
+        &["podSelector", "policyTypes", "ingress", "egress"],
+    );
     let ingress = directed(context, spec, "ingress", "from", meta);
     let egress = directed(context, spec, "egress", "to", meta);
     let (mut has_ingress, mut has_egress) = (true, !egress.is_empty());
@@ -97,23 +102,44 @@ fn rules(context: &mut Context, spec: &Field<'_>, meta: &Meta) -> Both {
             match each.value.as_str() {
                 Some("Ingress") => has_ingress = true,
                 Some("Egress") => has_egress = true,
-                _ => context.error(&each.path, format!("{} is neither Ingress nor Egress", each.value)),
+                _ => context.error(
+                    &each.path,
+                    format!("{} is neither Ingress nor Egress", each.value),
+                ),
             }
         }
-        for (has, rules, word) in [(has_ingress, &ingress, "ingress"), (has_egress, &egress, "egress")] {
+        for (has, rules, word) in [
+            (has_ingress, &ingress, "ingress"),
+            (has_egress, &egress, "egress"),
+        ] {
             if !has && !rules.is_empty() {
-                context.warn(&spec.at(word), "has no effect, because policyTypes does not name it");
+                context.warn(
+                    &spec.at(word),
+                    "has no effect, because policyTypes does not name it",
+                );
             }
         }
     } else if ingress.is_empty() && !has_egress {
-        context.warn(&spec.path, "has no rules and no policyTypes, which denies all ingress");
+        context.warn(
+            &spec.path,
+            "has no rules and no policyTypes, which denies all ingress",
+        );
     }
     (has_ingress.then_some(ingress), has_egress.then_some(egress))
 }
 
-fn directed(context: &mut Context, spec: &Field<'_>, name: &str, ends: &str, meta: &Meta) -> Vec<Rule> {
+fn directed(
+    context: &mut Context,
+    spec: &Field<'_>,
+    name: &str,
+    ends: &str,
+    meta: &Meta,
+) -> Vec<Rule> {
     let items = spec.items(context, name).unwrap_or_default();
-    items.iter().map(|item| rule(context, item, ends, meta)).collect()
+    items
+        .iter()
+        .map(|item| rule(context, item, ends, meta))
+        .collect()
 }
 
 fn rule(context: &mut Context, field: &Field<'_>, ends: &str, meta: &Meta) -> Rule {
@@ -124,7 +150,10 @@ fn rule(context: &mut Context, field: &Field<'_>, ends: &str, meta: &Meta) -> Ru
     let peers = field.items(context, ends).unwrap_or_default();
     let peers: Vec<_> = peers.iter().map(|item| peer(context, item, meta)).collect();
     let items = field.items(context, "ports").unwrap_or_default();
-    let ports: Vec<_> = items.iter().map(|item| ports::of_rule(context, item)).collect();
+    let ports: Vec<_> = items
+        .iter()
+        .map(|item| ports::of_rule(context, item))
+        .collect();
     Rule {
         name: None,
         action: Action::Accept,
@@ -140,20 +169,28 @@ fn peer(context: &mut Context, field: &Field<'_>, meta: &Meta) -> Peer {
     let block = field.get("ipBlock");
     let (pods, namespaces) = (field.get("podSelector"), field.get("namespaceSelector"));
     if block.is_some() && (pods.is_some() || namespaces.is_some()) {
-        context.error(&field.path, "has both ipBlock and a selector; a peer is one or the other");
+        context.error(
+            &field.path,
+            "has both ipBlock and a selector; a peer is one or the other",
+        );
     }
     if let Some(block) = block {
         return ip_block(context, &block).map_or(Peer::Unknown, Peer::Block);
     }
     if pods.is_none() && namespaces.is_none() {
-        context.error(&field.path, "is empty: a peer needs podSelector, namespaceSelector or ipBlock");
+        context.error(
+            &field.path,
+            "is empty: a peer needs podSelector, namespaceSelector or ipBlock",
+        );
     }
     Peer::Pods {
         namespaces: match namespaces {
             Some(field) => Namespaces::Selected(selector::read(context, &field)),
             None => Namespaces::Own(meta.namespace.clone()),
         },
-        pods: pods.map(|field| selector::read(context, &field)).unwrap_or_default(),
+        pods: pods
+            .map(|field| selector::read(context, &field))
+            .unwrap_or_default(),
     }
 }
 
@@ -209,7 +246,9 @@ fn lenient(text: &str) -> Option<IpNet> {
         Some(IpAddr::from(<[u8; 4]>::try_from(octets).ok()?))
     })?;
     let (address, prefix) = match address {
-        IpAddr::V6(v6) if v6.to_ipv4_mapped().is_some() && prefix >= 96 => (address.to_canonical(), prefix - 96),
+        IpAddr::V6(v6) if v6.to_ipv4_mapped().is_some() && prefix >= 96 => {
+            (address.to_canonical(), prefix - 96)
+        }
         _ => (address, prefix),
     };
     IpNet::new(address, prefix).ok()
@@ -239,7 +278,11 @@ mod tests {
             ("10.0.0/8", None),
             ("", None),
         ] {
-            assert_eq!(lenient(text), expected.map(|text| text.parse().unwrap()), "{text}");
+            assert_eq!(
+                lenient(text),
+                expected.map(|text| text.parse().unwrap()),
+                "{text}"
+            );
         }
     }
 }

@@ -26,7 +26,11 @@ pub(super) fn pod(context: &mut Context, field: &Field<'_>, meta: &Meta) -> Opti
     Some((key("Pod", meta), Object::Pod(pod)))
 }
 
-pub(super) fn workload(context: &mut Context, field: &Field<'_>, meta: &Meta) -> Option<(Key, Object)> {
+pub(super) fn workload(
+    context: &mut Context,
+    field: &Field<'_>,
+    meta: &Meta,
+) -> Option<(Key, Object)> {
     let kind = field.text(context, "kind").unwrap_or_default();
     let template = ["spec", "jobTemplate", "spec", "template"];
     let template = if kind == "CronJob" {
@@ -69,7 +73,9 @@ fn key(kind: &'static str, meta: &Meta) -> Key {
 /// What a pod and a template have in common.
 fn of_spec(context: &mut Context, field: &Field<'_>, meta: &Meta, kind: &str) -> Pod {
     let spec = field.object(context, "spec");
-    let ports = spec.as_ref().map(|spec| ports::of_containers(context, spec));
+    let ports = spec
+        .as_ref()
+        .map(|spec| ports::of_containers(context, spec));
     let host_network = spec.as_ref().and_then(|spec| spec.get("hostNetwork"));
     Pod {
         namespace: meta.namespace.clone(),
@@ -77,14 +83,20 @@ fn of_spec(context: &mut Context, field: &Field<'_>, meta: &Meta, kind: &str) ->
         kind: kind.to_owned(),
         ports: ports.unwrap_or_default(),
         host_network: host_network.is_some_and(|field| field.value.as_bool() == Some(true)),
-        node: spec.and_then(|spec| spec.text(context, "nodeName")).map(str::to_owned),
+        node: spec
+            .and_then(|spec| spec.text(context, "nodeName"))
+            .map(str::to_owned),
         ..Pod::default()
     }
 }
 
 /// One address, and all of them in a list of `ip`.
 fn addresses(context: &mut Context, status: &Field<'_>, one: &str, all: &str) -> Vec<IpAddr> {
-    let mut texts: Vec<_> = status.text(context, one).map(|text| (status.at(one), text)).into_iter().collect();
+    let mut texts: Vec<_> = status
+        .text(context, one)
+        .map(|text| (status.at(one), text))
+        .into_iter()
+        .collect();
     for item in status.items(context, all).unwrap_or_default() {
         texts.extend(item.text(context, "ip").map(|text| (item.at("ip"), text)));
     }
@@ -103,7 +115,10 @@ pub(super) fn address(context: &mut Context, path: &str, text: &str) -> Option<I
     if text.is_empty() {
         return None;
     }
-    let address = text.parse::<IpAddr>().ok().map(|address| address.to_canonical());
+    let address = text
+        .parse::<IpAddr>()
+        .ok()
+        .map(|address| address.to_canonical());
     if address.is_none() {
         context.error(path, format!("`{text}` is no IP address"));
     }

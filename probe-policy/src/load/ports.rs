@@ -14,7 +14,10 @@ pub(super) fn protocol(context: &mut Context, field: &Field<'_>) -> Protocol {
         return Protocol::Tcp;
     };
     Protocol::in_policy(word).unwrap_or_else(|| {
-        context.error(&field.at("protocol"), format!("`{word}` is not one of TCP, UDP, SCTP"));
+        context.error(
+            &field.at("protocol"),
+            format!("`{word}` is not one of TCP, UDP, SCTP"),
+        );
         Protocol::Tcp
     })
 }
@@ -48,7 +51,10 @@ pub(super) fn of_rule(context: &mut Context, field: &Field<'_>) -> Port {
     let port = match (port, end) {
         (PortMatch::Range(first, _), Some(end)) => {
             if end < first {
-                context.error(&field.at("endPort"), format!("{end} is below `port`, {first}"));
+                context.error(
+                    &field.at("endPort"),
+                    format!("{end} is below `port`, {first}"),
+                );
             }
             PortMatch::Range(first, end)
         }
@@ -69,7 +75,10 @@ pub(super) fn name(context: &mut Context, field: &Field<'_>) -> String {
             Ok(_) => "; a number has no quotes",
             Err(_) => "",
         };
-        context.error(&field.path, format!("`{name}` cannot be the name of a port{hint}"));
+        context.error(
+            &field.path,
+            format!("`{name}` cannot be the name of a port{hint}"),
+        );
     }
     name.to_owned()
 }

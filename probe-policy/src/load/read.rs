@@ -7,7 +7,8 @@ use serde_json::Value;
 use super::finding::{Finding, Place, Severity};
 
 /// Where `null` stands for an element of a list: it is decoded as an empty object.
-static EMPTY: std::sync::LazyLock<Value> = std::sync::LazyLock::new(|| Value::Object(serde_json::Map::new()));
+static EMPTY: std::sync::LazyLock<Value> =
+    std::sync::LazyLock::new(|| Value::Object(serde_json::Map::new()));
 
 /// What is found in one document.
 pub(super) struct Context {
@@ -25,7 +26,8 @@ impl Context {
 
     /// An API server refuses this.
     pub(super) fn error(&mut self, field: &str, message: impl Into<String>) {
-        self.findings.push(Finding::error(self.place.clone(), field, message));
+        self.findings
+            .push(Finding::error(self.place.clone(), field, message));
     }
 
     /// An API server takes this.
@@ -37,7 +39,10 @@ impl Context {
 
     /// Errors until now, to see whether more came.
     pub(super) fn errors(&self) -> usize {
-        self.findings.iter().filter(|finding| finding.severity == Severity::Error).count()
+        self.findings
+            .iter()
+            .filter(|finding| finding.severity == Severity::Error)
+            .count()
     }
 }
 
@@ -77,7 +82,9 @@ impl<'a> Field<'a> {
 
     /// Follows a path of names.
     pub(super) fn follow(&self, names: &[&str]) -> Option<Self> {
-        names.iter().try_fold(self.clone(), |field, name| field.get(name))
+        names
+            .iter()
+            .try_fold(self.clone(), |field, name| field.get(name))
     }
 
     /// A field that is a mapping.
@@ -101,7 +108,10 @@ impl<'a> Field<'a> {
             let path = format!("{}[{index}]", field.path);
             if value.is_null() {
                 context.warn(&path, "is null, which stands for `{}`");
-                return Self { value: &EMPTY, path };
+                return Self {
+                    value: &EMPTY,
+                    path,
+                };
             }
             Self { value, path }
         };
@@ -119,13 +129,24 @@ impl<'a> Field<'a> {
     }
 
     /// A field that is a whole number within bounds, both included.
-    pub(super) fn number(&self, context: &mut Context, name: &str, bounds: (u16, u16)) -> Option<u16> {
+    pub(super) fn number(
+        &self,
+        context: &mut Context,
+        name: &str,
+        bounds: (u16, u16),
+    ) -> Option<u16> {
         let field = self.get(name)?;
         let (least, most) = bounds;
-        let number = field.value.as_i64().and_then(|number| u16::try_from(number).ok());
+        let number = field
+            .value
+            .as_i64()
+            .and_then(|number| u16::try_from(number).ok());
         let number = number.filter(|number| (least..=most).contains(number));
         if number.is_none() {
-            let message = format!("{} is not a whole number from {least} to {most}", field.value);
+            let message = format!(
+                "{} is not a whole number from {least} to {most}",
+                field.value
+            );
             context.error(&field.path, message);
         }
         number
@@ -133,18 +154,30 @@ impl<'a> Field<'a> {
 
     /// Complains about keys that are dropped.
     pub(super) fn only(&self, context: &mut Context, known: &[&str]) {
-        for key in self.value.as_object().into_iter().flat_map(|map| map.keys()) {
+        for key in self
+            .value
+            .as_object()
+            .into_iter()
+            .flat_map(|map| map.keys())
+        {
             if known.contains(&key.as_str()) {
                 continue;
             }
             let meant = known.iter().find(|known| known.eq_ignore_ascii_case(key));
             let hint = meant.map_or_else(String::new, |meant| format!("; `{meant}` is meant"));
-            context.warn(&self.at(key), format!("is not known and has no effect{hint}"));
+            context.warn(
+                &self.at(key),
+                format!("is not known and has no effect{hint}"),
+            );
         }
     }
 
     /// The keys of `choices` that are there.
     pub(super) fn which<'n>(&self, choices: &[&'n str]) -> Vec<&'n str> {
-        choices.iter().copied().filter(|name| self.get(name).is_some()).collect()
+        choices
+            .iter()
+            .copied()
+            .filter(|name| self.get(name).is_some())
+            .collect()
     }
 }

@@ -9,7 +9,10 @@ use crate::model::{Operator, Requirement, Selector};
 /// Reads the selector that a field is. What is wrong is in the context; then the selector is good for nothing.
 pub(super) fn read(context: &mut Context, field: &Field<'_>) -> Selector {
     if !field.value.is_object() {
-        context.error(&field.path, "has to be a selector: `matchLabels`, `matchExpressions`, or `{}` for all");
+        context.error(
+            &field.path,
+            "has to be a selector: `matchLabels`, `matchExpressions`, or `{}` for all",
+        );
         return Selector::default();
     }
     field.only(context, &["matchLabels", "matchExpressions"]);
@@ -40,7 +43,9 @@ fn expression(context: &mut Context, item: &Field<'_>) -> Option<Requirement> {
             None => context.error(&value.path, "has to be text; put it in quotes"),
         }
     }
-    values.iter().for_each(|value| check_value(context, &item.at("values"), value));
+    values
+        .iter()
+        .for_each(|value| check_value(context, &item.at("values"), value));
     values.sort();
     values.dedup();
     let has_values = !values.is_empty();

@@ -38,17 +38,31 @@ pub(super) fn node(context: &mut Context, field: &Field<'_>, meta: &Meta) -> Opt
         addresses: Vec::new(),
     };
     let status = field.get("status");
-    for item in status.and_then(|status| status.items(context, "addresses")).unwrap_or_default() {
-        if !matches!(item.text(context, "type"), Some("InternalIP" | "ExternalIP")) {
+    for item in status
+        .and_then(|status| status.items(context, "addresses"))
+        .unwrap_or_default()
+    {
+        if !matches!(
+            item.text(context, "type"),
+            Some("InternalIP" | "ExternalIP")
+        ) {
             continue;
         }
         let text = item.text(context, "address").unwrap_or_default();
-        node.addresses.extend(address(context, &item.at("address"), text));
+        node.addresses
+            .extend(address(context, &item.at("address"), text));
     }
-    Some((("Node", String::new(), meta.name.clone()), Object::Node(node)))
+    Some((
+        ("Node", String::new(), meta.name.clone()),
+        Object::Node(node),
+    ))
 }
 
-pub(super) fn service(context: &mut Context, field: &Field<'_>, meta: &Meta) -> Option<(Key, Object)> {
+pub(super) fn service(
+    context: &mut Context,
+    field: &Field<'_>,
+    meta: &Meta,
+) -> Option<(Key, Object)> {
     let mut addresses = Vec::new();
     let mut take = |context: &mut Context, path: &str, text: &str| {
         // A headless service has none of its own.
@@ -68,12 +82,17 @@ pub(super) fn service(context: &mut Context, field: &Field<'_>, meta: &Meta) -> 
         }
     }
     let balancers = field.follow(&["status", "loadBalancer"]);
-    for item in balancers.and_then(|field| field.items(context, "ingress")).unwrap_or_default() {
+    for item in balancers
+        .and_then(|field| field.items(context, "ingress"))
+        .unwrap_or_default()
+    {
         if let Some(text) = item.text(context, "ip") {
             take(context, &item.at("ip"), text);
         }
     }
-    let ports = spec.map(|spec| numbered(context, &spec)).unwrap_or_default();
+    let ports = spec
+        .map(|spec| numbered(context, &spec))
+        .unwrap_or_default();
     let service = Service {
         namespace: meta.namespace.clone(),
         name: meta.name.clone(),
@@ -84,7 +103,11 @@ pub(super) fn service(context: &mut Context, field: &Field<'_>, meta: &Meta) -> 
     Some((key, Object::Service(Unjoined { service, ports })))
 }
 
-pub(super) fn slice(context: &mut Context, field: &Field<'_>, meta: &Meta) -> Option<(Key, Object)> {
+pub(super) fn slice(
+    context: &mut Context,
+    field: &Field<'_>,
+    meta: &Meta,
+) -> Option<(Key, Object)> {
     let service = meta.labels.get(SERVICE_LABEL)?.clone();
     let mut addresses = Vec::new();
     for endpoint in field.items(context, "endpoints").unwrap_or_default() {
@@ -94,7 +117,11 @@ pub(super) fn slice(context: &mut Context, field: &Field<'_>, meta: &Meta) -> Op
             continue;
         }
         for item in endpoint.items(context, "addresses").unwrap_or_default() {
-            addresses.extend(address(context, &item.path, item.value.as_str().unwrap_or_default()));
+            addresses.extend(address(
+                context,
+                &item.path,
+                item.value.as_str().unwrap_or_default(),
+            ));
         }
     }
     let slice = Slice {
@@ -123,12 +150,15 @@ fn numbered(context: &mut Context, field: &Field<'_>) -> Vec<(Protocol, u16, Str
 pub(super) fn join(services: Vec<Unjoined>, slices: &[Slice]) -> Vec<Service> {
     let joined = |Unjoined { mut service, ports }: Unjoined| {
         for (protocol, number, name) in ports {
-            let of_it = slices
-                .iter()
-                .filter(|slice| slice.namespace == service.namespace && slice.service == service.name);
+            let of_it = slices.iter().filter(|slice| {
+                slice.namespace == service.namespace && slice.service == service.name
+            });
             let mut backends: Vec<Backend> = of_it
                 .flat_map(|slice| {
-                    let same = slice.ports.iter().filter(|port| port.0 == protocol && port.2 == name);
+                    let same = slice
+                        .ports
+                        .iter()
+                        .filter(|port| port.0 == protocol && port.2 == name);
                     same.flat_map(|(_, port, _)| {
                         slice.addresses.iter().map(|address| Backend {
                             address: *address,

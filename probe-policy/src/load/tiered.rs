@@ -33,31 +33,54 @@ struct Dialect {
     has_protocols: bool,
 }
 
-pub(super) fn cluster(context: &mut Context, field: &Field<'_>, meta: &Meta) -> Option<(Key, Object)> {
+pub(super) fn cluster(
+    context: &mut Context,
+    field: &Field<'_>,
+    meta: &Meta,
+) -> Option<(Key, Object)> {
     let dialect = Dialect {
         kind: Kind::ClusterNetworkPolicy,
         tier: None,
-        actions: &[("Accept", Action::Accept), ("Deny", Action::Deny), ("Pass", Action::Pass)],
+        actions: &[
+            ("Accept", Action::Accept),
+            ("Deny", Action::Deny),
+            ("Pass", Action::Pass),
+        ],
         has_priority: true,
         has_protocols: true,
     };
     Some(dialect.read(context, field, meta))
 }
 
-pub(super) fn admin(context: &mut Context, field: &Field<'_>, meta: &Meta) -> Option<(Key, Object)> {
+pub(super) fn admin(
+    context: &mut Context,
+    field: &Field<'_>,
+    meta: &Meta,
+) -> Option<(Key, Object)> {
     let dialect = Dialect {
         kind: Kind::AdminNetworkPolicy,
         tier: Some(Tier::Admin),
-        actions: &[("Allow", Action::Accept), ("Deny", Action::Deny), ("Pass", Action::Pass)],
+        actions: &[
+            ("Allow", Action::Accept),
+            ("Deny", Action::Deny),
+            ("Pass", Action::Pass),
+        ],
         has_priority: true,
         has_protocols: false,
     };
     Some(dialect.read(context, field, meta))
 }
 
-pub(super) fn baseline(context: &mut Context, field: &Field<'_>, meta: &Meta) -> Option<(Key, Object)> {
+pub(super) fn baseline(
+    context: &mut Context,
+    field: &Field<'_>,
+    meta: &Meta,
+) -> Option<(Key, Object)> {
     if meta.name != "default" {
-        context.error("metadata.name", "has to be `default`: a cluster has one such policy");
+        context.error(
+            "metadata.name",
+            "has to be `default`: a cluster has one such policy",
+        );
     }
     let dialect = Dialect {
         kind: Kind::BaselineAdminNetworkPolicy,
@@ -85,7 +108,10 @@ impl Dialect {
                 pods: None,
             });
         };
-        spec.only(context, &["tier", "priority", "subject", "ingress", "egress"]);
+        spec.only(
+            context,
+            &["tier", "priority", "subject", "ingress", "egress"],
+        );
         let tier = self.tier.or_else(|| tier(context, &spec));
         let priority = if self.has_priority {
             if spec.get("priority").is_none() {
@@ -99,7 +125,9 @@ impl Dialect {
         let ingress = self.rules(context, &spec, "ingress", "from");
         let egress = self.rules(context, &spec, "egress", "to");
         match (tier, priority, subject) {
-            (Some(tier), Some(priority), Some((namespaces, pods))) if context.errors() == errors => {
+            (Some(tier), Some(priority), Some((namespaces, pods)))
+                if context.errors() == errors =>
+            {
                 Body::Tiered(TieredPolicy {
                     tier,
                     priority,
@@ -125,14 +153,25 @@ impl Dialect {
         if items.len() > MOST {
             context.error(&spec.at(name), format!("has more than {MOST} rules"));
         }
-        items.iter().map(|item| self.rule(context, item, ends)).collect()
+        items
+            .iter()
+            .map(|item| self.rule(context, item, ends))
+            .collect()
     }
 
     fn rule(&self, context: &mut Context, field: &Field<'_>, ends: &str) -> Rule {
-        let ports_name = if self.has_protocols { "protocols" } else { "ports" };
+        let ports_name = if self.has_protocols {
+            "protocols"
+        } else {
+            "ports"
+        };
         field.only(context, &["name", "action", ends, ports_name]);
         let word = field.text(context, "action").unwrap_or_default();
-        let action = self.actions.iter().find(|(known, _)| *known == word).map(|(_, action)| *action);
+        let action = self
+            .actions
+            .iter()
+            .find(|(known, _)| *known == word)
+            .map(|(_, action)| *action);
         if action.is_none() {
             let known: Vec<_> = self.actions.iter().map(|(known, _)| *known).collect();
             let message = format!("`{word}` is not one of {}", known.join(", "));
@@ -143,7 +182,10 @@ impl Dialect {
         if items.is_empty() {
             context.error(&field.at(ends), "is missing or empty: a rule needs a peer");
         }
-        let peers = items.iter().flat_map(|item| peers(context, item, ends == "to", action)).collect();
+        let peers = items
+            .iter()
+            .flat_map(|item| peers(context, item, ends == "to", action))
+            .collect();
         let items = field.items(context, ports_name).unwrap_or_default();
         for (items, name) in [(&items, ports_name)] {
             if items.len() > MOST {
@@ -153,7 +195,10 @@ impl Dialect {
         let port = if self.has_protocols { protocol } else { port };
         let ports: Vec<_> = items.iter().map(|item| port(context, item)).collect();
         Rule {
-            name: field.text(context, "name").filter(|name| !name.is_empty()).map(str::to_owned),
+            name: field
+                .text(context, "name")
+                .filter(|name| !name.is_empty())
+                .map(str::to_owned),
             action,
             peers: Some(peers),
             ports: (!ports.is_empty()).then_some(ports),
@@ -167,7 +212,10 @@ fn tier(context: &mut Context, spec: &Field<'_>) -> Option<Tier> {
         Some("Admin") => Some(Tier::Admin),
         Some("Baseline") => Some(Tier::Baseline),
         word => {
-            let message = format!("`{}` is neither Admin nor Baseline", word.unwrap_or_default());
+            let message = format!(
+                "`{}` is neither Admin nor Baseline",
+                word.unwrap_or_default()
+            );
             context.error(&spec.at("tier"), message);
             None
         }
@@ -185,9 +233,17 @@ fn subject(context: &mut Context, spec: &Field<'_>) -> Option<(Selector, Selecto
     let both = match field.which(&["namespaces", "pods"])[..] {
         ["namespaces"] => {
             let namespaces = field.get("namespaces");
-            (namespaces.map(|f| selector::read(context, &f)).unwrap_or_default(), Selector::default())
+            (
+                namespaces
+                    .map(|f| selector::read(context, &f))
+                    .unwrap_or_default(),
+                Selector::default(),
+            )
         }
-        ["pods"] => field.get("pods").map(|pods| both(context, &pods)).unwrap_or_default(),
+        ["pods"] => field
+            .get("pods")
+            .map(|pods| both(context, &pods))
+            .unwrap_or_default(),
         _ => {
             context.error(&field.path, "needs exactly one of namespaces and pods");
             return None;
@@ -202,7 +258,10 @@ fn both(context: &mut Context, field: &Field<'_>) -> (Selector, Selector) {
     let mut read = |name| match field.get(name) {
         Some(field) => selector::read(context, &field),
         None => {
-            context.error(&field.at(name), "is missing; `{}` selects all");
+            context.warn(
+                &field.at(name),
+                "is missing, which is taken as `{}`: all; some versions refuse it",
+            );
             Selector::default()
         }
     };
@@ -219,10 +278,16 @@ fn peers(context: &mut Context, field: &Field<'_>, is_egress: bool, action: Acti
     let here = field.which(known);
     let [name] = here[..] else {
         if here.is_empty() {
-            context.warn(&field.path, "is of no kind that is known; the rule fails closed");
+            context.warn(
+                &field.path,
+                "is of no kind that is known; the rule fails closed",
+            );
             return vec![Peer::Unknown];
         }
-        context.error(&field.path, format!("is more than one of {}", here.join(", ")));
+        context.error(
+            &field.path,
+            format!("is more than one of {}", here.join(", ")),
+        );
         return vec![];
     };
     field.only(context, known);
@@ -250,7 +315,10 @@ fn peers(context: &mut Context, field: &Field<'_>, is_egress: bool, action: Acti
 fn networks(context: &mut Context, field: &Field<'_>) -> Vec<Peer> {
     let items = field.items(context, "networks").unwrap_or_default();
     if items.is_empty() || items.len() > MOST_NETWORKS {
-        context.error(&field.at("networks"), format!("has to be 1 to {MOST_NETWORKS} CIDRs"));
+        context.error(
+            &field.at("networks"),
+            format!("has to be 1 to {MOST_NETWORKS} CIDRs"),
+        );
     }
     let block = |item: &Field<'_>| {
         let cidr = cidr(context, &item.path, item.value.as_str().unwrap_or_default())?;
@@ -265,7 +333,10 @@ fn networks(context: &mut Context, field: &Field<'_>) -> Vec<Peer> {
 fn domains(context: &mut Context, field: &Field<'_>, action: Action) -> Vec<String> {
     let items = field.items(context, "domainNames").unwrap_or_default();
     if items.is_empty() || items.len() > MOST_DOMAINS {
-        context.error(&field.at("domainNames"), format!("has to be 1 to {MOST_DOMAINS} names"));
+        context.error(
+            &field.at("domainNames"),
+            format!("has to be 1 to {MOST_DOMAINS} names"),
+        );
     }
     if action != Action::Accept {
         context.error(&field.at("domainNames"), "can only be accepted");
@@ -287,9 +358,15 @@ fn protocol(context: &mut Context, field: &Field<'_>) -> Port {
     let here = field.which(KNOWN);
     let [name] = here[..] else {
         if here.is_empty() {
-            context.warn(&field.path, "is of no kind that is known; the rule fails closed");
+            context.warn(
+                &field.path,
+                "is of no kind that is known; the rule fails closed",
+            );
         } else {
-            context.error(&field.path, format!("is more than one of {}", here.join(", ")));
+            context.error(
+                &field.path,
+                format!("is more than one of {}", here.join(", ")),
+            );
         }
         return unknown();
     };
@@ -326,9 +403,15 @@ fn port(context: &mut Context, field: &Field<'_>) -> Port {
     let here = field.which(KNOWN);
     let [name] = here[..] else {
         if here.is_empty() {
-            context.warn(&field.path, "is of no kind that is known; the rule fails closed");
+            context.warn(
+                &field.path,
+                "is of no kind that is known; the rule fails closed",
+            );
         } else {
-            context.error(&field.path, format!("is more than one of {}", here.join(", ")));
+            context.error(
+                &field.path,
+                format!("is more than one of {}", here.join(", ")),
+            );
         }
         return unknown();
     };
@@ -371,7 +454,9 @@ fn single(context: &mut Context, field: &Field<'_>, name: &str) -> PortMatch {
     if field.get(name).is_none() {
         context.error(&field.at(name), "is missing");
     }
-    let number = field.number(context, name, ports::PORTS).unwrap_or(ports::PORTS.0);
+    let number = field
+        .number(context, name, ports::PORTS)
+        .unwrap_or(ports::PORTS.0);
     PortMatch::Range(number, number)
 }
 
@@ -392,4 +477,3 @@ fn range(context: &mut Context, field: &Field<'_>, name: &str) -> PortMatch {
         }
     }
 }
-

@@ -43,7 +43,9 @@ impl Selector {
 
     /// Whether it selects what has these labels.
     pub fn matches(&self, labels: &Labels) -> bool {
-        self.requirements.iter().all(|r| r.holds(labels.get(&r.key).map(String::as_str)))
+        self.requirements
+            .iter()
+            .all(|r| r.holds(labels.get(&r.key).map(String::as_str)))
     }
 }
 
@@ -104,7 +106,10 @@ mod tests {
     use super::*;
 
     fn labels(pairs: &[(&str, &str)]) -> Labels {
-        pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
+        pairs
+            .iter()
+            .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
+            .collect()
     }
 
     fn one(operator: Operator) -> Selector {

@@ -15,7 +15,9 @@ fn all_tables_agree_in_both_directions() {
     };
     let mut cases = String::new();
     let file = File::open(folder.join("cyclonus-cases.jsonl.gz")).expect("the cases");
-    GzDecoder::new(file).read_to_string(&mut cases).expect("text");
+    GzDecoder::new(file)
+        .read_to_string(&mut cases)
+        .expect("text");
     let (mut rows, mut differences) = (0, Vec::new());
     for case in cases.lines() {
         let case: Value = serde_json::from_str(case).expect("a case");
@@ -51,20 +53,36 @@ fn two_words(word: Word) -> &'static str {
 
 fn objects(step: &Value) -> Vec<Value> {
     let namespaces = step["Namespaces"].as_object().expect("namespaces");
-    let mut objects: Vec<_> = namespaces.iter().map(|(name, labels)| namespace(name, labels)).collect();
+    let mut objects: Vec<_> = namespaces
+        .iter()
+        .map(|(name, labels)| namespace(name, labels))
+        .collect();
     for each in step["Pods"].as_array().expect("pods") {
-        let port = |port: &Value| {
-            json!({"name": port["Name"], "containerPort": port["Port"], "protocol": port["Protocol"]})
-        };
-        let ports = each["Ports"].as_array().expect("ports").iter().map(port).collect();
+        let port = |port: &Value| json!({"name": port["Name"], "containerPort": port["Port"], "protocol": port["Protocol"]});
+        let ports = each["Ports"]
+            .as_array()
+            .expect("ports")
+            .iter()
+            .map(port)
+            .collect();
         let (namespace, name) = (text(each, "Namespace"), text(each, "Name"));
-        objects.push(pod(namespace, name, text(each, "IP"), &each["Labels"], ports));
+        objects.push(pod(
+            namespace,
+            name,
+            text(each, "IP"),
+            &each["Labels"],
+            ports,
+        ));
     }
     for policy in step["Policies"].as_array().into_iter().flatten() {
         let mut policy = policy.clone();
         let fields = policy.as_object_mut().expect("a policy");
-        fields.entry("apiVersion").or_insert_with(|| "networking.k8s.io/v1".into());
-        fields.entry("kind").or_insert_with(|| "NetworkPolicy".into());
+        fields
+            .entry("apiVersion")
+            .or_insert_with(|| "networking.k8s.io/v1".into());
+        fields
+            .entry("kind")
+            .or_insert_with(|| "NetworkPolicy".into());
         objects.push(policy);
     }
     objects

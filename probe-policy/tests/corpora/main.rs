@@ -19,7 +19,8 @@ mod np_guard;
 /// The folder of a corpus, or `None` after saying that it is not here.
 fn corpus(name: &str) -> Option<PathBuf> {
     let beside = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/corpora");
-    let root = env::var_os("NODEPROBE_CORPORA").map_or_else(|| PathBuf::from(beside), PathBuf::from);
+    let root =
+        env::var_os("NODEPROBE_CORPORA").map_or_else(|| PathBuf::from(beside), PathBuf::from);
     let folder = root.join(name);
     if folder.is_dir() {
         return Some(folder);
@@ -40,7 +41,9 @@ fn place(file: &str) -> Place {
 }
 
 fn text<'a>(value: &'a Value, key: &str) -> &'a str {
-    value[key].as_str().unwrap_or_else(|| panic!("{key} of {value}"))
+    value[key]
+        .as_str()
+        .unwrap_or_else(|| panic!("{key} of {value}"))
 }
 
 /// A pod, of the parts that corpora give.
@@ -61,9 +64,16 @@ fn namespace(name: &str, labels: &Value) -> Value {
 /// An engine of objects none of which is wrong.
 fn engine(objects: &[Value]) -> Engine {
     let mut loader = Loader::default();
-    objects.iter().for_each(|object| loader.add_value(&place("corpus"), object));
+    objects
+        .iter()
+        .for_each(|object| loader.add_value(&place("corpus"), object));
     let loaded = loader.finish();
-    let errors: Vec<_> = loaded.findings.iter().map(ToString::to_string).filter(|f| f.starts_with("error")).collect();
+    let errors: Vec<_> = loaded
+        .findings
+        .iter()
+        .map(ToString::to_string)
+        .filter(|f| f.starts_with("error"))
+        .collect();
     assert_eq!(errors, Vec::<String>::new());
     Engine::new(loaded.cluster, Options::default())
 }
@@ -71,7 +81,11 @@ fn engine(objects: &[Value]) -> Engine {
 /// A pod by `namespace/name`.
 fn end(engine: &Engine, name: &str) -> End {
     let (namespace, pod) = name.split_once('/').unwrap_or_else(|| panic!("{name}"));
-    End::Pod(engine.find(namespace, pod).unwrap_or_else(|| panic!("no pod {name}")))
+    End::Pod(
+        engine
+            .find(namespace, pod)
+            .unwrap_or_else(|| panic!("no pod {name}")),
+    )
 }
 
 fn connection(engine: &Engine, record: &Value, names: [&str; 4]) -> Connection {
@@ -81,6 +95,9 @@ fn connection(engine: &Engine, record: &Value, names: [&str; 4]) -> Connection {
         from: end(engine, text(record, from)),
         to: end(engine, text(record, to)),
         protocol,
-        port: record[port].as_u64().and_then(|port| u16::try_from(port).ok()).expect("a port"),
+        port: record[port]
+            .as_u64()
+            .and_then(|port| u16::try_from(port).ok())
+            .expect("a port"),
     }
 }
