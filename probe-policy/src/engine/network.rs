@@ -24,7 +24,8 @@ impl Question<'_> {
         }
         let mut side = if is_isolated { self.isolated() } else { next() };
         // One more policy cannot take away what others of the tier allow.
-        if !invalid.is_empty() && !(is_isolated && side.word == Word::Allowed) {
+        let is_settled = is_isolated && side.word == Word::Allowed;
+        if !invalid.is_empty() && !is_settled {
             return Side {
                 lean: Some(side.word),
                 hits: invalid,
