@@ -1,0 +1,210 @@
+//! Judges connections by the policies of a cluster.
+//!
+//! An [`Engine`] is built once for a state of the cluster. Pods that no policy can tell apart are one identity; which identities
+//! a peer matches is a bitmap, and each identity has the list of the policies that are about it.
+
+mod compile;
+mod direction;
+mod end;
+mod identity;
+mod index;
+mod network;
+mod ports;
+mod tiers;
+
+use std::net::IpAddr;
+
+use rustc_hash::FxHashMap;
+
+pub use end::{Connection, End};
+
+use crate::{
+    model::{Cluster, Direction, Policy, Protocol},
+    verdict::{Caveat, Reason, Side, Verdict, Word},
+};
+use compile::Compiled;
+use identity::Identities;
+
+/// What the API leaves to choice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Whether an `ipBlock` or `networks` matches pods by their addresses.
+    pub blocks_match_pods: bool,
+    /// Whether pods with the network of their node are pods as any other. Else they are as their node is.
+    pub distinguish_host_network: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            blocks_match_pods: true,
+            distinguish_host_network: false,
+        }
+    }
+}
+
+/// Policies of one state of a cluster, ready to judge.
+#[derive(Debug)]
+pub struct Engine {
+    cluster: Cluster,
+    options: Options,
+    identities: Identities,
+    compiled: Compiled,
+    /// Who has an address.
+    addresses: FxHashMap<IpAddr, Holder>,
+}
+
+/// Who has an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Holder {
+    /// A pod, by its index.
+    Pod(u32),
+    /// A node.
+    Node,
+    /// A service, by its index.
+    Service(u32),
+}
+
+impl Engine {
+    /// Prepares everything.
+    pub fn new(cluster: Cluster, options: Options) -> Self {
+        let identities = Identities::of(&cluster);
+        let compiled = Compiled::of(&cluster, &identities);
+        let addresses = holders(&cluster, options);
+        Self {
+            cluster,
+            options,
+            identities,
+            compiled,
+            addresses,
+        }
+    }
+
+    /// What it was built of.
+    pub fn cluster(&self) -> &Cluster {
+        &self.cluster
+    }
+
+    /// The policy of a [`Hit`](crate::verdict::Hit).
+    pub fn policy(&self, index: u32) -> &Policy {
+        &self.cluster.policies[index as usize]
+    }
+
+    /// Judges a connection in both directions.
+    pub fn judge(&self, connection: &Connection) -> Verdict {
+        if let End::Address(address) = connection.to
+            && let Some(Holder::Service(index)) = self.addresses.get(&address.to_canonical())
+        {
+            return self.judge_service(connection, *index);
+        }
+        self.judge_resolved(connection)
+    }
+
+    fn judge_resolved(&self, connection: &Connection) -> Verdict {
+        let from = self.resolve(connection.from);
+        let to = self.resolve(connection.to);
+        if from.is_loopback() || to.is_loopback() || (from.pod.is_some() && from.pod == to.pod) {
+            let exempt = || Side::because(Word::Exempt, Reason::Loopback);
+            return Verdict::new(exempt(), exempt());
+        }
+        let side = |direction| self.side(direction, &from, &to, connection);
+        Verdict::new(side(Direction::Egress), side(Direction::Ingress))
+    }
+
+    /// By all that is behind the service: what they have in common is its verdict.
+    fn judge_service(&self, connection: &Connection, index: u32) -> Verdict {
+        let service = &self.cluster.services[index as usize];
+        let port = service.ports.iter().find(|(protocol, number, _)| {
+            *protocol == connection.protocol && *number == connection.port
+        });
+        let backends = port
+            .map(|(_, _, backends)| backends.as_slice())
+            .unwrap_or_default();
+        let from = self.resolve(connection.from);
+        let mut verdicts = Vec::new();
+        for backend in backends {
+            let to = End::Address(backend.address);
+            if from.pod.is_some() && self.resolve(to).pod == from.pod {
+                let undefined = || Side {
+                    lean: Some(Word::Exempt),
+                    ..Side::because(Word::Undefined, Reason::Hairpin)
+                };
+                verdicts.push(Verdict::new(undefined(), undefined()));
+                continue;
+            }
+            verdicts.push(self.judge_resolved(&Connection {
+                to,
+                port: backend.port,
+                ..*connection
+            }));
+        }
+        let words = |verdict: &Verdict| (verdict.egress.word, verdict.ingress.word);
+        let same = verdicts
+            .windows(2)
+            .all(|pair| words(&pair[0]) == words(&pair[1]));
+        match verdicts.into_iter().next() {
+            Some(mut verdict) if same => {
+                verdict.egress.caveat(Caveat::ServiceByEndpointslice);
+                verdict.ingress.caveat(Caveat::ServiceByEndpointslice);
+                verdict
+            }
+            _ => {
+                let unknown = || Side::because(Word::Unknown, Reason::UnresolvedService);
+                Verdict::new(unknown(), unknown())
+            }
+        }
+    }
+
+    /// A pod by its namespace and name, whatever stands for it.
+    pub fn find(&self, namespace: &str, name: &str) -> Option<u32> {
+        let is_it = |kind_is_pod: bool| {
+            self.cluster.pods.iter().position(|pod| {
+                pod.namespace == namespace
+                    && pod.name == name
+                    && (pod.kind == "Pod" || !kind_is_pod)
+            })
+        };
+        is_it(true)
+            .or_else(|| is_it(false))
+            .and_then(|index| u32::try_from(index).ok())
+    }
+}
+
+/// Addresses of what is alive. A pod's comes before a node's, and that before a service's.
+fn holders(cluster: &Cluster, options: Options) -> FxHashMap<IpAddr, Holder> {
+    let mut holders = FxHashMap::default();
+    let numbered = |index: usize| u32::try_from(index).unwrap_or(u32::MAX);
+    for (index, service) in cluster.services.iter().enumerate() {
+        for address in &service.addresses {
+            holders.insert(*address, Holder::Service(numbered(index)));
+        }
+    }
+    let nodes = cluster.nodes.values().flat_map(|node| &node.addresses);
+    let hosts = cluster.pods.iter().flat_map(|pod| &pod.host_addresses);
+    for address in nodes.chain(hosts) {
+        holders.insert(*address, Holder::Node);
+    }
+    for (index, pod) in cluster.pods.iter().enumerate() {
+        if pod.phase == crate::model::Phase::Ended
+            || (pod.host_network && !options.distinguish_host_network)
+        {
+            continue;
+        }
+        for address in &pod.addresses {
+            // With the network of its node, the address is not the pod's alone.
+            if pod.host_network {
+                holders
+                    .entry(*address)
+                    .or_insert(Holder::Pod(numbered(index)));
+            } else {
+                holders.insert(*address, Holder::Pod(numbered(index)));
+            }
+        }
+    }
+    holders
+}
+
+/// Shorthand for the protocols of ports.
+pub(crate) fn same(protocol: Option<Protocol>, of: Protocol) -> bool {
+    protocol.is_none_or(|protocol| protocol == of)
+}

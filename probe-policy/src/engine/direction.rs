@@ -1,0 +1,164 @@
+//! One direction of a connection: the tiers, in their order.
+
+use super::{Connection, Engine, compile::About, end::Resolved};
+use crate::{
+    model::{Direction, Peer, Rule, Tier},
+    verdict::{Caveat, Hit, Reason, Side, Word},
+};
+
+/// What is asked of the policies that are about a pod.
+pub(super) struct Question<'a> {
+    pub(super) engine: &'a Engine,
+    pub(super) direction: Direction,
+    pub(super) about: &'a About,
+    /// The pod that the policies are about.
+    pub(super) subject: u32,
+    /// The other end.
+    pub(super) peer: &'a Resolved<'a>,
+    /// The end that has the port.
+    pub(super) destination: &'a Resolved<'a>,
+    pub(super) connection: &'a Connection,
+}
+
+impl Engine {
+    pub(super) fn side(
+        &self,
+        direction: Direction,
+        from: &Resolved<'_>,
+        to: &Resolved<'_>,
+        connection: &Connection,
+    ) -> Side {
+        let (subject, peer) = match direction {
+            Direction::Egress => (from, to),
+            Direction::Ingress => (to, from),
+        };
+        if subject.ended || peer.ended {
+            return Side::because(Word::Unknown, Reason::NoPodData);
+        }
+        let (Some(pod), Some(identity)) = (subject.pod, subject.identity) else {
+            return Side::plain(Word::NoPolicy);
+        };
+        let question = Question {
+            engine: self,
+            direction,
+            about: self.compiled.about(identity, direction),
+            subject: pod,
+            peer,
+            destination: to,
+            connection,
+        };
+        question.admin()
+    }
+}
+
+/// Whether a peer matches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Match {
+    No,
+    Yes,
+    /// A pod, by its address only.
+    ByAddress,
+    /// It may: the name of what is outside is not known.
+    Perhaps,
+}
+
+impl Question<'_> {
+    fn admin(&self) -> Side {
+        let next = || self.network(&|| self.baseline());
+        self.ordered(Tier::Admin, &self.about.admin, &next)
+    }
+
+    fn baseline(&self) -> Side {
+        let next = || Side::plain(Word::NoPolicy);
+        self.ordered(Tier::Baseline, &self.about.baseline, &next)
+    }
+
+    /// Policies that are not valid and may have a say in a tier.
+    pub(super) fn invalid(&self, tier: Tier) -> Vec<Hit> {
+        let of_tier = |at: &Option<Tier>| match at {
+            Some(at) => *at == tier,
+            // Admin or baseline.
+            None => tier != Tier::Network,
+        };
+        let invalid = self.about.invalid.iter().filter(|(at, _)| of_tier(at));
+        invalid.map(|(_, policy)| all_of(*policy)).collect()
+    }
+
+    /// The first peer of a rule that matches. `Some(None)` if the rule matches all.
+    pub(super) fn peer_of(
+        &self,
+        policy: u32,
+        number: usize,
+        rule: &Rule,
+    ) -> (Match, Option<usize>) {
+        let Some(peers) = &rule.peers else {
+            return (Match::Yes, None);
+        };
+        let mut best = (Match::No, None);
+        for (index, peer) in peers.iter().enumerate() {
+            let matched = self.matches((policy, number, index), peer);
+            match (matched, best.0) {
+                (Match::Yes, _) => return (Match::Yes, Some(index)),
+                (Match::ByAddress, Match::No | Match::Perhaps) | (Match::Perhaps, Match::No) => {
+                    best = (matched, Some(index));
+                }
+                _ => {}
+            }
+        }
+        best
+    }
+
+    fn matches(&self, place: (u32, usize, usize), peer: &Peer) -> Match {
+        let yes = |matches: bool| if matches { Match::Yes } else { Match::No };
+        let addresses = self.peer.addresses.as_slice();
+        match peer {
+            Peer::Pods { .. } => yes(self.peer.identity.is_some_and(|identity| {
+                self.engine
+                    .compiled
+                    .matches(self.direction, place, identity)
+            })),
+            Peer::Block(block) => {
+                let matches = addresses.iter().any(|address| block.contains(address));
+                match self.peer.pod {
+                    None => yes(matches),
+                    Some(_) if matches && self.engine.options.blocks_match_pods => Match::ByAddress,
+                    Some(_) => Match::No,
+                }
+            }
+            Peer::Nodes(selector) => yes(self.peer.pod.is_none()
+                && self.engine.cluster.nodes.values().any(|node| {
+                    selector.matches(&node.labels)
+                        && addresses
+                            .iter()
+                            .any(|address| node.addresses.contains(address))
+                })),
+            Peer::Domains(_) if self.peer.pod.is_none() => Match::Perhaps,
+            Peer::Domains(_) | Peer::Unknown => Match::No,
+        }
+    }
+}
+
+/// All of a policy.
+pub(super) fn all_of(policy: u32) -> Hit {
+    Hit {
+        policy,
+        rule: None,
+        peer: None,
+        port: None,
+        miss: None,
+    }
+}
+
+/// Indices of lists that a policy may have fit; longer ones are refused by every API server, for their size.
+pub(super) fn short(index: usize) -> u16 {
+    u16::try_from(index).unwrap_or(u16::MAX)
+}
+
+/// Notes what a match by less than a selector means.
+pub(super) fn note(side: &mut Side, matched: Match) {
+    match matched {
+        Match::ByAddress => side.caveat(Caveat::IpblockMatchedPod),
+        Match::Perhaps => side.caveat(Caveat::DomainNameUnknown),
+        Match::Yes | Match::No => {}
+    }
+}

@@ -1,0 +1,132 @@
+//! The admin and the baseline tier: the first rule that matches decides.
+
+use super::{
+    direction::{Match, Question, note, short},
+    ports::PortFound,
+};
+use crate::{
+    model::{Action, Body, Rule, Tier},
+    verdict::{Caveat, Hit, Reason, Side, Word},
+};
+
+impl Question<'_> {
+    /// Policies by priority; `next` is asked where none decides, or one passes.
+    pub(super) fn ordered(
+        &self,
+        tier: Tier,
+        policies: &[(u16, u32)],
+        next: &dyn Fn() -> Side,
+    ) -> Side {
+        let side = self.decide(policies, next);
+        let invalid = self.invalid(tier);
+        // It may have come before.
+        if invalid.is_empty() {
+            return side;
+        }
+        Side {
+            lean: Some(side.word),
+            hits: invalid,
+            ..Side::because(Word::Unknown, Reason::InvalidPolicy)
+        }
+    }
+
+    fn decide(&self, policies: &[(u16, u32)], next: &dyn Fn() -> Side) -> Side {
+        let mut caveats = Vec::new();
+        for equals in policies.chunk_by(|(one, _), (other, _)| one == other) {
+            let first = |(_, policy): &(u16, u32)| self.first_match(*policy, &mut caveats);
+            let matches: Vec<_> = equals.iter().filter_map(first).collect();
+            let sides = matches.into_iter().map(|(action, hit, matched)| {
+                let mut side = apply(action, hit, next);
+                note(&mut side, matched);
+                side
+            });
+            if let Some(mut side) = tied(sides.collect()) {
+                caveats.iter().for_each(|caveat| side.caveat(*caveat));
+                return side;
+            }
+        }
+        let mut side = next();
+        caveats.iter().for_each(|caveat| side.caveat(*caveat));
+        side
+    }
+
+    /// The first rule of a policy that matches.
+    fn first_match(&self, policy: u32, caveats: &mut Vec<Caveat>) -> Option<(Action, Hit, Match)> {
+        let rules: &[Rule] = match &self.engine.cluster.policies[policy as usize].body {
+            Body::Tiered(tiered) => tiered.rules(self.direction),
+            Body::Network(_) | Body::Invalid(_) => &[],
+        };
+        for (number, rule) in rules.iter().enumerate() {
+            let hit = |peer: Option<usize>, port: Option<usize>| Hit {
+                policy,
+                rule: Some(short(number)),
+                peer: peer.map(short),
+                port: port.map(short),
+                miss: None,
+            };
+            if rule.has_unknown() {
+                // It fails closed: it allows nothing that is not understood, and denies all that it may be about.
+                match rule.action {
+                    Action::Accept => continue,
+                    Action::Deny | Action::Pass => {
+                        return Some((Action::Deny, hit(None, None), Match::Yes));
+                    }
+                }
+            }
+            let PortFound::Yes(port) = self.port_of(rule) else {
+                continue;
+            };
+            match self.peer_of(policy, number, rule) {
+                (Match::No, _) => {}
+                (Match::Perhaps, _) => caveats.push(Caveat::DomainNameUnknown),
+                (matched, peer) => return Some((rule.action, hit(peer, port), matched)),
+            }
+        }
+        None
+    }
+}
+
+fn apply(action: Action, hit: Hit, next: &dyn Fn() -> Side) -> Side {
+    let decided = |word| Side {
+        hits: vec![hit],
+        ..Side::plain(word)
+    };
+    match action {
+        Action::Accept => decided(Word::Allowed),
+        Action::Deny => decided(Word::Denied),
+        Action::Pass => {
+            let mut side = next();
+            side.passed.insert(0, hit);
+            side
+        }
+    }
+}
+
+/// What policies of one priority come to, each to its end. `None` if there are none.
+fn tied(sides: Vec<Side>) -> Option<Side> {
+    let mut sides = sides.into_iter();
+    let mut first = sides.next()?;
+    let others: Vec<_> = sides.collect();
+    if others.is_empty() {
+        return Some(first);
+    }
+    let same = others.iter().all(|side| side.word == first.word);
+    for side in others {
+        for hit in side.hits {
+            if !first.hits.contains(&hit) {
+                first.hits.push(hit);
+            }
+        }
+        for hit in side.passed {
+            if !first.passed.contains(&hit) {
+                first.passed.push(hit);
+            }
+        }
+    }
+    if same {
+        first.caveat(Caveat::PriorityTieSameResult);
+    } else {
+        (first.word, first.reason, first.lean) = (Word::Undefined, Some(Reason::PriorityTie), None);
+    }
+    Some(first)
+}

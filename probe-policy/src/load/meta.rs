@@ -1,0 +1,53 @@
+//! What all objects have: names and labels.
+
+use super::read::{Context, Field};
+use crate::model::{Labels, Owner};
+
+/// `metadata` of an object.
+pub(super) struct Meta {
+    pub(super) namespace: String,
+    pub(super) name: String,
+    pub(super) labels: Labels,
+    pub(super) uid: Option<String>,
+    pub(super) generation: Option<u64>,
+    pub(super) owner: Option<Owner>,
+}
+
+impl Meta {
+    /// Where the object has no namespace it is in this one.
+    pub(super) fn read(context: &mut Context, field: &Field<'_>, namespace: &str) -> Option<Self> {
+        let Some(meta) = field.object(context, "metadata") else {
+            context.error("metadata", "is missing");
+            return None;
+        };
+        let name = meta
+            .text(context, "name")
+            .or_else(|| meta.text(context, "generateName"));
+        let Some(name) = name.filter(|name| !name.is_empty()) else {
+            context.error(&meta.at("name"), "is missing");
+            return None;
+        };
+        Some(Self {
+            namespace: meta
+                .text(context, "namespace")
+                .unwrap_or(namespace)
+                .to_owned(),
+            name: name.to_owned(),
+            labels: super::labels::read(context, &meta, "labels"),
+            uid: meta.text(context, "uid").map(str::to_owned),
+            generation: meta
+                .get("generation")
+                .and_then(|field| field.value.as_u64()),
+            owner: owner(context, &meta),
+        })
+    }
+}
+
+/// The first owner, as most have one.
+fn owner(context: &mut Context, meta: &Field<'_>) -> Option<Owner> {
+    let owner = meta.items(context, "ownerReferences")?.into_iter().next()?;
+    Some(Owner {
+        kind: owner.text(context, "kind").unwrap_or("Pod").to_owned(),
+        name: owner.text(context, "name")?.to_owned(),
+    })
+}

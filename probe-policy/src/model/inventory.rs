@@ -1,0 +1,123 @@
+//! What policies are about: namespaces, pods, nodes and services.
+
+use std::{collections::BTreeMap, net::IpAddr};
+
+use super::{Policy, Protocol};
+
+/// Labels by key.
+pub type Labels = BTreeMap<String, String>;
+
+/// All that is known of a cluster at one time.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Cluster {
+    /// Labels of the namespaces, by name. One that is only referred to need not be here.
+    pub namespaces: BTreeMap<String, Labels>,
+    /// Pods, and workloads that stand for pods.
+    pub pods: Vec<Pod>,
+    /// Nodes by name.
+    pub nodes: BTreeMap<String, Node>,
+    /// Services.
+    pub services: Vec<Service>,
+    /// Policies.
+    pub policies: Vec<Policy>,
+}
+
+/// The label that the control plane gives to each namespace.
+pub const NAME_LABEL: &str = "kubernetes.io/metadata.name";
+
+impl Cluster {
+    /// Labels of a namespace, with the one that each has.
+    pub fn namespace_labels(&self, name: &str) -> Labels {
+        let mut labels = self.namespaces.get(name).cloned().unwrap_or_default();
+        labels.insert(NAME_LABEL.to_owned(), name.to_owned());
+        labels
+    }
+}
+
+/// A pod, or a workload whose template stands for its pods.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Pod {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// `Pod`, or the kind of the workload.
+    pub kind: String,
+    /// Labels in force.
+    pub labels: Labels,
+    /// All its addresses; none while it has none, and none of a workload.
+    pub addresses: Vec<IpAddr>,
+    /// Ports of its containers.
+    pub ports: Vec<ContainerPort>,
+    /// Whether it has the network of its node.
+    pub host_network: bool,
+    /// The node it runs on.
+    pub node: Option<String>,
+    /// Addresses of that node, as the pod's status has them.
+    pub host_addresses: Vec<IpAddr>,
+    /// What it belongs to.
+    pub owner: Option<Owner>,
+    /// Where in its life it is.
+    pub phase: Phase,
+}
+
+/// What made a pod.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Owner {
+    /// Such as `Deployment`.
+    pub kind: String,
+    /// Its name.
+    pub name: String,
+}
+
+/// Where in its life a pod is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Phase {
+    /// It is there, or will be.
+    #[default]
+    Alive,
+    /// It succeeded or failed; its addresses may be another's by now.
+    Ended,
+}
+
+/// A port that a container declares.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ContainerPort {
+    /// Its name, if it has one.
+    pub name: Option<String>,
+    /// Its protocol.
+    pub protocol: Protocol,
+    /// Its number.
+    pub number: u16,
+}
+
+/// A node.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Node {
+    /// Its labels.
+    pub labels: Labels,
+    /// Its addresses.
+    pub addresses: Vec<IpAddr>,
+}
+
+/// A service.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Service {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// Its addresses: of the cluster, external, of load balancers.
+    pub addresses: Vec<IpAddr>,
+    /// What is behind each port.
+    pub ports: Vec<(Protocol, u16, Vec<Backend>)>,
+}
+
+/// A ready end of a service's port.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Backend {
+    /// Address of the pod.
+    pub address: IpAddr,
+    /// Port of the pod.
+    pub port: u16,
+}

@@ -1,0 +1,152 @@
+//! Policies.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Rule, Selector};
+
+/// Which way a connection goes, seen from the pod that a policy is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Direction {
+    /// To the pod.
+    Ingress,
+    /// From the pod.
+    Egress,
+}
+
+/// Kinds of policies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Kind {
+    /// `networking.k8s.io/v1`.
+    NetworkPolicy,
+    /// `policy.networking.k8s.io/v1alpha2`.
+    ClusterNetworkPolicy,
+    /// `policy.networking.k8s.io/v1alpha1`.
+    AdminNetworkPolicy,
+    /// `policy.networking.k8s.io/v1alpha1`.
+    BaselineAdminNetworkPolicy,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NetworkPolicy => "NetworkPolicy",
+            Self::ClusterNetworkPolicy => "ClusterNetworkPolicy",
+            Self::AdminNetworkPolicy => "AdminNetworkPolicy",
+            Self::BaselineAdminNetworkPolicy => "BaselineAdminNetworkPolicy",
+        })
+    }
+}
+
+/// When a policy is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Tier {
+    /// Before NetworkPolicies.
+    #[serde(rename = "admin")]
+    Admin,
+    /// NetworkPolicies themselves.
+    #[serde(rename = "np")]
+    Network,
+    /// After them, for what they say nothing about.
+    #[serde(rename = "baseline")]
+    Baseline,
+}
+
+/// One policy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// Its kind.
+    pub kind: Kind,
+    /// Its namespace, if it has one.
+    pub namespace: Option<String>,
+    /// Its name.
+    pub name: String,
+    /// `metadata.uid`, where an API server gave it one.
+    pub uid: Option<String>,
+    /// `metadata.generation`, where an API server gave it one.
+    pub generation: Option<u64>,
+    /// What it says.
+    pub body: Body,
+}
+
+impl fmt::Display for Policy {
+    /// Such as `NetworkPolicy shop/web-in`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.namespace {
+            Some(namespace) => write!(f, "{} {namespace}/{}", self.kind, self.name),
+            None => write!(f, "{} {}", self.kind, self.name),
+        }
+    }
+}
+
+/// What a policy says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Body {
+    /// A NetworkPolicy.
+    Network(NetworkPolicy),
+    /// Any of the cluster-wide ones.
+    Tiered(TieredPolicy),
+    /// One that an API server would have refused.
+    Invalid(Invalid),
+}
+
+/// The rules of a NetworkPolicy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NetworkPolicy {
+    /// The pods of its namespace that it is about.
+    pub pods: Selector,
+    /// What may come to them; `None` if it says nothing of that.
+    pub ingress: Option<Vec<Rule>>,
+    /// Where they may go; `None` if it says nothing of that.
+    pub egress: Option<Vec<Rule>>,
+}
+
+/// The rules of a cluster-wide policy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TieredPolicy {
+    /// Admin or baseline.
+    pub tier: Tier,
+    /// The smallest is asked first, in each tier.
+    pub priority: u16,
+    /// Namespaces of the pods that it is about.
+    pub namespaces: Selector,
+    /// Labels of these pods.
+    pub pods: Selector,
+    /// Asked in this order.
+    pub ingress: Vec<Rule>,
+    /// Asked in this order.
+    pub egress: Vec<Rule>,
+}
+
+impl TieredPolicy {
+    /// The rules of a direction.
+    pub fn rules(&self, direction: Direction) -> &[Rule] {
+        match direction {
+            Direction::Ingress => &self.ingress,
+            Direction::Egress => &self.egress,
+        }
+    }
+}
+
+impl NetworkPolicy {
+    /// The rules of a direction; `None` if it does not isolate in that.
+    pub fn rules(&self, direction: Direction) -> Option<&[Rule]> {
+        match direction {
+            Direction::Ingress => self.ingress.as_deref(),
+            Direction::Egress => self.egress.as_deref(),
+        }
+    }
+}
+
+/// What is certain of a policy that is not valid.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Invalid {
+    /// Its tier, as far as its kind or what it says tells: that of a ClusterNetworkPolicy may be either.
+    pub tier: Option<Tier>,
+    /// Namespaces of the pods that it is about, by labels; `None` if it cannot be told.
+    pub namespaces: Option<Selector>,
+    /// Labels of the pods that it is about; `None` if that cannot be told.
+    pub pods: Option<Selector>,
+}
