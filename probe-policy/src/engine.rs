@@ -52,6 +52,8 @@ pub struct Engine {
     compiled: Compiled,
     /// Who has an address.
     addresses: FxHashMap<IpAddr, Holder>,
+    /// Who has a name, by namespace.
+    names: FxHashMap<String, FxHashMap<String, u32>>,
 }
 
 /// Who has an address.
@@ -71,12 +73,14 @@ impl Engine {
         let identities = Identities::of(&cluster);
         let compiled = Compiled::of(&cluster, &identities);
         let addresses = holders(&cluster, options);
+        let names = names(&cluster);
         Self {
             cluster,
             options,
             identities,
             compiled,
             addresses,
+            names,
         }
     }
 
@@ -155,19 +159,28 @@ impl Engine {
         }
     }
 
-    /// A pod by its namespace and name, whatever stands for it.
-    pub fn find(&self, namespace: &str, name: &str) -> Option<u32> {
-        let is_it = |kind_is_pod: bool| {
-            self.cluster.pods.iter().position(|pod| {
-                pod.namespace == namespace
-                    && pod.name == name
-                    && (pod.kind == "Pod" || !kind_is_pod)
-            })
-        };
-        is_it(true)
-            .or_else(|| is_it(false))
-            .and_then(|index| u32::try_from(index).ok())
+    /// The pod that has an address, if policies can be about it.
+    pub fn pod_at(&self, address: IpAddr) -> Option<u32> {
+        self.resolve(End::Address(address)).pod
     }
+
+    /// A pod by its namespace and name, or the workload that stands for one.
+    pub fn find(&self, namespace: &str, name: &str) -> Option<u32> {
+        self.names.get(namespace)?.get(name).copied()
+    }
+}
+
+/// Pods by namespace and name. A pod comes before a workload of its name.
+fn names(cluster: &Cluster) -> FxHashMap<String, FxHashMap<String, u32>> {
+    let mut names: FxHashMap<String, FxHashMap<String, u32>> = FxHashMap::default();
+    for (index, pod) in (0..).zip(&cluster.pods) {
+        let of_namespace = names.entry(pod.namespace.clone()).or_default();
+        let known = of_namespace.entry(pod.name.clone()).or_insert(index);
+        if pod.kind == "Pod" {
+            *known = index;
+        }
+    }
+    names
 }
 
 /// Addresses of what is alive. A pod's comes before a node's, and that before a service's.

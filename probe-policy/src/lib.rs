@@ -6,7 +6,9 @@
 //!
 //! The meaning, and where the API leaves one open, is in `docs/policy.md` of the repository.
 
+mod describe;
 pub mod engine;
 pub mod load;
 pub mod model;
+pub mod report;
 pub mod verdict;

@@ -7,6 +7,7 @@ mod error;
 mod metrics;
 mod network;
 mod output;
+mod policy;
 mod sched;
 mod syscalls;
 mod tool;
@@ -60,6 +61,9 @@ pub enum Command {
     Tcp(args::TcpArgs),
     /// Show which names are looked up, and what the answers are
     Dns(args::DnsArgs),
+    /// Say what network policies mean for connections
+    #[command(subcommand)]
+    Policy(args::PolicyCommand),
     /// Print the metrics once, of a running agent or of this host
     Metrics(args::MetricsArgs),
     /// Say what this kernel, this host and these privileges allow
@@ -85,6 +89,7 @@ pub fn run(cli: Cli) -> Result<Kind, CliError> {
         Command::Flows(args) => network::flows(&args),
         Command::Tcp(args) => network::tcp(&args),
         Command::Dns(args) => network::dns(&args),
+        Command::Policy(command) => policy::run(&command),
         Command::Metrics(args) => metrics::run(&args),
     }
 }

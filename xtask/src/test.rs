@@ -59,6 +59,16 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     }
 }
 
+/// Tests from outside of a crate that need neither root nor the kernel side.
+const TESTS: &[&str] = &[
+    "command_line",
+    "corpora",
+    "loader",
+    "policy",
+    "properties",
+    "semantics",
+];
+
 /// Unit and documentation tests, in debug for the overflow checks, with empty objects for the
 /// kernel side. Those of the benchmark too.
 fn unit(args: &Args) -> Result<Tally> {
@@ -67,7 +77,9 @@ fn unit(args: &Args) -> Result<Tally> {
             .args(["--locked", "--all-features"])
             .env("AYA_BUILD_SKIP", "1")
     };
-    let plain = test().args(["--lib", "--bins", "--test", "command_line"]);
+    let plain = test()
+        .args(["--lib", "--bins"])
+        .args(TESTS.iter().flat_map(|name| ["--test", name]));
     let mut tally = counted(plain.args(&args.filter))?;
     tally.add(counted(test().arg("--doc").args(&args.filter))?);
     Ok(tally)

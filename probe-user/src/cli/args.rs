@@ -2,6 +2,7 @@
 
 mod agent;
 mod network;
+mod policy;
 mod tools;
 
 use std::{path::PathBuf, time::Duration};
@@ -12,6 +13,9 @@ pub(crate) use self::agent::environment;
 pub use self::{
     agent::AgentArgs,
     network::{DnsArgs, DnsBy, FlowsArgs, FlowsBy, TcpArgs},
+    policy::{
+        Ask, ExplainArgs, HostNetwork, ManifestArgs, PolicyCommand, PolicyFormat, ReplayArgs,
+    },
     tools::{By, CommonArgs, OffcpuArgs, OutputFormat, RunqlatArgs, SyscallsArgs},
 };
 

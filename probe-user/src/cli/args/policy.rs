@@ -1,0 +1,135 @@
+//! Arguments of `nodeprobe policy`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
+use probe_policy::model::Protocol;
+
+/// Commands of `nodeprobe policy`. None needs privileges or a cluster: they read files.
+#[derive(Debug, Subcommand)]
+pub enum PolicyCommand {
+    /// Explain what policies say of a connection, and by which rule
+    Explain(ExplainArgs),
+    /// Judge the connections of a flow log, and what proposed policies would change
+    Replay(ReplayArgs),
+}
+
+/// `nodeprobe policy explain`
+#[derive(Args, Clone, Debug)]
+#[command(
+    after_help = "Ends with 0 if the connection may pass, with 4 if it may not or that is not certain. With --queries it ends \
+    with 0 when all are answered.\n\n\
+    Examples:\n  \
+    nodeprobe policy explain --manifests k8s/ --from shop/web --to db/pg-0 --port 5432\n  \
+    nodeprobe policy explain --manifests k8s/ --from shop/web --to 203.0.113.7 --port 443 -o json\n  \
+    nodeprobe policy explain --manifests k8s/ --queries questions.ndjson"
+)]
+pub struct ExplainArgs {
+    /// What the cluster is made of
+    #[command(flatten)]
+    pub manifests: ManifestArgs,
+
+    /// One question
+    #[command(flatten)]
+    pub ask: Ask,
+
+    /// Answer questions in lines of JSON, with `from`, `to`, `port` and `protocol`; `-` is standard input
+    #[arg(long, value_name = "FILE", required_unless_present = "from", conflicts_with_all = ["from", "to", "port", "protocol"])]
+    pub queries: Option<PathBuf>,
+
+    /// Format to print; answers to --queries are always lines of JSON
+    #[arg(short, long, value_enum, default_value_t = PolicyFormat::Table)]
+    pub output: PolicyFormat,
+}
+
+/// One connection.
+#[derive(Args, Clone, Debug)]
+pub struct Ask {
+    /// Who begins: a pod or workload, or an address
+    #[arg(long, value_name = "NAMESPACE/NAME|ADDRESS", requires = "to")]
+    pub from: Option<String>,
+
+    /// Who is asked, in the same way
+    #[arg(long, value_name = "NAMESPACE/NAME|ADDRESS", requires = "from")]
+    pub to: Option<String>,
+
+    /// Port of the destination; of a pod, its own and not that of a service [default: 0, which no rule names]
+    #[arg(long)]
+    pub port: Option<u16>,
+
+    /// TCP, UDP, SCTP, ICMP, ICMPv6, or a number [default: TCP]
+    #[arg(long)]
+    pub protocol: Option<Protocol>,
+}
+
+/// What a cluster is made of, and how to read what the API leaves open.
+#[derive(Args, Clone, Debug)]
+pub struct ManifestArgs {
+    /// Folder with YAML or JSON of pods, workloads, namespaces, services, nodes and policies, searched with all its folders; or one file
+    #[arg(long, value_name = "PATH")]
+    pub manifests: PathBuf,
+
+    /// Namespace of objects that name none
+    #[arg(long, value_name = "NAME", default_value = probe_policy::load::DEFAULT_NAMESPACE)]
+    pub default_namespace: String,
+
+    /// Whether pods with the network of their node are pods as any other
+    #[arg(long, value_enum, default_value_t = HostNetwork::Ignore)]
+    pub hostnetwork: HostNetwork,
+
+    /// Whether ipBlock and networks match pods by their addresses: true or false
+    #[arg(long, value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set)]
+    pub ipblock_pods: bool,
+
+    /// Refuse manifests in which an API server would refuse anything
+    #[arg(long)]
+    pub strict: bool,
+}
+
+/// What pods with the network of their node are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum HostNetwork {
+    /// As their node is: no policy is about them, and no selector matches them
+    Ignore,
+    /// Pods as any other
+    Distinguish,
+}
+
+/// `nodeprobe policy replay`
+#[derive(Args, Clone, Debug)]
+#[command(
+    after_help = "Ends with 4 if --proposed would change the verdict of a recorded connection, or, without it, if one would be \
+    denied; else with 0.\n\n\
+    Examples:\n  \
+    nodeprobe policy replay --manifests k8s/ --flows flows.ndjson\n  \
+    nodeprobe policy replay --manifests k8s/ --proposed k8s-next/ --flows flows.ndjson flows.1.ndjson.gz\n  \
+    nodeprobe policy replay --manifests k8s/ --flows - -o ndjson < flows.ndjson"
+)]
+pub struct ReplayArgs {
+    /// What the cluster is made of
+    #[command(flatten)]
+    pub manifests: ManifestArgs,
+
+    /// Flow logs, plain or compressed; `-` is standard input
+    #[arg(long, value_name = "FILE", num_args = 1.., required = true)]
+    pub flows: Vec<PathBuf>,
+
+    /// Folder with policies that would take the place of those in --manifests
+    #[arg(long, value_name = "PATH")]
+    pub proposed: Option<PathBuf>,
+
+    /// Format to print: what differs or is denied in a table, all in one object, or one verdict a line
+    #[arg(short, long, value_enum, default_value_t = PolicyFormat::Table)]
+    pub output: PolicyFormat,
+}
+
+/// Formats of `nodeprobe policy`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum PolicyFormat {
+    /// For people
+    Table,
+    /// One JSON object
+    Json,
+    /// One JSON object a line
+    Ndjson,
+}

@@ -1,0 +1,21 @@
+//! `nodeprobe policy`: what network policies mean for connections.
+
+mod answer;
+mod explain;
+mod manifests;
+mod queries;
+mod replay;
+
+use super::{CliError, Kind, args::PolicyCommand};
+
+/// Runs one of the commands.
+///
+/// # Errors
+///
+/// If files cannot be read, or `--strict` finds something.
+pub(super) fn run(command: &PolicyCommand) -> Result<Kind, CliError> {
+    match command {
+        PolicyCommand::Explain(args) => explain::run(args),
+        PolicyCommand::Replay(args) => replay::run(args),
+    }
+}

@@ -1,0 +1,103 @@
+//! `nodeprobe policy replay`: what policies say of recorded connections, and what other ones would change.
+
+mod log;
+mod show;
+
+use probe_policy::{
+    engine::Engine,
+    verdict::{Verdict, Word},
+};
+use rustc_hash::FxHashMap;
+
+use super::manifests;
+use crate::cli::{CliError, Kind, args::ReplayArgs};
+use log::{Log, Seen, Talk};
+
+/// Connections of one kind, and what is said of them.
+struct Judged<'a> {
+    talk: &'a Talk,
+    seen: Seen,
+    now: Verdict,
+    proposed: Option<Verdict>,
+}
+
+/// What a proposal changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Change {
+    /// What was allowed would be denied.
+    AllowToDeny,
+    /// What was denied would be allowed.
+    DenyToAllow,
+    /// It would become open or unknown, or was.
+    Uncertain,
+    /// The same.
+    None,
+}
+
+impl Judged<'_> {
+    fn change(&self) -> Option<Change> {
+        let proposed = self.proposed.as_ref()?;
+        Some(
+            match (self.now.combined.allows(), proposed.combined.allows()) {
+                (Some(true), Some(false)) => Change::AllowToDeny,
+                (Some(false), Some(true)) => Change::DenyToAllow,
+                (now, then) if now == then => Change::None,
+                _ => Change::Uncertain,
+            },
+        )
+    }
+
+    /// Whether someone should look at it.
+    fn is_finding(&self) -> bool {
+        match self.change() {
+            Some(change) => change != Change::None,
+            None => matches!(self.now.combined, Word::WouldDeny | Word::Denied),
+        }
+    }
+}
+
+/// Runs the command.
+///
+/// # Errors
+///
+/// If files cannot be read.
+pub(super) fn run(args: &ReplayArgs) -> Result<Kind, CliError> {
+    let engine = manifests::engine(&args.manifests)?;
+    let proposed = args.proposed.as_ref().map(|path| {
+        let proposal = manifests::load(path, &args.manifests)?;
+        let mut cluster = engine.cluster().clone();
+        cluster.policies = proposal.policies;
+        // A proposal may go with labels that it needs.
+        cluster.namespaces.extend(proposal.namespaces);
+        Ok::<_, CliError>(Engine::new(cluster, manifests::options(&args.manifests)))
+    });
+    let proposed = proposed.transpose()?;
+    let log = Log::read(&args.flows)?;
+    let judged = judge(&engine, proposed.as_ref(), &log.talks);
+    show::print(args, &engine, proposed.as_ref(), &log, &judged)?;
+    Ok(if judged.iter().any(Judged::is_finding) {
+        Kind::Finding
+    } else {
+        Kind::Fine
+    })
+}
+
+/// In the order of who talks with whom.
+fn judge<'a>(
+    engine: &Engine,
+    proposed: Option<&Engine>,
+    talks: &'a FxHashMap<Talk, Seen>,
+) -> Vec<Judged<'a>> {
+    let mut judged: Vec<_> = talks
+        .iter()
+        .map(|(talk, seen)| Judged {
+            talk,
+            seen: *seen,
+            now: engine.judge(&talk.connection(engine)),
+            proposed: proposed.map(|proposed| proposed.judge(&talk.connection(proposed))),
+        })
+        .collect();
+    judged.sort_by(|a, b| a.talk.cmp(b.talk));
+    judged
+}

@@ -1,0 +1,152 @@
+//! Connections of a flow log, by who talks with whom.
+
+use std::{
+    io::{self, Write as _},
+    net::IpAddr,
+    path::PathBuf,
+};
+
+use probe_policy::{
+    engine::{Connection, End, Engine},
+    model::Protocol,
+};
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use crate::{
+    cli::CliError,
+    flows::{Fault, FlowRecord, Reader, Record},
+};
+
+/// Faults that are told one by one.
+const TOLD: u64 = 20;
+
+/// Connections between the same two, to the same port.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct Talk {
+    pub(super) from: Party,
+    pub(super) to: Party,
+    pub(super) protocol: Protocol,
+    pub(super) port: u16,
+}
+
+/// One end as the log names it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct Party {
+    /// Namespace and name of its pod, where it is one.
+    pub(super) pod: Option<(String, String)>,
+    pub(super) address: IpAddr,
+}
+
+/// How often, from which end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Seen {
+    pub(super) by_source: u64,
+    pub(super) by_destination: u64,
+}
+
+impl Seen {
+    /// Connections: one that both ends saw is one.
+    pub(super) fn connections(self) -> u64 {
+        self.by_source.max(self.by_destination)
+    }
+}
+
+/// All that was read.
+#[derive(Debug, Default)]
+pub(super) struct Log {
+    pub(super) talks: FxHashMap<Talk, Seen>,
+    /// Connections of which nobody knows who began; nothing is said of them.
+    pub(super) guessed: u64,
+    /// Lines that are no record.
+    pub(super) broken: u64,
+}
+
+impl Log {
+    /// Reads files in the order of their names on the command line. A broken line is told and left out.
+    ///
+    /// # Errors
+    ///
+    /// If a file cannot be opened.
+    pub(super) fn read(files: &[PathBuf]) -> Result<Self, CliError> {
+        let mut log = Self::default();
+        let mut known = FxHashSet::default();
+        for file in files {
+            let cannot =
+                |error: io::Error| CliError::failure(format!("read {}: {error}", file.display()));
+            for record in Reader::open(file).map_err(cannot)? {
+                match record {
+                    Ok(Record::Flow(flow)) => {
+                        // A flow has many records, and is one connection.
+                        if known.insert((flow.boot_id.to_string(), flow.flow_id.clone())) {
+                            log.take(&flow);
+                        }
+                    }
+                    Ok(_) => {}
+                    Err(fault) => log.fault(&fault),
+                }
+            }
+        }
+        Ok(log)
+    }
+
+    fn take(&mut self, flow: &FlowRecord<'_>) {
+        if flow.initiator_guessed {
+            self.guessed += 1;
+            return;
+        }
+        let party = |namespace: &Option<_>, pod: &Option<_>, address: IpAddr| {
+            let name: Option<(&std::borrow::Cow<'_, str>, &std::borrow::Cow<'_, str>)> =
+                namespace.as_ref().zip(pod.as_ref());
+            Party {
+                pod: name.map(|(namespace, pod)| (namespace.to_string(), pod.to_string())),
+                address: address.to_canonical(),
+            }
+        };
+        let talk = Talk {
+            from: party(&flow.src_namespace, &flow.src_pod, flow.src_ip),
+            // Behind a service, policies are about the pod.
+            to: party(
+                &flow.dst_namespace,
+                &flow.dst_pod,
+                flow.nat_dst_ip.unwrap_or(flow.dst_ip),
+            ),
+            protocol: Protocol::from_number(flow.protocol),
+            port: flow.nat_dst_port.or(flow.dst_port).unwrap_or_default(),
+        };
+        let seen = self.talks.entry(talk).or_default();
+        match flow.direction.as_ref() {
+            "egress" => seen.by_source += 1,
+            _ => seen.by_destination += 1,
+        }
+    }
+
+    fn fault(&mut self, fault: &Fault) {
+        self.broken += 1;
+        if self.broken <= TOLD {
+            let source = std::error::Error::source(fault);
+            let why = source
+                .map(|source| format!(": {source}"))
+                .unwrap_or_default();
+            writeln!(io::stderr(), "warning: {fault}{why}").ok();
+        }
+    }
+}
+
+impl Talk {
+    /// As the engine asks for it: pods by their names where the manifests have them, and by address otherwise.
+    pub(super) fn connection(&self, engine: &Engine) -> Connection {
+        let end = |party: &Party| {
+            let named = party
+                .pod
+                .as_ref()
+                .and_then(|(namespace, pod)| engine.find(namespace, pod));
+            named.map_or(End::Address(party.address), End::Pod)
+        };
+        Connection {
+            from: end(&self.from),
+            to: end(&self.to),
+            protocol: self.protocol,
+            port: self.port,
+        }
+    }
+}

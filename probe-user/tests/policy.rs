@@ -1,0 +1,255 @@
+//! `nodeprobe policy` as a shell sees it.
+#![expect(clippy::unwrap_used, reason = "helpers of a test may panic")]
+
+use std::{
+    fs,
+    io::Write as _,
+    process::{Command, Output, Stdio},
+};
+
+use serde_json::Value;
+
+const SHOP: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/../tests/fixtures/policies/shop"
+);
+const PROPOSED: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/../tests/fixtures/policies/proposed"
+);
+const FLOWS: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/../tests/fixtures/flows/records.ndjson"
+);
+
+fn policy(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_nodeprobe"));
+    command.arg("policy").args(args);
+    command
+}
+
+fn with_input(mut command: Command, input: &str) -> Output {
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(input.as_bytes())
+        .unwrap();
+    child.wait_with_output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn lines(output: &Output) -> Vec<Value> {
+    let text = text(&output.stdout);
+    text.lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+#[test]
+fn a_connection_is_explained_by_the_rule_that_allows_it_or_comes_nearest() {
+    let ask = |port: &str| {
+        let cart = "shop/cart-7d9f8b6c5-x2x4z";
+        let args = [
+            "explain",
+            "--manifests",
+            SHOP,
+            "--from",
+            cart,
+            "--to",
+            "db/pg-0",
+            "--port",
+            port,
+        ];
+        policy(&args).output().unwrap()
+    };
+    let allowed = ask("5432");
+    assert_eq!(allowed.status.code(), Some(0), "{}", text(&allowed.stderr));
+    let said = text(&allowed.stdout);
+    assert!(said.contains("TCP 5432: allowed\n"), "{said}");
+    assert!(
+        said.contains("NetworkPolicy db/pg-in allows it\n      spec.ingress[0]\n"),
+        "{said}"
+    );
+    assert!(said.contains("ports TCP \"pg\"\n"), "{said}");
+    assert!(
+        said.contains("out of shop/cart-7d9f8b6c5-x2x4z: allowed, because no policy is about it"),
+        "{said}"
+    );
+    let denied = ask("5433");
+    assert_eq!(denied.status.code(), Some(4));
+    let said = text(&denied.stdout);
+    assert!(said.contains("TCP 5433: denied\n"), "{said}");
+    assert!(
+        said.contains("whose peer matches and whose port does not"),
+        "{said}"
+    );
+}
+
+#[test]
+fn questions_in_bulk_have_a_line_each_and_broken_ones_say_why() {
+    let questions = r#"{"from":"shop/cart-7d9f8b6c5-x2x4z","to":"db/pg-0","port":5432}
+{"from":"192.0.2.7","to":"10.0.2.9","port":5432,"protocol":"TCP"}
+
+{"from":"shop/nobody","to":"db/pg-0","port":1}
+{"from":"a","to":"b","prot":1}
+{"from":"#;
+    let output = with_input(
+        policy(&["explain", "--manifests", SHOP, "--queries", "-"]),
+        questions,
+    );
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("3 of the questions have no answer"));
+    let lines = lines(&output);
+    assert_eq!(lines.len(), 5);
+    let words = |line: &Value| {
+        ["egress", "ingress", "combined"].map(|key| line[key].as_str().unwrap().to_owned())
+    };
+    assert_eq!(words(&lines[0]), ["no_policy", "allowed", "allowed"]);
+    assert_eq!(lines[0]["policies"][1]["name"], "pg-in");
+    assert_eq!(words(&lines[1]), ["no_policy", "would_deny", "would_deny"]);
+    assert_eq!(
+        lines[1]["policies"][1]["reason"],
+        "rule 0: the port matches, the peer does not"
+    );
+    let errors = [&lines[2], &lines[3], &lines[4]].map(|line| {
+        (
+            line["line"].as_u64().unwrap(),
+            line["error"].as_str().unwrap().to_owned(),
+        )
+    });
+    assert_eq!(
+        errors[0],
+        (
+            4,
+            "`shop/nobody` is no pod and no workload of the manifests".to_owned()
+        )
+    );
+    assert!(errors[1].1.contains("unknown field `prot`"), "{errors:?}");
+    assert_eq!(errors[2].0, 6);
+}
+
+#[test]
+fn a_recorded_log_is_judged_and_a_proposal_shows_what_it_would_change() {
+    let now = policy(&["replay", "--manifests", SHOP, "--flows", FLOWS])
+        .output()
+        .unwrap();
+    assert_eq!(now.status.code(), Some(0), "{}", text(&now.stderr));
+    let said = text(&now.stdout);
+    assert!(
+        said.contains("6 connections: 4 allowed, 0 denied, 2 undefined, 0 unknown"),
+        "{said}"
+    );
+    assert!(said.contains("1 more were not judged"), "{said}");
+    let args = [
+        "replay",
+        "--manifests",
+        SHOP,
+        "--proposed",
+        PROPOSED,
+        "--flows",
+        FLOWS,
+    ];
+    let then = policy(&args).output().unwrap();
+    assert_eq!(then.status.code(), Some(4));
+    let said = text(&then.stdout);
+    let rows: Vec<Vec<&str>> = said
+        .lines()
+        .map(|line| line.split_whitespace().collect())
+        .collect();
+    let denied = |from: &str, to: &str, by: &str| {
+        let row = rows
+            .iter()
+            .find(|row| row.first() == Some(&from) && row.get(1) == Some(&to));
+        let row = row.unwrap_or_else(|| panic!("{from} {to} in {said}"));
+        assert_eq!(row[5..], ["would", "newly", "be", "denied", "by", by]);
+    };
+    denied("shop/cart-7d9f8b6c5", "db/pg-0", "db/pg-in");
+    denied("172.17.0.2", "shop/cart-7d9f8b6c5", "shop/cart-in");
+    let all = policy(&[&args[..], &["-o", "ndjson"]].concat())
+        .output()
+        .unwrap();
+    let changes: Vec<_> = lines(&all)
+        .iter()
+        .map(|row| row["change"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(
+        changes
+            .iter()
+            .filter(|change| *change == "allow_to_deny")
+            .count(),
+        2,
+        "{changes:?}"
+    );
+}
+
+#[test]
+fn a_log_with_torn_lines_is_judged_as_far_as_it_can_be_read() {
+    let log = fs::read_to_string(FLOWS).unwrap();
+    let torn = format!("{{\"type\":\n{}", &log[..log.len() * 3 / 4]);
+    let args = ["replay", "--manifests", SHOP, "--flows", "-", "-o", "json"];
+    let output = with_input(policy(&args), &torn);
+    let whole: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(whole["broken_lines"].as_u64().unwrap() >= 1, "{whole}");
+    assert!(whole["connections"].as_u64().unwrap() >= 3, "{whole}");
+    assert!(
+        text(&output.stderr).contains("(stdin):1: no record"),
+        "{}",
+        text(&output.stderr)
+    );
+}
+
+#[test]
+fn what_is_wrong_with_manifests_is_told_with_its_place_and_strict_refuses_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().to_str().unwrap();
+    let ask = |more: &[&str]| {
+        let args = [
+            "explain",
+            "--manifests",
+            path,
+            "--from",
+            "shop/web",
+            "--to",
+            "192.0.2.1",
+            "--port",
+            "80",
+        ];
+        policy(&[&args[..], more].concat()).output().unwrap()
+    };
+    let nothing = ask(&[]);
+    assert_eq!(nothing.status.code(), Some(2));
+    assert!(text(&nothing.stderr).contains("has no file that ends in .yaml"));
+    let manifests = "apiVersion: v1\nkind: Pod\nmetadata: {name: web, namespace: shop}\n---\n\
+        a: [1,\n---\n\
+        apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: out, namespace: shop}\n\
+        spec: {policyTypes: [Egress], egress: [{to: [{ipBlock: {cidr: everywhere}}]}]}\n";
+    fs::write(folder.path().join("all.yaml"), manifests).unwrap();
+    let output = ask(&[]);
+    assert_eq!(output.status.code(), Some(4));
+    let (said, complaints) = (text(&output.stdout), text(&output.stderr));
+    assert!(said.contains("TCP 80: not known"), "{said}");
+    assert!(
+        said.contains("NetworkPolicy shop/out is not valid"),
+        "{said}"
+    );
+    assert!(
+        complaints.contains(
+            "all.yaml (document 3): spec.egress[0].to[0].ipBlock.cidr: `everywhere` is no CIDR"
+        ),
+        "{complaints}"
+    );
+    assert!(complaints.contains("all.yaml (document 2)"), "{complaints}");
+    let strict = ask(&["--strict"]);
+    assert_eq!(strict.status.code(), Some(4));
+    assert_eq!(text(&strict.stdout), "");
+}
