@@ -77,7 +77,7 @@ impl Log {
                 match record {
                     Ok(Record::Flow(flow)) => {
                         // A flow has many records, and is one connection.
-                        if known.insert((flow.boot_id.to_string(), flow.flow_id.clone())) {
+                        if known.insert((flow.boot_id.to_string(), flow.flow_id)) {
                             log.take(&flow);
                         }
                     }
