@@ -71,6 +71,11 @@ const _: () = assert!(size_of::<Connection>() == 112 && align_of::<Connection>()
 #[cfg(feature = "user")]
 unsafe impl aya::Pod for Connection {}
 
+/// The socket's side sent its FIN.
+pub const FIN_SENT: u8 = 1;
+/// The other side's FIN has come, and all that was before it.
+pub const FIN_RECEIVED: u8 = 1 << 1;
+
 /// What the kernel's socket counts of a connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]
@@ -96,7 +101,11 @@ pub struct SocketStats {
     /// Smallest round-trip time of the last minutes in microseconds; `u32::MAX` where not measured.
     pub min_rtt_us: u32,
     /// The socket's state, as the kernel numbers them.
-    pub state: u32,
+    pub state: u8,
+    /// [`FIN_SENT`] and so on.
+    pub fins: u8,
+    /// Zero.
+    pub pad: u16,
 }
 const _: () = assert!(size_of::<SocketStats>() == 56 && align_of::<SocketStats>() == 8);
 

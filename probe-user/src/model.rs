@@ -8,6 +8,7 @@ mod measurement;
 mod network;
 mod since;
 mod syscall;
+mod tcp_flags;
 
 pub use container::{Container, Naming, Runtime};
 pub use departed::Departed;
@@ -21,3 +22,4 @@ pub use measurement::{
 };
 pub use network::{AnswerRow, DropRow, Fates, LookupRow, TcpRow, UntrackedRow, add_totals};
 pub use syscall::{Syscall, errno_name};
+pub use tcp_flags::{FlagSet, TcpFlags};

@@ -181,8 +181,8 @@ unsafe fn closed(sk: *const u8, old: i32) {
             }
         };
         table::remove(sk);
-        let mut stats = ask::socket_stats(sk);
-        stats.state = old as u32;
+        // The kernel tells of a state before it enters it.
+        let stats = ask::socket_stats(sk);
         if connection.flags & ESTABLISHED == 0 {
             counters::failed(connection.cgroup, error);
         } else {

@@ -4,7 +4,7 @@ use aya_ebpf::{
     Global, bindings::BPF_F_MMAPABLE, btf_maps::Array, helpers::generated::bpf_skc_to_tcp_sock,
     macros::btf_map,
 };
-use probe_common::tcp::{ASKED, Question, SocketStats};
+use probe_common::tcp::{ASKED, FIN_RECEIVED, FIN_SENT, Question, SocketStats};
 use probe_ebpf::{
     offsets::{ABSENT, Copied, Reader, Trusted},
     socket,
@@ -43,6 +43,10 @@ offsets! {
     INET_SPORT;
     /// Offset of `tcp_sock.snd_una`.
     TCP_SND_UNA;
+    /// Offset of `tcp_sock.snd_nxt`.
+    TCP_SND_NXT;
+    /// Offset of `tcp_sock.write_seq`.
+    TCP_WRITE_SEQ;
     /// Offset of `tcp_sock.rcv_nxt`.
     TCP_RCV_NXT;
     /// Offset of `sock_common.skc_flags`.
@@ -59,6 +63,15 @@ static QUESTIONS: Array<Question, ASKED, { BPF_F_MMAPABLE as usize }> = Array::n
 
 /// `SOCK_DONE` of `enum sock_flags`, include/net/sock.h: the other side's FIN has come.
 const SOCK_DONE: u64 = 1 << 1;
+
+/// States of a connection whose side has closed, `include/net/tcp_states.h`.
+const FIN_WAIT1: u8 = 4;
+/// As above.
+const FIN_WAIT2: u8 = 5;
+/// As above.
+const LAST_ACK: u8 = 9;
+/// As above.
+const CLOSING: u8 = 11;
 
 /// The counters of a socket that the verifier trusts. All zero for what is no TCP socket.
 ///
@@ -150,11 +163,12 @@ unsafe fn read<R: Reader>(tcp: *const u8, sk: *const u8) -> SocketStats {
         let received: u64 = R::field(tcp, &TCP_BYTES_RECEIVED);
         let flags: u64 = R::field(sk, &SKC_FLAGS);
         // The kernel counts the FIN as a byte.
-        let fin = u64::from(flags & SOCK_DONE != 0);
+        let fin_received = flags & SOCK_DONE != 0;
+        let state = socket::state::<R>(sk);
         SocketStats {
             bytes_sent: R::field(tcp, &TCP_BYTES_SENT),
             bytes_retransmitted: R::field(tcp, &TCP_BYTES_RETRANS),
-            bytes_received: received.saturating_sub(fin),
+            bytes_received: received.saturating_sub(u64::from(fin_received)),
             segments_sent: R::field(tcp, &TCP_SEGS_OUT),
             segments_received: R::field(tcp, &TCP_SEGS_IN),
             data_segments_sent: R::field(tcp, &TCP_DATA_SEGS_OUT),
@@ -162,9 +176,26 @@ unsafe fn read<R: Reader>(tcp: *const u8, sk: *const u8) -> SocketStats {
             retransmits: R::field(tcp, &TCP_TOTAL_RETRANS),
             srtt_us: R::field::<u32>(tcp, &TCP_SRTT_US) >> 3,
             min_rtt_us: R::field(tcp, &TCP_RTT_MIN),
-            state: 0,
+            state,
+            fins: u8::from(sent_fin::<R>(tcp, state)) * FIN_SENT
+                | u8::from(fin_received) * FIN_RECEIVED,
+            pad: 0,
         }
     }
+}
+
+/// Whether a FIN was sent: one that waits behind data is not.
+///
+/// # Safety
+///
+/// As for [`read`].
+#[inline(always)]
+unsafe fn sent_fin<R: Reader>(tcp: *const u8, state: u8) -> bool {
+    if !matches!(state, FIN_WAIT1 | FIN_WAIT2 | LAST_ACK | CLOSING) {
+        return false;
+    }
+    // SAFETY: passed on to the caller. The FIN is the last of what there is to be sent.
+    unsafe { R::field::<u32>(tcp, &TCP_SND_NXT) == R::field::<u32>(tcp, &TCP_WRITE_SEQ) }
 }
 
 /// Answers the first `count` questions. A socket that is gone, or whose memory is another's, is left unanswered.
@@ -189,8 +220,7 @@ pub(crate) fn answer(count: u32) {
                 continue;
             }
             // A TCP socket begins with its `struct sock`.
-            let mut stats = read::<Copied>(socket, socket);
-            stats.state = u32::from(socket::state::<Copied>(socket));
+            let stats = read::<Copied>(socket, socket);
             // Read again: it may have been freed and used again meanwhile.
             let same = cookie == 0 || Copied::field::<u64>(socket, &SKC_COOKIE) == cookie;
             (*question).stats = stats;

@@ -1,5 +1,7 @@
 //! From what the kernel side keeps of a flow to the model.
 
+mod flags;
+
 use std::{
     hash::BuildHasher as _,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
@@ -153,8 +155,8 @@ pub fn ended(end: &ConnectionEnd, listeners: &[Listener]) -> Flow {
 /// Whether the local side gave the connection up by a reset, which it sends after the end.
 fn is_aborted(end: &ConnectionEnd) -> bool {
     /// States that a connection leaves for the end by a reset or an error only, include/net/tcp_states.h.
-    const ESTABLISHED_STATE: u32 = 1;
-    const CLOSE_WAIT_STATE: u32 = 8;
+    const ESTABLISHED_STATE: u8 = 1;
+    const CLOSE_WAIT_STATE: u8 = 8;
     end.error == 0
         && end.connection.flags & RESET_RECEIVED == 0
         && end.connection.flags & ESTABLISHED != 0
@@ -196,7 +198,7 @@ fn facts(known: &Connection, stats: &SocketStats) -> TcpFacts {
         |value: u32| (value != 0 && value != u32::MAX).then(|| Duration::from_micros(value.into()));
     let has = |flag| known.flags & flag != 0;
     TcpFacts {
-        state: stats.state as u8,
+        state: stats.state,
         handshake: (known.handshake_ns != 0).then(|| Duration::from_nanos(known.handshake_ns)),
         srtt: micros(stats.srtt_us),
         min_rtt: micros(stats.min_rtt_us),
@@ -206,6 +208,7 @@ fn facts(known: &Connection, stats: &SocketStats) -> TcpFacts {
         data_segments_received: stats.data_segments_received.into(),
         reset_sent: has(RESET_SENT),
         reset_received: has(RESET_RECEIVED),
+        flags: flags::of(known, stats),
         closed_by: match (has(LOCAL_CLOSED), has(REMOTE_CLOSED)) {
             (true, _) => Some(Initiator::Local),
             (_, true) => Some(Initiator::Remote),

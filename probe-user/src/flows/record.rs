@@ -229,6 +229,10 @@ record! {
         tcp_reset_sent: Option<bool>,
         /// The local side received a reset.
         tcp_reset_received: Option<bool>,
+        /// Flags of the initiator's segments since the start, as its socket or the other one tells: `FIN`, `SYN`, `RST`, `ACK`.
+        tcp_flags_fwd: Option<Vec<Cow<'a, str>>>,
+        /// Flags of the other side's segments.
+        tcp_flags_rev: Option<Vec<Cow<'a, str>>>,
         /// Who closed first: `src` or `dst`.
         tcp_closed_by: Option<Cow<'a, str>>,
 

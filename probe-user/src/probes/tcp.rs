@@ -148,6 +148,8 @@ fn globals(kernel: &Kernel, options: &Options) -> Result<Globals, LoadError> {
         ("TCP_TOTAL_RETRANS", "total_retrans"),
         ("TCP_SRTT_US", "srtt_us"),
         ("TCP_SND_UNA", "snd_una"),
+        ("TCP_SND_NXT", "snd_nxt"),
+        ("TCP_WRITE_SEQ", "write_seq"),
         ("TCP_RCV_NXT", "rcv_nxt"),
     ] {
         globals.set(name, types.field_offset("tcp_sock", field)?);

@@ -78,7 +78,7 @@ const HOLD: Duration = Duration::from_secs(1);
 /// Readings in a row without a flow after which it is gone.
 const GONE: u32 = 2;
 /// State of a socket that has closed, include/net/tcp_states.h.
-const TCP_CLOSE: u32 = 7;
+const TCP_CLOSE: u8 = 7;
 /// Messages read at once; the rest waits for the next time.
 const MESSAGES: usize = 10_000;
 /// What began this soon after the probe may have begun before.

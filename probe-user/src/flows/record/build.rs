@@ -6,8 +6,8 @@ use super::{ByName, Envelope, FlowRecord, nanoseconds};
 use crate::{
     flows::{community_id, field::Id},
     model::{
-        Container, Counters, EndReason, Flow, FlowEnd, Initiator, TcpFacts, Transport, Tuple,
-        errno_name,
+        Container, Counters, EndReason, FlagSet, Flow, FlowEnd, Initiator, TcpFacts, Transport,
+        Tuple, errno_name,
     },
 };
 
@@ -114,6 +114,11 @@ impl<'a> FlowRecord<'a> {
             let (sent, received) = (tcp.data_segments_sent, tcp.data_segments_received);
             by_initiator(flow.initiator, sent, received)
         });
+        let flags = tcp.and_then(|tcp| tcp.flags).map(|flags| {
+            let (sent, received) = (flag_names(flags.sent), flag_names(flags.received));
+            by_initiator(flow.initiator, sent, received)
+        });
+        let (flags_fwd, flags_rev) = flags.unzip();
         let end = flow.end.filter(|_| observed.event == Event::End);
         let until = end.map_or(flow.last, |end| end.at);
         let (connect_error, socket_error) = errors(end);
@@ -201,6 +206,8 @@ impl<'a> FlowRecord<'a> {
             tcp_data_segments_rev_total: segments.map(|it| it.1),
             tcp_reset_sent: tcp.map(|tcp| tcp.reset_sent),
             tcp_reset_received: tcp.map(|tcp| tcp.reset_received),
+            tcp_flags_fwd: flags_fwd,
+            tcp_flags_rev: flags_rev,
             tcp_closed_by: tcp.and_then(|tcp| closed_by(tcp, flow.initiator)),
             connect_error,
             socket_error,
@@ -326,6 +333,10 @@ fn ends(tuple: &Tuple, initiator: Initiator) -> [(IpAddr, u16); 2] {
 /// A text, where there is one.
 fn text(text: &str) -> Option<Cow<'_, str>> {
     (!text.is_empty()).then_some(Cow::Borrowed(text))
+}
+
+fn flag_names(flags: FlagSet) -> Vec<Cow<'static, str>> {
+    flags.names().map(Cow::Borrowed).collect()
 }
 
 fn evidence(flow: &Flow) -> Vec<Cow<'static, str>> {

@@ -6,8 +6,8 @@ use probe_common::id::CgroupId;
 
 use super::*;
 use crate::model::{
-    Container, Counters, EndReason, Flow, FlowEnd, FlowProcess, Initiator, Naming, Runtime,
-    TcpFacts, Transport, Tuple,
+    Container, Counters, EndReason, FlagSet, Flow, FlowEnd, FlowProcess, Initiator, Naming,
+    Runtime, TcpFacts, TcpFlags, Transport, Tuple,
 };
 
 pub(in crate::flows) fn origin() -> Origin {
@@ -111,6 +111,10 @@ pub(in crate::flows) fn tcp() -> Flow {
             data_segments_received: 2,
             reset_sent: false,
             reset_received: true,
+            flags: Some(TcpFlags {
+                sent: FlagSet::SYN.with(FlagSet::ACK),
+                received: FlagSet(0x17),
+            }),
             closed_by: Some(Initiator::Remote),
             fingerprint: Some((1, 2)),
         }),
@@ -148,6 +152,10 @@ fn refused() -> Flow {
         tcp: Some(TcpFacts {
             state: 2,
             reset_received: true,
+            flags: Some(TcpFlags {
+                sent: FlagSet::SYN,
+                received: FlagSet::RST.with(FlagSet::ACK),
+            }),
             ..TcpFacts::default()
         }),
         end: Some(FlowEnd {
