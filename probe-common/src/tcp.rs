@@ -136,6 +136,20 @@ const _: () = assert!(size_of::<ConnectionEnd>() == 192 && align_of::<Connection
 #[cfg(feature = "user")]
 unsafe impl aya::Pod for ConnectionEnd {}
 
+/// Record of a FIN that came when the kernel had put a small socket in the place of the connection's: after its
+/// [`ConnectionEnd`]. Shorter than that, which tells both apart.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct LateFin {
+    /// The socket's cookie, which the small one has too.
+    pub cookie: u64,
+}
+const _: () = assert!(size_of::<LateFin>() < size_of::<ConnectionEnd>());
+
+// SAFETY: as for `Connection`.
+#[cfg(feature = "user")]
+unsafe impl aya::Pod for LateFin {}
+
 /// A listening socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]

@@ -10,6 +10,8 @@
 mod ask;
 #[path = "../body/tcp_counters.rs"]
 mod counters;
+#[path = "../body/tcp_late.rs"]
+mod late;
 #[path = "../body/tcp_listeners.rs"]
 mod listeners;
 #[path = "../body/narrow.rs"]
@@ -24,8 +26,8 @@ use core::ffi::c_void;
 use aya_ebpf::{
     Global,
     helpers::{bpf_ktime_get_ns, generated::bpf_skc_to_tcp_sock},
-    macros::{btf_tracepoint, raw_tracepoint},
-    programs::{BtfTracePointContext, RawTracePointContext},
+    macros::{btf_tracepoint, fexit, raw_tracepoint},
+    programs::{BtfTracePointContext, FExitContext, RawTracePointContext},
 };
 use probe_common::{
     flows::{SEEN_COUNTED, TCP},
@@ -270,6 +272,14 @@ fn tcp_receive_reset(ctx: BtfTracePointContext) -> i32 {
         counters::reset_received(socket::cgroup::<Trusted>(sk));
         table::mark(sk, RESET_RECEIVED);
     }
+    0
+}
+
+/// `enum tcp_tw_status tcp_timewait_state_process(struct inet_timewait_sock *tw, struct sk_buff *skb, const struct tcphdr *th, …)`.
+/// Runs for segments to connections that are over, and for no others.
+#[fexit(function = "tcp_timewait_state_process")]
+fn tcp_timewait_state_process(ctx: FExitContext) -> i32 {
+    late::on_segment(&ctx);
     0
 }
 

@@ -3,6 +3,7 @@
 //! Owns the readers and the tables of flows. Who asks it decides what becomes of the events.
 
 mod counts;
+mod fins;
 
 use std::{
     collections::{HashSet, VecDeque},
@@ -28,6 +29,7 @@ use crate::{
 };
 
 pub use self::counts::{FollowerCounts, Units};
+use self::fins::Awaited;
 
 /// When flows are looked at and reported.
 #[derive(Clone, Copy, Debug)]
@@ -104,6 +106,7 @@ pub struct FlowFollower {
     lookups: Lookups,
     names: Names,
     held: VecDeque<(Duration, Change)>,
+    awaited: Awaited,
     translations: Option<Translations>,
     began: Duration,
     next_sweep: Duration,
@@ -129,6 +132,7 @@ impl FlowFollower {
             lookups: Lookups::new(QUESTIONS),
             names: Names::new(NAMES),
             held: VecDeque::new(),
+            awaited: Awaited::default(),
             translations: None,
             began: now,
             next_sweep: now,
@@ -253,6 +257,10 @@ impl FlowFollower {
             self.ends.leave(&flow, now);
             let change = self.connections.ended(&key, flow);
             self.end(change, now, events);
+        }
+        // After the ends that they belong to.
+        if let Some(reader) = &mut self.tcp {
+            self.awaited.arrived(&reader.take_late_fins());
         }
     }
 
@@ -415,9 +423,13 @@ impl FlowFollower {
         Ok(())
     }
 
-    /// Tells of an end, now if the other end is known, else a little later.
+    /// Tells of an end, now if the other end is known and its FIN not awaited, else a little later.
     fn end(&mut self, change: Change, now: Duration, events: &mut Vec<FlowEvent>) {
-        if self.ends.peer(&change.flow).is_some() || self.held.len() >= limits::HELD_ENDS {
+        let full = self.held.len() >= limits::HELD_ENDS;
+        let waits = self.tcp.as_ref().is_some_and(TcpReader::waits_for_fins);
+        if !full && waits && self.awaited.begin(&change.flow) {
+            self.held.push_back((now + HOLD, change));
+        } else if full || self.ends.peer(&change.flow).is_some() {
             self.tell(change, events);
         } else {
             self.held.push_back((now + HOLD, change));
@@ -426,7 +438,8 @@ impl FlowFollower {
 
     fn release(&mut self, now: Duration, events: &mut Vec<FlowEvent>) {
         while self.held.front().is_some_and(|(due, _)| *due <= now) {
-            if let Some((_, change)) = self.held.pop_front() {
+            if let Some((_, mut change)) = self.held.pop_front() {
+                self.awaited.end(&mut change.flow);
                 self.tell(change, events);
             }
         }
