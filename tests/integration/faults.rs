@@ -57,6 +57,12 @@ impl Watched {
         }))
     }
 
+    /// Whether a probe does all that it can.
+    pub(crate) fn is_on(&self, probe: &str) -> Result<bool> {
+        let labels = [("probe", probe), ("state", "on")];
+        Ok(self.agent.scrape()?.sum("nodeprobe_feature_state", &labels) == 1.0)
+    }
+
     /// Waits until series of an end have these values.
     fn shows(&self, end: &End, expected: &[(&str, (&str, &str), u64)]) -> Result<()> {
         let path = end.cgroup.path();

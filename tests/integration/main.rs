@@ -30,5 +30,6 @@ mod scrapes;
 mod settings;
 mod sinks;
 mod sockets;
+mod tcp_flags;
 mod traffic;
 mod translation;
