@@ -2,6 +2,7 @@
 
 mod container;
 mod departed;
+mod drops;
 mod flow;
 mod health;
 mod measurement;
@@ -12,6 +13,7 @@ mod tcp_flags;
 
 pub use container::{Container, Naming, Runtime};
 pub use departed::Departed;
+pub use drops::{DroppedPackets, Drops};
 pub use flow::{
     Counters, EndReason, Flow, FlowEnd, FlowProcess, Initiator, Lookup, TcpFacts, Transport, Tuple,
 };

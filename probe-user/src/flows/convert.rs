@@ -5,10 +5,12 @@ mod flags;
 use std::{
     hash::BuildHasher as _,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    sync::Arc,
     time::Duration,
 };
 
 use probe_common::{
+    drops::{FlowDropKey, FlowDropStats},
     flows::{FIRST_SENT, FlowKey, FlowStats},
     id::CgroupId,
     tcp::{
@@ -19,7 +21,8 @@ use probe_common::{
 use rustc_hash::FxBuildHasher;
 
 use crate::model::{
-    Counters, EndReason, Flow, FlowEnd, FlowProcess, Initiator, TcpFacts, Transport, Tuple,
+    Counters, DroppedPackets, EndReason, Flow, FlowEnd, FlowProcess, Initiator, TcpFacts,
+    Transport, Tuple,
 };
 
 /// A flow of datagrams as it is in the table, where one in `sampling` is counted.
@@ -53,11 +56,28 @@ pub fn datagrams(key: &FlowKey, stats: &FlowStats, sampling: u32) -> Flow {
             packets_sent: stats.packets_sent,
             packets_received: stats.packets_received,
         },
+        drops: None,
         tcp: None,
         process: None,
         remote_name: None,
         sampling,
         end: None,
+    }
+}
+
+/// Dropped packets as they are in the table, and the name of the reason.
+pub fn dropped(key: &FlowDropKey, stats: &FlowDropStats, reason: Arc<str>) -> DroppedPackets {
+    DroppedPackets {
+        tuple: Tuple {
+            transport: Transport(key.protocol),
+            local: address(&key.source, key.ip_version),
+            local_port: key.source_port,
+            remote: address(&key.destination, key.ip_version),
+            remote_port: key.destination_port,
+        },
+        reason,
+        packets: stats.packets,
+        last: Duration::from_nanos(stats.last_ns),
     }
 }
 
@@ -119,6 +139,7 @@ pub fn connection(
             packets_sent: stats.segments_sent.into(),
             packets_received: stats.segments_received.into(),
         },
+        drops: None,
         tcp: Some(facts(known, stats)),
         process,
         remote_name: None,

@@ -209,6 +209,18 @@ record! {
         /// `packets_rev` since the start.
         packets_rev_total: u64,
 
+        /// Packets from the initiator that the kernel of this host dropped in the interval. Like the next four where the probe
+        /// `drops` runs.
+        drops_fwd: Option<u64>,
+        /// Packets to the initiator that it dropped in the interval.
+        drops_rev: Option<u64>,
+        /// Both by the kernel's reason, in lower case. Absent where there are none.
+        drop_reasons: Option<BTreeMap<Cow<'a, str>, u64>>,
+        /// `drops_fwd` since the start.
+        drops_fwd_total: Option<u64>,
+        /// `drops_rev` since the start.
+        drops_rev_total: Option<u64>,
+
         /// State of the socket; in `end` records the one before. TCP only, as the rest that begins with `tcp_`.
         tcp_state: Option<Cow<'a, str>>,
         /// How long the handshake took.

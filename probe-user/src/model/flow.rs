@@ -4,7 +4,7 @@ use std::{borrow::Cow, fmt, net::IpAddr, str::FromStr, time::Duration};
 
 use probe_common::id::CgroupId;
 
-use super::TcpFlags;
+use super::{Drops, TcpFlags};
 
 /// A transport protocol by its internet protocol number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -324,6 +324,8 @@ pub struct Flow {
     pub last: Duration,
     /// What was exchanged since the start.
     pub counters: Counters,
+    /// Packets that the kernel dropped, where it is asked.
+    pub drops: Option<Drops>,
     /// What only TCP has.
     pub tcp: Option<TcpFacts>,
     /// Whose socket it is, where known.

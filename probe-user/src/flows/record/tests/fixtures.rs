@@ -6,7 +6,7 @@ use probe_common::id::CgroupId;
 
 use super::*;
 use crate::model::{
-    Container, Counters, EndReason, FlagSet, Flow, FlowEnd, FlowProcess, Initiator, Naming,
+    Container, Counters, Drops, EndReason, FlagSet, Flow, FlowEnd, FlowProcess, Initiator, Naming,
     Runtime, TcpFacts, TcpFlags, Transport, Tuple,
 };
 
@@ -77,6 +77,7 @@ pub(in crate::flows) fn udp() -> Flow {
             packets_sent: 2,
             packets_received: 2,
         },
+        drops: None,
         tcp: None,
         process: Some(FlowProcess {
             pid: 3021,
@@ -86,6 +87,13 @@ pub(in crate::flows) fn udp() -> Flow {
         sampling: 1,
         end: None,
     }
+}
+
+fn drops() -> Drops {
+    let mut drops = Drops::default();
+    drops.add(&"netfilter_drop".into(), 2, 0);
+    drops.add(&"tcp_csum".into(), 1, 4);
+    drops
 }
 
 /// A connection that was closed.
@@ -100,6 +108,7 @@ pub(in crate::flows) fn tcp() -> Flow {
             packets_sent: 7,
             packets_received: 6,
         },
+        drops: Some(drops()),
         tcp: Some(TcpFacts {
             state: 4,
             handshake: Some(Duration::from_micros(412)),
@@ -255,6 +264,7 @@ pub(in crate::flows) fn observed(flow: &Flow) -> Observed<'_> {
         },
         flow,
         interval: flow.counters,
+        dropped: flow.drops.as_ref(),
         since: ms(10_000),
         at: ms(70_000),
         local: None,
