@@ -8,6 +8,7 @@ mod bad_input;
 mod bad_packets;
 mod budget;
 mod burst;
+mod drops;
 mod edges;
 mod families;
 mod faults;
