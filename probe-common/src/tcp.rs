@@ -71,11 +71,6 @@ const _: () = assert!(size_of::<Connection>() == 112 && align_of::<Connection>()
 #[cfg(feature = "user")]
 unsafe impl aya::Pod for Connection {}
 
-/// The socket's side sent its FIN.
-pub const FIN_SENT: u8 = 1;
-/// The other side's FIN has come, and all that was before it.
-pub const FIN_RECEIVED: u8 = 1 << 1;
-
 /// What the kernel's socket counts of a connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]
@@ -102,12 +97,16 @@ pub struct SocketStats {
     pub min_rtt_us: u32,
     /// The socket's state, as the kernel numbers them.
     pub state: u8,
-    /// [`FIN_SENT`] and so on.
-    pub fins: u8,
+    /// 1 if the other side's FIN has come, and all that was before it.
+    pub fin_received: u8,
     /// Zero.
     pub pad: u16,
+    /// Sequence number of what is sent next. When the socket's side has closed, its FIN is the last of what there is to be sent.
+    pub sequence_next: u32,
+    /// Sequence number after all that there is to be sent.
+    pub sequence_end: u32,
 }
-const _: () = assert!(size_of::<SocketStats>() == 56 && align_of::<SocketStats>() == 8);
+const _: () = assert!(size_of::<SocketStats>() == 64 && align_of::<SocketStats>() == 8);
 
 // SAFETY: as for `Connection`.
 #[cfg(feature = "user")]
@@ -130,7 +129,7 @@ pub struct ConnectionEnd {
     /// Zero.
     pub pad: u32,
 }
-const _: () = assert!(size_of::<ConnectionEnd>() == 192 && align_of::<ConnectionEnd>() == 8);
+const _: () = assert!(size_of::<ConnectionEnd>() == 200 && align_of::<ConnectionEnd>() == 8);
 
 // SAFETY: as for `Connection`.
 #[cfg(feature = "user")]
@@ -275,7 +274,7 @@ pub struct Question {
     /// Its counters.
     pub stats: SocketStats,
 }
-const _: () = assert!(size_of::<Question>() == 80 && align_of::<Question>() == 8);
+const _: () = assert!(size_of::<Question>() == 88 && align_of::<Question>() == 8);
 
 // SAFETY: as for `Connection`.
 #[cfg(feature = "user")]

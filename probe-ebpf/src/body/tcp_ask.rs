@@ -4,7 +4,7 @@ use aya_ebpf::{
     Global, bindings::BPF_F_MMAPABLE, btf_maps::Array, helpers::generated::bpf_skc_to_tcp_sock,
     macros::btf_map,
 };
-use probe_common::tcp::{ASKED, FIN_RECEIVED, FIN_SENT, Question, SocketStats};
+use probe_common::tcp::{ASKED, Question, SocketStats};
 use probe_ebpf::{
     offsets::{ABSENT, Copied, Reader, Trusted},
     socket,
@@ -61,17 +61,8 @@ static ASKED_AT_ONCE: Global<u32> = Global::new(1);
 #[btf_map]
 static QUESTIONS: Array<Question, ASKED, { BPF_F_MMAPABLE as usize }> = Array::new();
 
-/// `SOCK_DONE` of `enum sock_flags`, include/net/sock.h: the other side's FIN has come.
-const SOCK_DONE: u64 = 1 << 1;
-
-/// States of a connection whose side has closed, `include/net/tcp_states.h`.
-const FIN_WAIT1: u8 = 4;
-/// As above.
-const FIN_WAIT2: u8 = 5;
-/// As above.
-const LAST_ACK: u8 = 9;
-/// As above.
-const CLOSING: u8 = 11;
+/// `SOCK_DONE` of `enum sock_flags`, include/net/sock.h: the number of the bit that says that the other side's FIN has come.
+const SOCK_DONE: u64 = 1;
 
 /// The counters of a socket that the verifier trusts. All zero for what is no TCP socket.
 ///
@@ -163,12 +154,11 @@ unsafe fn read<R: Reader>(tcp: *const u8, sk: *const u8) -> SocketStats {
         let received: u64 = R::field(tcp, &TCP_BYTES_RECEIVED);
         let flags: u64 = R::field(sk, &SKC_FLAGS);
         // The kernel counts the FIN as a byte.
-        let fin_received = flags & SOCK_DONE != 0;
-        let state = socket::state::<R>(sk);
+        let fin = flags >> SOCK_DONE & 1;
         SocketStats {
             bytes_sent: R::field(tcp, &TCP_BYTES_SENT),
             bytes_retransmitted: R::field(tcp, &TCP_BYTES_RETRANS),
-            bytes_received: received.saturating_sub(u64::from(fin_received)),
+            bytes_received: received.saturating_sub(fin),
             segments_sent: R::field(tcp, &TCP_SEGS_OUT),
             segments_received: R::field(tcp, &TCP_SEGS_IN),
             data_segments_sent: R::field(tcp, &TCP_DATA_SEGS_OUT),
@@ -176,26 +166,13 @@ unsafe fn read<R: Reader>(tcp: *const u8, sk: *const u8) -> SocketStats {
             retransmits: R::field(tcp, &TCP_TOTAL_RETRANS),
             srtt_us: R::field::<u32>(tcp, &TCP_SRTT_US) >> 3,
             min_rtt_us: R::field(tcp, &TCP_RTT_MIN),
-            state,
-            fins: u8::from(sent_fin::<R>(tcp, state)) * FIN_SENT
-                | u8::from(fin_received) * FIN_RECEIVED,
+            state: socket::state::<R>(sk),
+            fin_received: fin as u8,
             pad: 0,
+            sequence_next: R::field(tcp, &TCP_SND_NXT),
+            sequence_end: R::field(tcp, &TCP_WRITE_SEQ),
         }
     }
-}
-
-/// Whether a FIN was sent: one that waits behind data is not.
-///
-/// # Safety
-///
-/// As for [`read`].
-#[inline(always)]
-unsafe fn sent_fin<R: Reader>(tcp: *const u8, state: u8) -> bool {
-    if !matches!(state, FIN_WAIT1 | FIN_WAIT2 | LAST_ACK | CLOSING) {
-        return false;
-    }
-    // SAFETY: passed on to the caller. The FIN is the last of what there is to be sent.
-    unsafe { R::field::<u32>(tcp, &TCP_SND_NXT) == R::field::<u32>(tcp, &TCP_WRITE_SEQ) }
 }
 
 /// Answers the first `count` questions. A socket that is gone, or whose memory is another's, is left unanswered.

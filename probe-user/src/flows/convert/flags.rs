@@ -1,8 +1,7 @@
 //! Which flags the segments of a connection had, told from what its socket went through.
 
 use probe_common::tcp::{
-    Connection, ESTABLISHED, FIN_RECEIVED, FIN_SENT, RESET_RECEIVED, RESET_SENT, SocketStats,
-    UNTRACKED,
+    Connection, ESTABLISHED, RESET_RECEIVED, RESET_SENT, SocketStats, UNTRACKED,
 };
 
 use crate::model::{FlagSet, TcpFlags};
@@ -29,16 +28,23 @@ pub(super) fn of(known: &Connection, stats: &SocketStats) -> Option<TcpFlags> {
         let refused = is(RESET_RECEIVED);
         flags.received = flags.received.with_if(refused, FlagSet::ACK);
     }
-    let closed = |fin| stats.fins & fin != 0;
     flags.sent = flags
         .sent
-        .with_if(closed(FIN_SENT), FlagSet::FIN)
+        .with_if(sent_fin(stats), FlagSet::FIN)
         .with_if(is(RESET_SENT), FlagSet::RST);
     flags.received = flags
         .received
-        .with_if(closed(FIN_RECEIVED), FlagSet::FIN)
+        .with_if(stats.fin_received == 1, FlagSet::FIN)
         .with_if(is(RESET_RECEIVED), FlagSet::RST);
     Some(flags)
+}
+
+/// Whether the socket has sent its FIN: one that waits behind data is not.
+fn sent_fin(stats: &SocketStats) -> bool {
+    /// States of a connection whose side has closed, include/net/tcp_states.h: the first and second wait for the other side's
+    /// FIN, the last acknowledgement after it, and both at once.
+    const CLOSED: [u8; 4] = [4, 5, 9, 11];
+    CLOSED.contains(&stats.state) && stats.sequence_next == stats.sequence_end
 }
 
 #[cfg(test)]
@@ -70,23 +76,29 @@ mod tests {
 
     #[test]
     fn an_end_has_what_each_side_ended_it_by() {
-        let fins = |fins| SocketStats {
-            fins,
+        let stats = |state, fin_received| SocketStats {
+            state,
+            fin_received,
             ..SocketStats::default()
         };
-        assert_eq!(names(ESTABLISHED, fins(0)), told("SYN ACK", "SYN ACK"));
+        assert_eq!(names(ESTABLISHED, stats(1, 0)), told("SYN ACK", "SYN ACK"));
         assert_eq!(
-            names(ESTABLISHED, fins(FIN_SENT)),
+            names(ESTABLISHED, stats(5, 0)),
             told("FIN SYN ACK", "SYN ACK")
         );
         assert_eq!(
-            names(ESTABLISHED | RESET_SENT, fins(FIN_RECEIVED)),
+            names(ESTABLISHED | RESET_SENT, stats(8, 1)),
             told("SYN RST ACK", "FIN SYN ACK")
         );
         assert_eq!(
-            names(ESTABLISHED | RESET_RECEIVED, fins(FIN_SENT | FIN_RECEIVED)),
+            names(ESTABLISHED | RESET_RECEIVED, stats(9, 1)),
             told("FIN SYN ACK", "FIN SYN RST ACK")
         );
+        let waiting = SocketStats {
+            sequence_end: 7,
+            ..stats(4, 0)
+        };
+        assert_eq!(names(ESTABLISHED, waiting), told("SYN ACK", "SYN ACK"));
     }
 
     #[test]
