@@ -88,8 +88,10 @@ fn live(wire: &Wire) -> Result<()> {
     assert_eq!(counted(near, NO_WAY_BACK)?, BACK);
 
     // A flow that there is already.
-    let _taken = far.netns.inside(|| UdpSocket::bind((FAR, NO_WAY_OUT)))?;
+    let taken = far.netns.inside(|| UdpSocket::bind((FAR, NO_WAY_OUT)))?;
     let socket = send(wire, FAR, NO_WAY_OUT, 1)?;
+    // What nobody has read when its socket is closed is dropped as well.
+    taken.recv_from(&mut [0; 16])?;
     drop_outgoing(near, &format!("udp dport {NO_WAY_OUT} counter"))?;
     for _ in 0..OUT {
         // The sender is told.
