@@ -115,9 +115,15 @@ fn dropped<'a>(flows: impl Iterator<Item = &'a FlowRecord<'static>>) -> (u64, u6
     let mut totals = BTreeMap::new();
     let mut by_reason = BTreeMap::<String, u64>::new();
     for flow in flows {
-        let (forth, back) = (flow.drops_fwd.unwrap(), flow.drops_rev.unwrap());
+        let (forth, back) = (
+            flow.drops_fwd.unwrap_or_default(),
+            flow.drops_rev.unwrap_or_default(),
+        );
         sums = (sums.0 + forth, sums.1 + back);
-        let total = (flow.drops_fwd_total.unwrap(), flow.drops_rev_total.unwrap());
+        let total = (
+            flow.drops_fwd_total.unwrap_or_default(),
+            flow.drops_rev_total.unwrap_or_default(),
+        );
         totals.insert(flow.flow_id, total);
         for (reason, packets) in flow.drop_reasons.iter().flatten() {
             *by_reason.entry(reason.to_string()).or_default() += packets;
