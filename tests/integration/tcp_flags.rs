@@ -149,6 +149,7 @@ fn flags_are_those_that_were_on_the_wire() -> Result<()> {
     let capture = Capture::show(&wire.near.netns, "eth0", "tcp");
     let capture = unless_available("tcpdump", capture);
     live(wire)?;
+    let drops = watched.is_on("drops")?;
     let tells_late_fins = watched.is_on("tcp")?;
     thread::sleep(Duration::from_millis(500));
     if let Some(capture) = capture {
@@ -180,6 +181,15 @@ fn flags_are_those_that_were_on_the_wire() -> Result<()> {
             let is = [&record.tcp_flags_fwd, &record.tcp_flags_rev];
             let is = is.map(|flags| logged(flags.as_ref()));
             assert_eq!(is, [set(forth), back], "{port} {direction}: {record:?}");
+            if port != HALF_OPEN && port != REFUSED && drops {
+                // What ends well, or by a reset, has lost nothing.
+                let dropped = (record.drops_fwd_total, record.drops_rev_total);
+                assert_eq!(
+                    dropped,
+                    (Some(0), Some(0)),
+                    "{port} {direction}: {record:?}"
+                );
+            }
         }
     }
     Ok(())

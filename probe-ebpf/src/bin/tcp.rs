@@ -183,12 +183,10 @@ unsafe fn closed(sk: *const u8, old: i32) {
             }
         };
         table::remove(sk);
-        // The kernel tells of a state before it enters it.
-        let stats = ask::socket_stats(sk);
         if connection.flags & ESTABLISHED == 0 {
             counters::failed(connection.cgroup, error);
         } else {
-            counters::closed(connection.cgroup, stats.srtt_us);
+            counters::closed(connection.cgroup, ask::smoothed_rtt_us(sk));
         }
         if connection.flags & (ESTABLISHED | UNTRACKED) != ESTABLISHED {
             // The port may have been chosen since, and is given back by now.
@@ -211,7 +209,8 @@ unsafe fn closed(sk: *const u8, old: i32) {
         (*end).socket = sk as u64;
         (*end).end_ns = bpf_ktime_get_ns();
         (*end).connection = connection;
-        (*end).stats = stats;
+        // The kernel tells of a state before it enters it: that is still the one before.
+        (*end).stats = ask::socket_stats(sk);
         (*end).error = error;
         (*end).pad = 0;
         // No wake-up: the reader polls, which costs a fraction.

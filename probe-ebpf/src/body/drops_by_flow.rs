@@ -9,7 +9,7 @@ use aya_ebpf::{
 };
 use probe_common::{
     drops::{FlowDropKey, FlowDropStats},
-    flows::{ICMP, ICMPV6},
+    flows::{ICMP, ICMPV6, TCP},
     loss::{FLOW_DROPS_FULL, MAP_MISSING, READ_FAILED},
 };
 use probe_ebpf::{
@@ -37,6 +37,13 @@ offsets! {
     /// Offset of `skb_shared_info.gso_segs`.
     SHINFO_GSO_SEGS;
 }
+
+/// The reason of whoever says none, which the end of a segment to a connection that is over is too.
+#[unsafe(no_mangle)]
+static NOT_SPECIFIED: Global<u32> = Global::new(ABSENT);
+/// The reason of what a socket that closes has left in its queues (Linux 6.8): segments that it had taken long before.
+#[unsafe(no_mangle)]
+static QUEUE_PURGE: Global<u32> = Global::new(ABSENT);
 
 /// Dropped packets since they were last read.
 #[btf_map]
@@ -106,10 +113,18 @@ pub(crate) unsafe fn count(skb: *const u8, ip_version: u8, reason: u32) {
         };
         (headers, Copied::field::<u16>(shared, &SHINFO_GSO_SEGS))
     };
-    if let Ok(key) = key(&headers, ip_version, reason) {
+    if let Ok(key) = key(&headers, ip_version, reason)
+        && !is_used_up(&key)
+    {
         // A buffer may hold many segments of one flow.
         add(&key, u64::from(segments.max(1)));
     }
+}
+
+/// Whether the kernel was done with a segment rather than dropped it. Each connection that ends well has some.
+#[inline(always)]
+fn is_used_up(key: &FlowDropKey) -> bool {
+    key.protocol == TCP && (key.reason == NOT_SPECIFIED.load() || key.reason == QUEUE_PURGE.load())
 }
 
 #[inline(always)]

@@ -17,7 +17,7 @@ use crate::{
 const TABLE: &str = "FLOW_DROPS";
 const SWITCH: &str = "FLOW_DROPS_READ";
 
-/// Sets where the kernel keeps the headers of a packet.
+/// Sets where the kernel keeps the headers of a packet, and reasons that are none.
 pub(super) fn set(globals: &mut Globals, kernel: &Kernel) -> Result<(), LoadError> {
     globals
         .set_offset(kernel, "SKB_HEAD", &[("sk_buff", "head")])?
@@ -33,6 +33,16 @@ pub(super) fn set(globals: &mut Globals, kernel: &Kernel) -> Result<(), LoadErro
             "SHINFO_GSO_SEGS",
             &[("skb_shared_info", "gso_segs")],
         )?;
+    for (name, reason) in [
+        ("NOT_SPECIFIED", "SKB_DROP_REASON_NOT_SPECIFIED"),
+        ("QUEUE_PURGE", "SKB_DROP_REASON_QUEUE_PURGE"),
+    ] {
+        let value = kernel.types.enum_value(Some("skb_drop_reason"), reason);
+        // Older kernels lack some, and no reason is that number.
+        if let Some(value) = value.and_then(|value| u32::try_from(value).ok()) {
+            globals.set(name, value);
+        }
+    }
     Ok(())
 }
 
