@@ -15,7 +15,7 @@ use rustix::net::sockopt::set_socket_linger;
 use tests::{
     capture::{Capture, Segment},
     flowlog::FlowLog,
-    skip::unless_available,
+    skip::{skip, unless_available},
     wire::{FAR, Wire},
 };
 
@@ -151,6 +151,9 @@ fn flags_are_those_that_were_on_the_wire() -> Result<()> {
     live(wire)?;
     let drops = watched.is_on("drops")?;
     let tells_late_fins = watched.is_on("tcp")?;
+    if !tells_late_fins {
+        skip("late FINs", "not known here; `nodeprobe doctor` says why");
+    }
     thread::sleep(Duration::from_millis(500));
     if let Some(capture) = capture {
         let segments = capture.segments()?;

@@ -6,7 +6,7 @@ use aya_ebpf::{
 };
 use probe_common::tcp::{ASKED, Question, SocketStats};
 use probe_ebpf::{
-    offsets::{ABSENT, Copied, Reader, Trusted},
+    offsets::{ABSENT, Reader, Tried, Trusted},
     socket,
 };
 
@@ -192,14 +192,16 @@ pub(crate) fn answer(count: u32) {
             let socket = (*question).socket as *const u8;
             let cookie = (*question).cookie;
             // A cookie that was not known then may have been made since.
-            if cookie != 0 && Copied::field::<u64>(socket, &SKC_COOKIE) != cookie {
+            if cookie != 0 && Tried::field::<u64>(socket, &SKC_COOKIE) != cookie {
                 (*question).answered = 0;
                 continue;
             }
             // A TCP socket begins with its `struct sock`.
-            let stats = read::<Copied>(socket, socket);
+            let stats = read::<Tried>(socket, socket);
             // Read again: it may have been freed and used again meanwhile.
-            let same = cookie == 0 || Copied::field::<u64>(socket, &SKC_COOKIE) == cookie;
+            let same = cookie == 0 || Tried::field::<u64>(socket, &SKC_COOKIE) == cookie;
+            // What could not be read has a state that there is not.
+            let same = same && stats.state != 0;
             (*question).stats = stats;
             (*question).answered = u32::from(same);
         }
