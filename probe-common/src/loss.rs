@@ -37,9 +37,11 @@ pub const PENDING_FULL: u32 = 15;
 pub const MESSAGE_CUT: u32 = 16;
 /// A packet's headers make no sense.
 pub const MALFORMED: u32 = 17;
+/// The table of dropped packets by flow was full: one is counted for its container, not for its flow.
+pub const FLOW_DROPS_FULL: u32 = 18;
 
 /// Number of reasons.
-pub const REASONS: usize = 18;
+pub const REASONS: usize = 19;
 
 /// What a reason is called in metrics and messages.
 pub const NAMES: [&str; REASONS] = [
@@ -61,4 +63,5 @@ pub const NAMES: [&str; REASONS] = [
     "pending_full",
     "message_cut",
     "malformed",
+    "flow_drops_full",
 ];

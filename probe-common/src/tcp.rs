@@ -96,9 +96,17 @@ pub struct SocketStats {
     /// Smallest round-trip time of the last minutes in microseconds; `u32::MAX` where not measured.
     pub min_rtt_us: u32,
     /// The socket's state, as the kernel numbers them.
-    pub state: u32,
+    pub state: u8,
+    /// 1 if the other side's FIN has come, and all that was before it.
+    pub fin_received: u8,
+    /// Zero.
+    pub pad: u16,
+    /// Sequence number of what is sent next. When the socket's side has closed, its FIN is the last of what there is to be sent.
+    pub sequence_next: u32,
+    /// Sequence number after all that there is to be sent.
+    pub sequence_end: u32,
 }
-const _: () = assert!(size_of::<SocketStats>() == 56 && align_of::<SocketStats>() == 8);
+const _: () = assert!(size_of::<SocketStats>() == 64 && align_of::<SocketStats>() == 8);
 
 // SAFETY: as for `Connection`.
 #[cfg(feature = "user")]
@@ -121,11 +129,25 @@ pub struct ConnectionEnd {
     /// Zero.
     pub pad: u32,
 }
-const _: () = assert!(size_of::<ConnectionEnd>() == 192 && align_of::<ConnectionEnd>() == 8);
+const _: () = assert!(size_of::<ConnectionEnd>() == 200 && align_of::<ConnectionEnd>() == 8);
 
 // SAFETY: as for `Connection`.
 #[cfg(feature = "user")]
 unsafe impl aya::Pod for ConnectionEnd {}
+
+/// Record of a FIN that came when the kernel had put a small socket in the place of the connection's: after its
+/// [`ConnectionEnd`]. Shorter than that, which tells both apart.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct LateFin {
+    /// The socket's cookie, which the small one has too.
+    pub cookie: u64,
+}
+const _: () = assert!(size_of::<LateFin>() < size_of::<ConnectionEnd>());
+
+// SAFETY: as for `Connection`.
+#[cfg(feature = "user")]
+unsafe impl aya::Pod for LateFin {}
 
 /// A listening socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -252,7 +274,7 @@ pub struct Question {
     /// Its counters.
     pub stats: SocketStats,
 }
-const _: () = assert!(size_of::<Question>() == 80 && align_of::<Question>() == 8);
+const _: () = assert!(size_of::<Question>() == 88 && align_of::<Question>() == 8);
 
 // SAFETY: as for `Connection`.
 #[cfg(feature = "user")]

@@ -9,7 +9,10 @@ use core::ptr;
 
 use aya_ebpf::{
     Global,
-    helpers::{bpf_get_current_task, bpf_probe_read_kernel, generated::bpf_get_current_task_btf},
+    helpers::{
+        bpf_get_current_task, bpf_probe_read_kernel,
+        generated::{self, bpf_get_current_task_btf},
+    },
 };
 use probe_common::loss::READ_FAILED;
 
@@ -69,5 +72,30 @@ impl Reader for Copied {
                 count_loss(READ_FAILED);
                 T::default()
             })
+    }
+}
+
+/// Reads as [`Copied`] does, and takes what cannot be read for zero: for whoever can tell by the values whether all of them were
+/// read. It has no branches, of which each read would double what the verifier looks at in a loop.
+pub struct Tried;
+
+impl Reader for Tried {
+    #[inline(always)]
+    fn current() -> *const u8 {
+        Copied::current()
+    }
+
+    #[inline(always)]
+    unsafe fn field<T: Copy + Default>(object: *const u8, offset: &Global<u32>) -> T {
+        let mut value = T::default();
+        // SAFETY: the helper checks the address itself, and writes zeroes where it cannot read.
+        unsafe {
+            generated::bpf_probe_read_kernel(
+                (&raw mut value).cast(),
+                size_of::<T>() as u32,
+                object.wrapping_add(offset.load() as usize).cast(),
+            )
+        };
+        value
     }
 }

@@ -45,6 +45,31 @@ pub struct Ports {
 /// A packet whose headers make no sense.
 pub struct Malformed;
 
+/// Where the bytes of a packet come from.
+pub trait Source {
+    /// Copies what begins so many bytes after the beginning of the network's header.
+    ///
+    /// # Errors
+    ///
+    /// If the packet ends before.
+    fn load<T>(&self, at: u32) -> Result<T, Malformed>;
+
+    /// Bytes from the beginning of the network's header to the end.
+    fn length(&self) -> u32;
+}
+
+impl Source for SkBuffContext {
+    #[inline(always)]
+    fn load<T>(&self, at: u32) -> Result<T, Malformed> {
+        Self::load(self, at as usize).map_err(|_| Malformed)
+    }
+
+    #[inline(always)]
+    fn length(&self) -> u32 {
+        self.len()
+    }
+}
+
 /// The first byte of the packet, and the one after the last that can be read directly.
 #[inline(always)]
 pub fn bounds(ctx: &SkBuffContext) -> (usize, usize) {
@@ -87,30 +112,63 @@ pub fn parse(ctx: &SkBuffContext) -> Result<Packet, Malformed> {
         return Err(Malformed);
     }
     let header = start as *const u8;
-    // SAFETY: 20 bytes from the start are inside the packet. The kernel aligns network headers to 4 bytes.
+    // SAFETY: 20 bytes from the start are inside the packet, and 40 where that is checked. The kernel aligns network headers to
+    // 4 bytes.
     unsafe {
         if *header >> 4 == 4 {
-            let mut packet = Packet {
-                ip_version: 4,
-                protocol: *header.add(9),
-                is_fragment: false,
-                source: [0; 16],
-                destination: [0; 16],
-                transport: u32::from(*header & 0x0f) * 4,
-            };
-            if packet.transport < 20 {
-                return Err(Malformed);
-            }
-            // Flags and offset: bits 0 to 12 are the offset.
-            let fragment = u16::from_be_bytes([*header.add(6), *header.add(7)]);
-            packet.is_fragment = fragment & 0x1fff != 0;
-            packet.source[..4].copy_from_slice(&(*header.add(12).cast::<u32>()).to_ne_bytes());
-            packet.destination[..4].copy_from_slice(&(*header.add(16).cast::<u32>()).to_ne_bytes());
-            return Ok(packet);
+            return v4(header);
         }
         if *header >> 4 != 6 || start + 40 > end {
             return Err(Malformed);
         }
+        let mut packet = v6(header);
+        skip_extensions(ctx, &mut packet)?;
+        Ok(packet)
+    }
+}
+
+/// A header of IPv4, RFC 791 section 3.1.
+///
+/// # Errors
+///
+/// If its length is less than it has.
+///
+/// # Safety
+///
+/// 20 bytes from `header` on must be readable, and it be aligned to 4 bytes.
+#[inline(always)]
+pub unsafe fn v4(header: *const u8) -> Result<Packet, Malformed> {
+    // SAFETY: passed on to the caller.
+    unsafe {
+        let mut packet = Packet {
+            ip_version: 4,
+            protocol: *header.add(9),
+            is_fragment: false,
+            source: [0; 16],
+            destination: [0; 16],
+            transport: u32::from(*header & 0x0f) * 4,
+        };
+        if packet.transport < 20 {
+            return Err(Malformed);
+        }
+        // Flags and offset: bits 0 to 12 are the offset.
+        let fragment = u16::from_be_bytes([*header.add(6), *header.add(7)]);
+        packet.is_fragment = fragment & 0x1fff != 0;
+        packet.source[..4].copy_from_slice(&(*header.add(12).cast::<u32>()).to_ne_bytes());
+        packet.destination[..4].copy_from_slice(&(*header.add(16).cast::<u32>()).to_ne_bytes());
+        Ok(packet)
+    }
+}
+
+/// A header of IPv6, RFC 8200 section 3, without what extends it.
+///
+/// # Safety
+///
+/// 40 bytes from `header` on must be readable, and it be aligned to 4 bytes.
+#[inline(always)]
+pub unsafe fn v6(header: *const u8) -> Packet {
+    // SAFETY: passed on to the caller.
+    unsafe {
         let words = header.cast::<u32>();
         let mut packet = Packet {
             ip_version: 6,
@@ -125,14 +183,17 @@ pub fn parse(ctx: &SkBuffContext) -> Result<Packet, Malformed> {
             packet.destination[i * 4..i * 4 + 4]
                 .copy_from_slice(&(*words.add(6 + i)).to_ne_bytes());
         }
-        skip_extensions(ctx, &mut packet)?;
-        Ok(packet)
+        packet
     }
 }
 
 /// Goes over the extension headers of IPv6, RFC 8200 section 4.
+///
+/// # Errors
+///
+/// If they are cut.
 #[inline(always)]
-fn skip_extensions(ctx: &SkBuffContext, packet: &mut Packet) -> Result<(), Malformed> {
+pub fn skip_extensions(from: &impl Source, packet: &mut Packet) -> Result<(), Malformed> {
     const HOP_BY_HOP: u8 = 0;
     const ROUTING: u8 = 43;
     const FRAGMENT: u8 = 44;
@@ -142,7 +203,7 @@ fn skip_extensions(ctx: &SkBuffContext, packet: &mut Packet) -> Result<(), Malfo
         if !is_fragment && !matches!(packet.protocol, HOP_BY_HOP | ROUTING | DESTINATION) {
             return Ok(());
         }
-        let head: [u8; 4] = ctx.load(packet.transport as usize).map_err(|_| Malformed)?;
+        let head: [u8; 4] = from.load(packet.transport)?;
         packet.protocol = head[0];
         if is_fragment {
             packet.transport += 8;
@@ -162,9 +223,11 @@ fn skip_extensions(ctx: &SkBuffContext, packet: &mut Packet) -> Result<(), Malfo
 ///
 /// If it is cut.
 #[inline(always)]
-pub fn ports(ctx: &SkBuffContext, packet: &Packet) -> Result<Ports, Malformed> {
-    let length = ctx.len();
-    let after = length.checked_sub(packet.transport).ok_or(Malformed)?;
+pub fn ports(from: &impl Source, packet: &Packet) -> Result<Ports, Malformed> {
+    let after = from
+        .length()
+        .checked_sub(packet.transport)
+        .ok_or(Malformed)?;
     let mut ports = Ports {
         payload: after,
         ..Ports::default()
@@ -176,10 +239,10 @@ pub fn ports(ctx: &SkBuffContext, packet: &Packet) -> Result<Ports, Malformed> {
         UDP | UDP_LITE => UDP_HEADER,
         SCTP => SCTP_HEADER,
         TCP | DCCP => 0,
-        ICMP | ICMPV6 => return icmp(ctx, packet, ports),
+        ICMP | ICMPV6 => return icmp(from, packet, ports),
         _ => return Ok(ports),
     };
-    let head: [u8; 4] = ctx.load(packet.transport as usize).map_err(|_| Malformed)?;
+    let head: [u8; 4] = from.load(packet.transport)?;
     ports.source = u16::from_be_bytes([head[0], head[1]]);
     ports.destination = u16::from_be_bytes([head[2], head[3]]);
     ports.payload = after.checked_sub(header).ok_or(Malformed)?;
@@ -188,8 +251,8 @@ pub fn ports(ctx: &SkBuffContext, packet: &Packet) -> Result<Ports, Malformed> {
 
 /// Types of ICMP (RFC 792) and ICMPv6 (RFC 4443) that ask and answer with an identifier.
 #[inline(always)]
-fn icmp(ctx: &SkBuffContext, packet: &Packet, mut ports: Ports) -> Result<Ports, Malformed> {
-    let head: [u8; 8] = ctx.load(packet.transport as usize).map_err(|_| Malformed)?;
+fn icmp(from: &impl Source, packet: &Packet, mut ports: Ports) -> Result<Ports, Malformed> {
+    let head: [u8; 8] = from.load(packet.transport)?;
     let (kind, code) = (head[0], head[1]);
     // Echo, timestamp, information, address mask; the reply's number to the request's.
     let request = match (packet.protocol, kind) {

@@ -118,6 +118,10 @@ pub const PENDING_LOOKUPS: u32 = 16_384;
 pub const SOCKET_OWNERS: u32 = 8192;
 /// Pairs of owner and reason of dropped packets.
 pub const DROPS: u32 = 8192;
+/// Senders, receivers and reasons of dropped packets between two readings.
+pub const FLOW_DROPS: u32 = 8192;
+/// Senders and receivers of dropped packets that are remembered for their flows.
+pub const DROPPED: usize = 65_536;
 /// Ends of flows that are remembered to find the other end: two keys a flow.
 pub const FLOW_ENDS: usize = 4 * CONNECTIONS as usize;
 /// Flows that connection tracking is asked about in a second.

@@ -14,7 +14,7 @@ use std::{borrow::Cow, io, path::PathBuf};
 
 use aya::{
     Btf, Ebpf, EbpfLoader,
-    programs::{BtfTracePoint, ProgramError, TracePoint},
+    programs::{BtfTracePoint, FExit, ProgramError, TracePoint},
 };
 
 use crate::kernel::{
@@ -220,6 +220,29 @@ pub fn attach_as(
         .map_err(failed("load"))?;
     loaded
         .load(tracepoint, &kernel.aya_types)
+        .map_err(failed("load"))?;
+    loaded.attach().map_err(failed("attach"))?;
+    Ok(())
+}
+
+/// Loads a program that has the name of a kernel function and attaches it to where that returns.
+///
+/// # Errors
+///
+/// If the kernel has no such function, does not let its functions be traced, or refuses the program.
+pub fn attach_exit(
+    ebpf: &mut Ebpf,
+    kernel: &Kernel,
+    function: &'static str,
+) -> Result<(), LoadError> {
+    let failed = |action| move |source| LoadError::program(action, function, source);
+    let loaded: &mut FExit = ebpf
+        .program_mut(function)
+        .ok_or(LoadError::NoProgram(function))?
+        .try_into()
+        .map_err(failed("load"))?;
+    loaded
+        .load(function, &kernel.aya_types)
         .map_err(failed("load"))?;
     loaded.attach().map_err(failed("attach"))?;
     Ok(())

@@ -2,15 +2,18 @@
 
 mod container;
 mod departed;
+mod drops;
 mod flow;
 mod health;
 mod measurement;
 mod network;
 mod since;
 mod syscall;
+mod tcp_flags;
 
 pub use container::{Container, Naming, Runtime};
 pub use departed::Departed;
+pub use drops::{DroppedPackets, Drops};
 pub use flow::{
     Counters, EndReason, Flow, FlowEnd, FlowProcess, Initiator, Lookup, TcpFacts, Transport, Tuple,
 };
@@ -21,3 +24,4 @@ pub use measurement::{
 };
 pub use network::{AnswerRow, DropRow, Fates, LookupRow, TcpRow, UntrackedRow, add_totals};
 pub use syscall::{Syscall, errno_name};
+pub use tcp_flags::{FlagSet, TcpFlags};

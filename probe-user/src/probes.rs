@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 use aya::{Ebpf, maps::PerCpuArray, programs::Program};
 use probe_common::loss;
 
+pub use drops::DropsReader;
 pub use flows::FlowsReader;
 pub use lifecycle::{CgroupChange, CgroupRecord, LifecycleReader};
 pub use syscalls::{Latency, MAX_SAMPLE};
@@ -116,6 +117,8 @@ pub struct Readers {
     pub flows: Option<FlowsReader>,
     /// Connections.
     pub tcp: Option<TcpReader>,
+    /// Dropped packets.
+    pub drops: Option<DropsReader>,
 }
 
 impl Readers {
@@ -125,10 +128,12 @@ impl Readers {
             lifecycle,
             flows,
             tcp,
+            drops,
         } = other;
         self.lifecycle = lifecycle.take().or(self.lifecycle.take());
         self.flows = flows.take().or(self.flows.take());
         self.tcp = tcp.take().or(self.tcp.take());
+        self.drops = drops.take().or(self.drops.take());
     }
 }
 

@@ -31,7 +31,7 @@ use crate::{
     },
     logs::chain,
     model::{FeatureState, Measurements, OwnerId, OwnerKind, ProbeHealth},
-    probes::{Attached, FlowsReader, Readers, TcpReader},
+    probes::{Attached, DropsReader, FlowsReader, Readers, TcpReader},
 };
 use watch::Watch;
 
@@ -122,6 +122,11 @@ impl Session {
     pub fn take_flow_readers(&self) -> (Option<FlowsReader>, Option<TcpReader>) {
         let mut readers = lock(&self.readers);
         (readers.flows.take(), readers.tcp.take())
+    }
+
+    /// What shows dropped packets by flow, once.
+    pub fn take_drops_reader(&self) -> Option<DropsReader> {
+        lock(&self.readers).drops.take()
     }
 
     /// Keeps the set of cgroups true: walks the hierarchy where records were lost or none are written, and gives up on

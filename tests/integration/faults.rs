@@ -29,14 +29,20 @@ pub(crate) struct Watched {
 impl Watched {
     /// `None` after saying what is missing here.
     pub(crate) fn new() -> Result<Option<Self>> {
+        let Some(watched) = Self::without_nstat()? else {
+            return Ok(None);
+        };
+        // What the kernel counted is what all is compared with.
+        let nstat = watched.wire.near.nstat("TcpOutRsts");
+        Ok(unless_available("nstat", nstat).map(|_| watched))
+    }
+
+    /// As [`Self::new`], for what is compared with something else.
+    pub(crate) fn without_nstat() -> Result<Option<Self>> {
         let alone = alone();
         let Some(wire) = unless_available("wire", Wire::new()) else {
             return Ok(None);
         };
-        // What the kernel counted is what all is compared with.
-        if unless_available("nstat", wire.near.nstat("TcpOutRsts")).is_none() {
-            return Ok(None);
-        }
         let folder = tempfile::tempdir()?;
         let log = folder.path().join("flows.ndjson");
         let agent = Agent::start(&format!(
@@ -55,6 +61,12 @@ impl Watched {
             folder,
             _alone: alone,
         }))
+    }
+
+    /// Whether a probe does all that it can.
+    pub(crate) fn is_on(&self, probe: &str) -> Result<bool> {
+        let labels = [("probe", probe), ("state", "on")];
+        Ok(self.agent.scrape()?.sum("nodeprobe_feature_state", &labels) == 1.0)
     }
 
     /// Waits until series of an end have these values.

@@ -1,6 +1,9 @@
-//! Program of the `drops` probe: packets that the kernel dropped, by its own reason and by the cgroup of the socket.
+//! Program of the `drops` probe: packets that the kernel dropped, by its own reason, by the cgroup of the socket and by flow.
 #![no_std]
 #![no_main]
+
+#[path = "../body/drops_by_flow.rs"]
+mod by_flow;
 
 use aya_ebpf::{
     Global,
@@ -31,8 +34,10 @@ static HAS_RX_SOCKET: Global<u32> = Global::new(0);
 #[btf_map]
 static DROPS: HashMap<DropKey, u64, 1> = HashMap::new();
 
-/// `ETH_P_IP` and `ETH_P_IPV6` of include/uapi/linux/if_ether.h, in network order.
-const IP: [u16; 2] = [0x0800_u16.to_be(), 0x86dd_u16.to_be()];
+/// `ETH_P_IP` of include/uapi/linux/if_ether.h, in network order.
+const IPV4: u16 = 0x0800_u16.to_be();
+/// `ETH_P_IPV6`, as above.
+const IPV6: u16 = 0x86dd_u16.to_be();
 
 /// `TP_PROTO(struct sk_buff *skb, void *location, enum skb_drop_reason reason, struct sock *rx_sk)`, the last where the kernel
 /// has it. Before Linux 5.17 there is no reason, and this is not loaded.
@@ -42,10 +47,12 @@ fn kfree_skb(ctx: BtfTracePointContext) -> i32 {
     let reason = ctx.arg::<u64>(2) as u32;
     // SAFETY: packet and socket are arguments of the tracepoint, which the verifier trusts where they are not zero.
     let cgroup = unsafe {
-        let protocol: u16 = Trusted::field(skb, &SKB_PROTOCOL);
-        if protocol != IP[0] && protocol != IP[1] {
-            return 0;
-        }
+        let ip_version = match Trusted::field(skb, &SKB_PROTOCOL) {
+            IPV4 => 4,
+            IPV6 => 6,
+            _ => return 0,
+        };
+        by_flow::count(skb, ip_version, reason);
         let sk = Trusted::field::<usize>(skb, &SKB_SK) as *const u8;
         if !sk.is_null() && socket::is_full::<Trusted>(sk) {
             socket::cgroup::<Trusted>(sk)

@@ -10,6 +10,8 @@
 mod ask;
 #[path = "../body/tcp_counters.rs"]
 mod counters;
+#[path = "../body/tcp_late.rs"]
+mod late;
 #[path = "../body/tcp_listeners.rs"]
 mod listeners;
 #[path = "../body/narrow.rs"]
@@ -24,8 +26,8 @@ use core::ffi::c_void;
 use aya_ebpf::{
     Global,
     helpers::{bpf_ktime_get_ns, generated::bpf_skc_to_tcp_sock},
-    macros::{btf_tracepoint, raw_tracepoint},
-    programs::{BtfTracePointContext, RawTracePointContext},
+    macros::{btf_tracepoint, fexit, raw_tracepoint},
+    programs::{BtfTracePointContext, FExitContext, RawTracePointContext},
 };
 use probe_common::{
     flows::{SEEN_COUNTED, TCP},
@@ -181,12 +183,10 @@ unsafe fn closed(sk: *const u8, old: i32) {
             }
         };
         table::remove(sk);
-        let mut stats = ask::socket_stats(sk);
-        stats.state = old as u32;
         if connection.flags & ESTABLISHED == 0 {
             counters::failed(connection.cgroup, error);
         } else {
-            counters::closed(connection.cgroup, stats.srtt_us);
+            counters::closed(connection.cgroup, ask::smoothed_rtt_us(sk));
         }
         if connection.flags & (ESTABLISHED | UNTRACKED) != ESTABLISHED {
             // The port may have been chosen since, and is given back by now.
@@ -209,7 +209,8 @@ unsafe fn closed(sk: *const u8, old: i32) {
         (*end).socket = sk as u64;
         (*end).end_ns = bpf_ktime_get_ns();
         (*end).connection = connection;
-        (*end).stats = stats;
+        // The kernel tells of a state before it enters it: that is still the one before.
+        (*end).stats = ask::socket_stats(sk);
         (*end).error = error;
         (*end).pad = 0;
         // No wake-up: the reader polls, which costs a fraction.
@@ -270,6 +271,14 @@ fn tcp_receive_reset(ctx: BtfTracePointContext) -> i32 {
         counters::reset_received(socket::cgroup::<Trusted>(sk));
         table::mark(sk, RESET_RECEIVED);
     }
+    0
+}
+
+/// `enum tcp_tw_status tcp_timewait_state_process(struct inet_timewait_sock *tw, struct sk_buff *skb, const struct tcphdr *th, …)`.
+/// Runs for segments to connections that are over, and for no others.
+#[fexit(function = "tcp_timewait_state_process")]
+fn tcp_timewait_state_process(ctx: FExitContext) -> i32 {
+    late::on_segment(&ctx);
     0
 }
 

@@ -6,7 +6,7 @@ use aya_ebpf::{
 };
 use probe_common::tcp::{ASKED, Question, SocketStats};
 use probe_ebpf::{
-    offsets::{ABSENT, Copied, Reader, Trusted},
+    offsets::{ABSENT, Reader, Tried, Trusted},
     socket,
 };
 
@@ -43,6 +43,10 @@ offsets! {
     INET_SPORT;
     /// Offset of `tcp_sock.snd_una`.
     TCP_SND_UNA;
+    /// Offset of `tcp_sock.snd_nxt`.
+    TCP_SND_NXT;
+    /// Offset of `tcp_sock.write_seq`.
+    TCP_WRITE_SEQ;
     /// Offset of `tcp_sock.rcv_nxt`.
     TCP_RCV_NXT;
     /// Offset of `sock_common.skc_flags`.
@@ -57,8 +61,8 @@ static ASKED_AT_ONCE: Global<u32> = Global::new(1);
 #[btf_map]
 static QUESTIONS: Array<Question, ASKED, { BPF_F_MMAPABLE as usize }> = Array::new();
 
-/// `SOCK_DONE` of `enum sock_flags`, include/net/sock.h: the other side's FIN has come.
-const SOCK_DONE: u64 = 1 << 1;
+/// `SOCK_DONE` of `enum sock_flags`, include/net/sock.h: the number of the bit that says that the other side's FIN has come.
+const SOCK_DONE: u64 = 1;
 
 /// The counters of a socket that the verifier trusts. All zero for what is no TCP socket.
 ///
@@ -150,7 +154,7 @@ unsafe fn read<R: Reader>(tcp: *const u8, sk: *const u8) -> SocketStats {
         let received: u64 = R::field(tcp, &TCP_BYTES_RECEIVED);
         let flags: u64 = R::field(sk, &SKC_FLAGS);
         // The kernel counts the FIN as a byte.
-        let fin = u64::from(flags & SOCK_DONE != 0);
+        let fin = flags >> SOCK_DONE & 1;
         SocketStats {
             bytes_sent: R::field(tcp, &TCP_BYTES_SENT),
             bytes_retransmitted: R::field(tcp, &TCP_BYTES_RETRANS),
@@ -162,7 +166,11 @@ unsafe fn read<R: Reader>(tcp: *const u8, sk: *const u8) -> SocketStats {
             retransmits: R::field(tcp, &TCP_TOTAL_RETRANS),
             srtt_us: R::field::<u32>(tcp, &TCP_SRTT_US) >> 3,
             min_rtt_us: R::field(tcp, &TCP_RTT_MIN),
-            state: 0,
+            state: socket::state::<R>(sk),
+            fin_received: fin as u8,
+            pad: 0,
+            sequence_next: R::field(tcp, &TCP_SND_NXT),
+            sequence_end: R::field(tcp, &TCP_WRITE_SEQ),
         }
     }
 }
@@ -184,15 +192,16 @@ pub(crate) fn answer(count: u32) {
             let socket = (*question).socket as *const u8;
             let cookie = (*question).cookie;
             // A cookie that was not known then may have been made since.
-            if cookie != 0 && Copied::field::<u64>(socket, &SKC_COOKIE) != cookie {
+            if cookie != 0 && Tried::field::<u64>(socket, &SKC_COOKIE) != cookie {
                 (*question).answered = 0;
                 continue;
             }
             // A TCP socket begins with its `struct sock`.
-            let mut stats = read::<Copied>(socket, socket);
-            stats.state = u32::from(socket::state::<Copied>(socket));
+            let stats = read::<Tried>(socket, socket);
             // Read again: it may have been freed and used again meanwhile.
-            let same = cookie == 0 || Copied::field::<u64>(socket, &SKC_COOKIE) == cookie;
+            let same = cookie == 0 || Tried::field::<u64>(socket, &SKC_COOKIE) == cookie;
+            // What could not be read has a state that there is not.
+            let same = same && stats.state != 0;
             (*question).stats = stats;
             (*question).answered = u32::from(same);
         }

@@ -67,6 +67,7 @@ impl Flows {
         {
             return Ok(None);
         }
+        let drops = agent.session().take_drops_reader();
         let log = open(config, agent.session())?.map(Arc::new);
         let stop = Arc::new(AtomicBool::new(false));
         let rules = LogRules::new(Mutex::new(config.flows.log_rules.clone().into()));
@@ -79,8 +80,9 @@ impl Flows {
         };
         let patience = config.limits.naming_deadline;
         let run = move || {
-            let follower =
-                FlowFollower::new(readers, settings, monotonic()).with_translator(translator);
+            let follower = FlowFollower::new(readers, settings, monotonic())
+                .with_drops(drops)
+                .with_translator(translator);
             Following::new(&agent, written, narrowed, patience).run(follower, &stopped);
         };
         let thread = thread::Builder::new()
@@ -292,6 +294,7 @@ fn write(log: &FlowLog, ready: &Waiting, identities: &Identities, rules: &Rules)
         event: report.event,
         flow: &report.flow,
         interval: report.interval,
+        dropped: report.dropped.as_ref(),
         since: report.since,
         at: ready.at,
         local,

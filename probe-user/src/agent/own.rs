@@ -135,6 +135,7 @@ pub(super) fn show_flows(registry: &mut Registry, traffic: &traffic::State, read
             ("decode", "decode_error", follower.undecoded),
             ("kernel", "evicted", follower.evicted),
             ("join", "ends_full", follower.forgotten_ends),
+            ("join", "drops_full", follower.forgotten_drops),
         ] {
             registry.raise(&families::RECORDS_LOST, &["flows", stage, reason], count);
         }

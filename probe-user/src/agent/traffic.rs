@@ -154,6 +154,7 @@ pub(super) mod tests {
                 start: Duration::ZERO,
                 last: Duration::ZERO,
                 counters,
+                drops: None,
                 tcp: None,
                 process: None,
                 remote_name: None,
@@ -161,6 +162,7 @@ pub(super) mod tests {
                 end: None,
             },
             interval: counters,
+            dropped: None,
             since: Duration::ZERO,
             peer: peer.map(|cgroup| Peer {
                 cgroup: CgroupId(cgroup),

@@ -250,6 +250,7 @@ impl Tool {
         } = self;
         let mut follower = follow.map(|settings| {
             FlowFollower::new(session.take_flow_readers(), settings, monotonic())
+                .with_drops(session.take_drops_reader())
                 .with_translator(translator)
         });
         runtime.block_on(async {

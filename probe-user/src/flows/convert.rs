@@ -1,12 +1,16 @@
 //! From what the kernel side keeps of a flow to the model.
 
+mod flags;
+
 use std::{
     hash::BuildHasher as _,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    sync::Arc,
     time::Duration,
 };
 
 use probe_common::{
+    drops::{FlowDropKey, FlowDropStats},
     flows::{FIRST_SENT, FlowKey, FlowStats},
     id::CgroupId,
     tcp::{
@@ -17,7 +21,8 @@ use probe_common::{
 use rustc_hash::FxBuildHasher;
 
 use crate::model::{
-    Counters, EndReason, Flow, FlowEnd, FlowProcess, Initiator, TcpFacts, Transport, Tuple,
+    Counters, DroppedPackets, EndReason, Flow, FlowEnd, FlowProcess, Initiator, TcpFacts,
+    Transport, Tuple,
 };
 
 /// A flow of datagrams as it is in the table, where one in `sampling` is counted.
@@ -51,11 +56,28 @@ pub fn datagrams(key: &FlowKey, stats: &FlowStats, sampling: u32) -> Flow {
             packets_sent: stats.packets_sent,
             packets_received: stats.packets_received,
         },
+        drops: None,
         tcp: None,
         process: None,
         remote_name: None,
         sampling,
         end: None,
+    }
+}
+
+/// Dropped packets as they are in the table, and the name of the reason.
+pub fn dropped(key: &FlowDropKey, stats: &FlowDropStats, reason: Arc<str>) -> DroppedPackets {
+    DroppedPackets {
+        tuple: Tuple {
+            transport: Transport(key.protocol),
+            local: address(&key.source, key.ip_version),
+            local_port: key.source_port,
+            remote: address(&key.destination, key.ip_version),
+            remote_port: key.destination_port,
+        },
+        reason,
+        packets: stats.packets,
+        last: Duration::from_nanos(stats.last_ns),
     }
 }
 
@@ -117,6 +139,7 @@ pub fn connection(
             packets_sent: stats.segments_sent.into(),
             packets_received: stats.segments_received.into(),
         },
+        drops: None,
         tcp: Some(facts(known, stats)),
         process,
         remote_name: None,
@@ -153,8 +176,8 @@ pub fn ended(end: &ConnectionEnd, listeners: &[Listener]) -> Flow {
 /// Whether the local side gave the connection up by a reset, which it sends after the end.
 fn is_aborted(end: &ConnectionEnd) -> bool {
     /// States that a connection leaves for the end by a reset or an error only, include/net/tcp_states.h.
-    const ESTABLISHED_STATE: u32 = 1;
-    const CLOSE_WAIT_STATE: u32 = 8;
+    const ESTABLISHED_STATE: u8 = 1;
+    const CLOSE_WAIT_STATE: u8 = 8;
     end.error == 0
         && end.connection.flags & RESET_RECEIVED == 0
         && end.connection.flags & ESTABLISHED != 0
@@ -196,7 +219,7 @@ fn facts(known: &Connection, stats: &SocketStats) -> TcpFacts {
         |value: u32| (value != 0 && value != u32::MAX).then(|| Duration::from_micros(value.into()));
     let has = |flag| known.flags & flag != 0;
     TcpFacts {
-        state: stats.state as u8,
+        state: stats.state,
         handshake: (known.handshake_ns != 0).then(|| Duration::from_nanos(known.handshake_ns)),
         srtt: micros(stats.srtt_us),
         min_rtt: micros(stats.min_rtt_us),
@@ -206,6 +229,7 @@ fn facts(known: &Connection, stats: &SocketStats) -> TcpFacts {
         data_segments_received: stats.data_segments_received.into(),
         reset_sent: has(RESET_SENT),
         reset_received: has(RESET_RECEIVED),
+        flags: flags::of(known, stats),
         closed_by: match (has(LOCAL_CLOSED), has(REMOTE_CLOSED)) {
             (true, _) => Some(Initiator::Local),
             (_, true) => Some(Initiator::Remote),

@@ -209,6 +209,18 @@ record! {
         /// `packets_rev` since the start.
         packets_rev_total: u64,
 
+        /// Packets from the initiator that the kernel of this host dropped in the interval. Like the next four where the probe
+        /// `drops` runs.
+        drops_fwd: Option<u64>,
+        /// Packets to the initiator that it dropped in the interval.
+        drops_rev: Option<u64>,
+        /// Both by the kernel's reason, in lower case. Absent where there are none.
+        drop_reasons: Option<BTreeMap<Cow<'a, str>, u64>>,
+        /// `drops_fwd` since the start.
+        drops_fwd_total: Option<u64>,
+        /// `drops_rev` since the start.
+        drops_rev_total: Option<u64>,
+
         /// State of the socket; in `end` records the one before. TCP only, as the rest that begins with `tcp_`.
         tcp_state: Option<Cow<'a, str>>,
         /// How long the handshake took.
@@ -229,6 +241,10 @@ record! {
         tcp_reset_sent: Option<bool>,
         /// The local side received a reset.
         tcp_reset_received: Option<bool>,
+        /// Flags of the initiator's segments since the start, as its socket or the other one tells: `FIN`, `SYN`, `RST`, `ACK`.
+        tcp_flags_fwd: Option<Vec<Cow<'a, str>>>,
+        /// Flags of the other side's segments.
+        tcp_flags_rev: Option<Vec<Cow<'a, str>>>,
         /// Who closed first: `src` or `dst`.
         tcp_closed_by: Option<Cow<'a, str>>,
 

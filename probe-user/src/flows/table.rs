@@ -5,7 +5,7 @@ use std::{hash::Hash, time::Duration};
 use rustc_hash::FxHashMap;
 
 use super::Event;
-use crate::model::{Counters, EndReason, Flow, FlowEnd};
+use crate::model::{Counters, Drops, EndReason, Flow, FlowEnd};
 
 /// What is to be said of a flow.
 #[derive(Clone, Debug)]
@@ -16,6 +16,8 @@ pub struct Change {
     pub flow: Flow,
     /// What was exchanged since the last report, or the start.
     pub interval: Counters,
+    /// What of it was dropped, where the kernel is asked.
+    pub dropped: Option<Drops>,
     /// When that interval began.
     pub since: Duration,
 }
@@ -23,6 +25,7 @@ pub struct Change {
 struct Entry {
     flow: Flow,
     reported: Counters,
+    reported_drops: Option<Drops>,
     reported_at: Duration,
     /// Readings in a row that did not have it.
     missed: u32,
@@ -49,11 +52,13 @@ impl<K: Copy + Eq + Hash> FlowTable<K> {
             let change = Change {
                 event: Event::Start,
                 interval: flow.counters,
+                dropped: flow.drops.clone(),
                 since: flow.start,
                 flow: flow.clone(),
             };
             let entry = Entry {
                 reported: flow.counters,
+                reported_drops: flow.drops.clone(),
                 reported_at: now,
                 missed: 0,
                 flow,
@@ -68,6 +73,7 @@ impl<K: Copy + Eq + Hash> FlowTable<K> {
         }
         let change = entry.change(Event::Update);
         entry.reported = entry.flow.counters;
+        entry.reported_drops.clone_from(&entry.flow.drops);
         entry.reported_at = now;
         Some(change)
     }
@@ -79,6 +85,7 @@ impl<K: Copy + Eq + Hash> FlowTable<K> {
             None => Change {
                 event: Event::End,
                 interval: flow.counters,
+                dropped: flow.drops.clone(),
                 since: flow.start,
                 flow,
             },
@@ -140,9 +147,14 @@ impl<K: Copy + Eq + Hash> FlowTable<K> {
 
 impl Entry {
     fn change(&self, event: Event) -> Change {
+        let dropped = self.flow.drops.as_ref().map(|drops| {
+            let reported = self.reported_drops.as_ref();
+            reported.map_or_else(|| drops.clone(), |reported| drops.since(reported))
+        });
         Change {
             event,
             interval: self.flow.counters.since(self.reported),
+            dropped,
             since: self.reported_at.max(self.flow.start),
             flow: self.flow.clone(),
         }
@@ -183,6 +195,23 @@ mod tests {
         sum.add(end.interval);
         assert_eq!(sum.bytes_sent, 100);
         assert!(table.is_empty());
+    }
+
+    #[test]
+    fn drops_are_told_once_as_well() {
+        let with_drops = |packets| {
+            let mut flow = client();
+            let mut drops = Drops::default();
+            drops.add(&"netfilter_drop".into(), packets, 0);
+            flow.drops = Some(drops);
+            flow
+        };
+        let sums = |change: Change| change.dropped.unwrap().sums().0;
+        let mut table = FlowTable::new(PERIOD);
+        assert_eq!(sums(table.seen(1, with_drops(2), at(10)).unwrap()), 2);
+        assert!(table.seen(1, with_drops(3), at(20)).is_none());
+        assert_eq!(sums(table.seen(1, with_drops(5), at(71)).unwrap()), 3);
+        assert_eq!(sums(table.ended(&1, with_drops(6))), 1);
     }
 
     #[test]

@@ -67,6 +67,8 @@ pub struct Sizes {
     pub socket_owners: u32,
     /// Pairs of owner and reason of dropped packets.
     pub drops: u32,
+    /// Senders, receivers and reasons of dropped packets between two readings.
+    pub flow_drops: u32,
 }
 
 impl Sizes {
@@ -108,6 +110,7 @@ impl Sizes {
             lookups: limits::PENDING_LOOKUPS,
             socket_owners: owners.clamp(1, limits::SOCKET_OWNERS),
             drops: limits::DROPS,
+            flow_drops: limits::FLOW_DROPS,
         }
     }
 }

@@ -4,6 +4,8 @@ use std::{borrow::Cow, fmt, net::IpAddr, str::FromStr, time::Duration};
 
 use probe_common::id::CgroupId;
 
+use super::{Drops, TcpFlags};
+
 /// A transport protocol by its internet protocol number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Transport(pub u8);
@@ -192,6 +194,8 @@ pub struct TcpFacts {
     pub reset_sent: bool,
     /// The other side sent a reset.
     pub reset_received: bool,
+    /// Flags of the segments of both sides, where known.
+    pub flags: Option<TcpFlags>,
     /// Who closed first, where it was closed.
     pub closed_by: Option<Initiator>,
     /// Sequence numbers of the first data of initiator and responder: the same at both ends of a connection, whatever
@@ -320,6 +324,8 @@ pub struct Flow {
     pub last: Duration,
     /// What was exchanged since the start.
     pub counters: Counters,
+    /// Packets that the kernel dropped, where it is asked.
+    pub drops: Option<Drops>,
     /// What only TCP has.
     pub tcp: Option<TcpFacts>,
     /// Whose socket it is, where known.

@@ -1,7 +1,14 @@
-//! The `drops` probe: packets that the kernel dropped, by its own reason and by container.
+//! The `drops` probe: packets that the kernel dropped, by its own reason, by container and by flow.
+
+mod by_flow;
+mod reasons;
+
+use std::sync::Arc;
 
 use probe_common::drops::DropKey;
 
+pub use self::by_flow::DropsReader;
+use self::reasons::Reasons;
 use super::{Attached, Collector, Options, ProbeSpec, table::Table};
 use crate::{
     loader::{self, Globals, Kernel, LoadError},
@@ -11,7 +18,7 @@ use crate::{
 
 pub(super) const SPEC: ProbeSpec = ProbeSpec {
     name: "drops",
-    about: "packets that the kernel dropped, by its own reason, and by container where a socket is known",
+    about: "packets that the kernel dropped, by its own reason, by container where a socket is known, and by flow",
     hooks: |_| &[HOOK],
     attach,
 };
@@ -33,48 +40,26 @@ fn attach(kernel: &Kernel, options: &Options) -> Result<Attached, LoadError> {
         .set_offset(kernel, "SKB_SK", &[("sk_buff", "sk")])?
         .set_offset(kernel, "SKB_PROTOCOL", &[("sk_buff", "protocol")])?
         .set("HAS_RX_SOCKET", u32::from(arguments > 3));
+    by_flow::set(&mut globals, kernel)?;
     let sizes = options.sizes;
-    let mut ebpf = loader::load(OBJECT, &globals, &[("DROPS", sizes.drops)])?;
+    let mut ebpf = loader::load(
+        OBJECT,
+        &globals,
+        &[("DROPS", sizes.drops), ("FLOW_DROPS", sizes.flow_drops)],
+    )?;
     let drops = Table::open(&mut ebpf, "DROPS", sizes.drops)?;
+    let reasons = Arc::new(Reasons::of(kernel));
+    let reader = DropsReader::open(&mut ebpf, reasons.clone())?;
     loader::attach(&mut ebpf, kernel, HOOK)?;
     let mut attached = Attached::new(SPEC.name, FeatureState::On, ebpf);
-    attached.collector = Some(Box::new(DropsCollector {
-        drops,
-        reasons: Reasons::of(kernel),
-    }));
+    attached.collector = Some(Box::new(DropsCollector { drops, reasons }));
+    attached.readers.drops = Some(reader);
     Ok(attached)
-}
-
-/// What the running kernel calls its reasons.
-struct Reasons(Vec<(u32, String)>);
-
-impl Reasons {
-    fn of(kernel: &Kernel) -> Self {
-        const PREFIX: &str = "SKB_DROP_REASON_";
-        let reasons = kernel.types.enumerators("skb_drop_reason");
-        Self(
-            reasons
-                .into_iter()
-                .filter_map(|(name, value)| {
-                    let name = name.strip_prefix(PREFIX).unwrap_or(&name);
-                    Some((u32::try_from(value).ok()?, name.to_ascii_lowercase()))
-                })
-                .collect(),
-        )
-    }
-
-    /// The kernel's own name in lower case, or the number in hexadecimal: its upper half tells the subsystem.
-    fn name(&self, reason: u32) -> String {
-        self.0
-            .iter()
-            .find(|(value, _)| *value == reason)
-            .map_or_else(|| format!("{reason:#x}"), |(_, name)| name.clone())
-    }
 }
 
 struct DropsCollector {
     drops: Table<DropKey, u64>,
-    reasons: Reasons,
+    reasons: Arc<Reasons>,
 }
 
 impl Collector for DropsCollector {
@@ -82,7 +67,7 @@ impl Collector for DropsCollector {
         for (key, packets) in self.drops.read()? {
             into.drops.push(DropRow {
                 owner: (key.cgroup != 0).then_some(OwnerId(key.cgroup)),
-                reason: self.reasons.name(key.reason),
+                reason: self.reasons.name(key.reason).to_string(),
                 packets,
             });
         }

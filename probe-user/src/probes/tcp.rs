@@ -11,7 +11,7 @@ use aya::{
 };
 use probe_common::{
     owner::BY_CGROUP,
-    tcp::{Connection, ConnectionEnd, Listener, Totals},
+    tcp::{Connection, ConnectionEnd, LateFin, Listener, Totals},
 };
 
 use self::{ask::Asker, listeners::Listeners};
@@ -44,6 +44,8 @@ const HOOKS: [&str; 5] = [
     "tcp_send_reset",
     "tcp_receive_reset",
 ];
+/// The function that takes segments to small sockets that stand for connections.
+const LATE_HOOK: &str = "tcp_timewait_state_process";
 const OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/tcp"));
 
 fn attach(kernel: &Kernel, options: &Options) -> Result<Attached, LoadError> {
@@ -77,7 +79,7 @@ fn attach(kernel: &Kernel, options: &Options) -> Result<Attached, LoadError> {
             map: "ENDS",
             source,
         })?;
-    let reader = TcpReader {
+    let mut reader = TcpReader {
         ends: ring,
         connections: maps::take(&mut ebpf, "CONNECTIONS")?,
         listeners: listeners.clone(),
@@ -85,12 +87,21 @@ fn attach(kernel: &Kernel, options: &Options) -> Result<Attached, LoadError> {
         capacity: sizes.connections,
         sampling: options.flow_sampling.max(1),
         is_narrowed: options.flow_sampling > 1 || !options.flow_ignore.is_empty(),
+        late_fins: Vec::new(),
+        waits_for_fins: false,
         undecoded: 0,
     };
     for hook in HOOKS {
         loader::attach(&mut ebpf, kernel, hook)?;
     }
-    let state = take_over(&mut ebpf, kernel);
+    let missing = [take_over(&mut ebpf, kernel), late_fins(&mut ebpf, kernel)];
+    reader.waits_for_fins = missing[1].is_ok();
+    let missing: Vec<_> = missing.into_iter().filter_map(Result::err).collect();
+    let state = if missing.is_empty() {
+        FeatureState::On
+    } else {
+        FeatureState::Degraded(missing.join("; "))
+    };
     let mut attached = Attached::new(SPEC.name, state, ebpf);
     attached.collector = Some(Box::new(TcpCollector {
         totals,
@@ -101,15 +112,31 @@ fn attach(kernel: &Kernel, options: &Options) -> Result<Attached, LoadError> {
     Ok(attached)
 }
 
-/// Enters what is there already, in all network namespaces that can be reached.
-fn take_over(ebpf: &mut Ebpf, kernel: &Kernel) -> FeatureState {
-    match loader::iterate(ebpf, kernel, "take_over", "tcp") {
-        Ok(()) => FeatureState::On,
-        Err(error) => FeatureState::Degraded(format!(
-            "connections that were there before are not known: {}",
-            crate::logs::chain(&error)
-        )),
+/// Enters what is there already, in all network namespaces that can be reached; or says why not.
+fn take_over(ebpf: &mut Ebpf, kernel: &Kernel) -> Result<(), String> {
+    loader::iterate(ebpf, kernel, "take_over", "tcp").map_err(|error| {
+        let reason = crate::logs::chain(&error);
+        format!("connections that were there before are not known: {reason}")
+    })
+}
+
+/// Has the reader told of FINs that come after the end of their connection; or says why not.
+fn late_fins(ebpf: &mut Ebpf, kernel: &Kernel) -> Result<(), String> {
+    if !has_cookies(kernel) {
+        // Nothing else tells which connection a FIN belongs to.
+        return Err(
+            "before Linux 5.12 a FIN that comes after a socket was let go of is not known".into(),
+        );
     }
+    loader::attach_exit(ebpf, kernel, LATE_HOOK).map_err(|error| {
+        let reason = crate::logs::chain(&error);
+        format!("a FIN that comes after a socket was let go of is not known: {reason}")
+    })
+}
+
+/// Whether tracing programs can make the cookie of a socket. The function came with the helper's variant for them.
+fn has_cookies(kernel: &Kernel) -> bool {
+    kernel.types.has_function("bpf_get_socket_ptr_cookie")
 }
 
 fn globals(kernel: &Kernel, options: &Options) -> Result<Globals, LoadError> {
@@ -130,11 +157,16 @@ fn globals(kernel: &Kernel, options: &Options) -> Result<Globals, LoadError> {
             "ICSK_PENDING",
             &[("inet_connection_sock", "icsk_pending")],
         )?
-        .set(
-            "HAS_SOCKET_COOKIE",
-            // The function came with the helper's variant for tracing programs.
-            u32::from(types.has_function("bpf_get_socket_ptr_cookie")),
-        );
+        .set("HAS_SOCKET_COOKIE", u32::from(has_cookies(kernel)))
+        .set_offset(
+            kernel,
+            "TW_SUBSTATE",
+            &[("inet_timewait_sock", "tw_substate")],
+        )?;
+    let fin = types.bits_in_byte("tcphdr", "fin")?;
+    globals
+        .set("TCPHDR_FIN", fin.offset)
+        .set("TCPHDR_FIN_SHIFT", fin.shift);
     let has_error = types.tracepoint_args("tcp_retransmit_skb") == Some(3);
     globals.set("RETRANSMIT_HAS_ERROR", u32::from(has_error));
     for (name, field) in [
@@ -148,6 +180,8 @@ fn globals(kernel: &Kernel, options: &Options) -> Result<Globals, LoadError> {
         ("TCP_TOTAL_RETRANS", "total_retrans"),
         ("TCP_SRTT_US", "srtt_us"),
         ("TCP_SND_UNA", "snd_una"),
+        ("TCP_SND_NXT", "snd_nxt"),
+        ("TCP_WRITE_SEQ", "write_seq"),
         ("TCP_RCV_NXT", "rcv_nxt"),
     ] {
         globals.set(name, types.field_offset("tcp_sock", field)?);
@@ -205,6 +239,8 @@ pub struct TcpReader {
     capacity: u32,
     sampling: u32,
     is_narrowed: bool,
+    late_fins: Vec<u64>,
+    waits_for_fins: bool,
     undecoded: u64,
 }
 
@@ -212,12 +248,25 @@ impl TcpReader {
     /// The next end of a connection, if there is one. What cannot be decoded is counted and skipped.
     pub fn next_end(&mut self) -> Option<ConnectionEnd> {
         while let Some(item) = self.ends.next() {
-            match records::decode(&item) {
-                Some(end) => return Some(end),
+            if let Some(end) = records::decode(&item) {
+                return Some(end);
+            }
+            match records::decode::<LateFin>(&item) {
+                Some(fin) => self.late_fins.push(fin.cookie),
                 None => self.undecoded += 1,
             }
         }
         None
+    }
+
+    /// Cookies of connections whose other side's FIN came after the end, among what [`next_end`](Self::next_end) has read.
+    pub fn take_late_fins(&mut self) -> Vec<u64> {
+        std::mem::take(&mut self.late_fins)
+    }
+
+    /// Whether such FINs are told of.
+    pub fn waits_for_fins(&self) -> bool {
+        self.waits_for_fins
     }
 
     /// Ends that could not be decoded.

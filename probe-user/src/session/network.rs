@@ -3,6 +3,8 @@
 //! Owns the readers and the tables of flows. Who asks it decides what becomes of the events.
 
 mod counts;
+mod drops;
+mod fins;
 
 use std::{
     collections::{HashSet, VecDeque},
@@ -23,11 +25,12 @@ use crate::{
     limits,
     logs::chain,
     maps::MapError,
-    model::{Counters, EndReason, Flow, FlowEnd, Initiator, Lookup, Tuple},
-    probes::{FlowsReader, TcpReader},
+    model::{Counters, Drops, EndReason, Flow, FlowEnd, Initiator, Lookup, Tuple},
+    probes::{DropsReader, FlowsReader, TcpReader},
 };
 
 pub use self::counts::{FollowerCounts, Units};
+use self::{drops::Dropped, fins::Awaited};
 
 /// When flows are looked at and reported.
 #[derive(Clone, Copy, Debug)]
@@ -58,6 +61,8 @@ pub struct FlowReport {
     pub flow: Flow,
     /// What was exchanged since the last report, or the start.
     pub interval: Counters,
+    /// What of it was dropped, where the kernel is asked.
+    pub dropped: Option<Drops>,
     /// When that interval began, as monotonic time.
     pub since: Duration,
     /// The other end, where it is a socket of this host.
@@ -78,7 +83,7 @@ const HOLD: Duration = Duration::from_secs(1);
 /// Readings in a row without a flow after which it is gone.
 const GONE: u32 = 2;
 /// State of a socket that has closed, include/net/tcp_states.h.
-const TCP_CLOSE: u32 = 7;
+const TCP_CLOSE: u8 = 7;
 /// Messages read at once; the rest waits for the next time.
 const MESSAGES: usize = 10_000;
 /// What began this soon after the probe may have begun before.
@@ -96,6 +101,7 @@ fn key_of(socket: u64, connection: &Connection) -> ConnectionKey {
 pub struct FlowFollower {
     flows: Option<FlowsReader>,
     tcp: Option<TcpReader>,
+    drops: Option<(DropsReader, Dropped)>,
     settings: FlowSettings,
     datagrams: FlowTable<FlowKey>,
     connections: FlowTable<ConnectionKey>,
@@ -104,6 +110,7 @@ pub struct FlowFollower {
     lookups: Lookups,
     names: Names,
     held: VecDeque<(Duration, Change)>,
+    awaited: Awaited,
     translations: Option<Translations>,
     began: Duration,
     next_sweep: Duration,
@@ -121,6 +128,7 @@ impl FlowFollower {
         Self {
             flows,
             tcp,
+            drops: None,
             settings,
             datagrams: FlowTable::new(settings.period),
             connections: FlowTable::new(settings.period),
@@ -129,6 +137,7 @@ impl FlowFollower {
             lookups: Lookups::new(QUESTIONS),
             names: Names::new(NAMES),
             held: VecDeque::new(),
+            awaited: Awaited::default(),
             translations: None,
             began: now,
             next_sweep: now,
@@ -140,6 +149,19 @@ impl FlowFollower {
     #[must_use]
     pub fn with_translator(mut self, translator: Option<Translator>) -> Self {
         self.translations = translator.map(Translations::new);
+        self
+    }
+
+    /// Has flows told what the kernel dropped of them.
+    #[must_use]
+    pub fn with_drops(mut self, reader: Option<DropsReader>) -> Self {
+        self.drops = reader.and_then(|mut reader| match reader.begin() {
+            Ok(()) => Some((reader, Dropped::new(limits::DROPPED))),
+            Err(error) => {
+                tracing::error!(error = %chain(&error), "dropped packets cannot be told by flow");
+                None
+            }
+        });
         self
     }
 
@@ -202,6 +224,7 @@ impl FlowFollower {
             undecoded_ends,
             held_ends: self.held.len() as u64 + waiting.ends,
             forgotten_ends: self.ends.refused(),
+            forgotten_drops: self.drops.as_ref().map_or(0, |(_, known)| known.refused()),
             lookups: self.lookups.counts(),
             names: self.names.counts(),
             ..self.counts.clone()
@@ -236,6 +259,9 @@ impl FlowFollower {
     }
 
     fn take_ends(&mut self, ends: Vec<ConnectionEnd>, now: Duration, events: &mut Vec<FlowEvent>) {
+        if !ends.is_empty() {
+            self.read_drops(now);
+        }
         // Both ends of a connection may be among them: all are entered before the first is told.
         let sampling = self.tcp.as_ref().map_or(1, TcpReader::sampling);
         let flow = |end: &ConnectionEnd| Flow {
@@ -249,14 +275,50 @@ impl FlowFollower {
         for (_, flow) in &flows {
             self.ends.enter(flow);
         }
-        for (key, flow) in flows {
+        for (key, mut flow) in flows {
+            self.charge(&mut flow, now);
             self.ends.leave(&flow, now);
             let change = self.connections.ended(&key, flow);
             self.end(change, now, events);
         }
+        // After the ends that they belong to.
+        if let Some(reader) = &mut self.tcp {
+            self.awaited.arrived(&reader.take_late_fins());
+        }
+    }
+
+    /// Takes what was dropped since the last time.
+    fn read_drops(&mut self, now: Duration) {
+        let Some((reader, known)) = &mut self.drops else {
+            return;
+        };
+        match reader.take() {
+            Ok(dropped) => {
+                for (key, stats, reason) in dropped {
+                    known.add(convert::dropped(&key, &stats, reason), now);
+                }
+            }
+            Err(error) => {
+                tracing::error!(error = %chain(&error), "dropped packets cannot be read");
+            }
+        }
+    }
+
+    /// Gives a flow what was dropped of it.
+    fn charge(&mut self, flow: &mut Flow, now: Duration) {
+        if let Some((_, known)) = &mut self.drops {
+            known.charge(flow, now);
+            if flow.end.is_some() {
+                known.release(flow);
+            }
+        }
     }
 
     fn sweep(&mut self, now: Duration, events: &mut Vec<FlowEvent>) {
+        self.read_drops(now);
+        if let Some((_, known)) = &mut self.drops {
+            known.expire(now);
+        }
         if let Err(error) = self.sweep_connections(now, events) {
             tracing::error!(error = %chain(&error), "connections cannot be read");
         }
@@ -301,6 +363,9 @@ impl FlowFollower {
                 let mut flow =
                     convert::connection(*socket, connection, &question.stats, &self.listeners, now);
                 flow.sampling = reader.sampling();
+                if let Some((_, known)) = &mut self.drops {
+                    known.charge(&mut flow, now);
+                }
                 self.ends.enter(&flow);
                 told.extend(self.connections.seen(key, flow, now));
             }
@@ -361,7 +426,10 @@ impl FlowFollower {
                 self.counts.evicted += 1;
                 EndReason::Evicted
             } else {
-                let flow = self.datagrams_of(key, stats);
+                let mut flow = self.datagrams_of(key, stats);
+                if let Some((_, known)) = &mut self.drops {
+                    known.charge(&mut flow, now);
+                }
                 self.ends.enter(&flow);
                 told.extend(self.datagrams.seen(*key, flow, now));
                 continue;
@@ -376,6 +444,10 @@ impl FlowFollower {
                     at: now,
                     error: None,
                 });
+                if let Some((_, known)) = &mut self.drops {
+                    known.charge(&mut flow, now);
+                    known.release(&flow);
+                }
                 self.ends.leave(&flow, now);
                 told.push(self.datagrams.ended(key, flow));
             }
@@ -415,9 +487,13 @@ impl FlowFollower {
         Ok(())
     }
 
-    /// Tells of an end, now if the other end is known, else a little later.
+    /// Tells of an end, now if the other end is known and its FIN not awaited, else a little later.
     fn end(&mut self, change: Change, now: Duration, events: &mut Vec<FlowEvent>) {
-        if self.ends.peer(&change.flow).is_some() || self.held.len() >= limits::HELD_ENDS {
+        let full = self.held.len() >= limits::HELD_ENDS;
+        let waits = self.tcp.as_ref().is_some_and(TcpReader::waits_for_fins);
+        if !full && waits && self.awaited.begin(&change.flow) {
+            self.held.push_back((now + HOLD, change));
+        } else if full || self.ends.peer(&change.flow).is_some() {
             self.tell(change, events);
         } else {
             self.held.push_back((now + HOLD, change));
@@ -426,7 +502,8 @@ impl FlowFollower {
 
     fn release(&mut self, now: Duration, events: &mut Vec<FlowEvent>) {
         while self.held.front().is_some_and(|(due, _)| *due <= now) {
-            if let Some((_, change)) = self.held.pop_front() {
+            if let Some((_, mut change)) = self.held.pop_front() {
+                self.awaited.end(&mut change.flow);
                 self.tell(change, events);
             }
         }
@@ -437,6 +514,7 @@ impl FlowFollower {
             event,
             mut flow,
             interval,
+            dropped,
             since,
         } = change;
         if flow.initiator == Initiator::Local {
@@ -450,6 +528,7 @@ impl FlowFollower {
             event,
             flow,
             interval,
+            dropped,
             since,
             nat: peer.and_then(|peer| peer.nat),
             peer,

@@ -74,7 +74,8 @@ impl Network {
             period: Duration::from_secs(1),
             idle: Duration::from_secs(3600),
         };
-        let follower = FlowFollower::new(session.take_flow_readers(), settings, now());
+        let follower = FlowFollower::new(session.take_flow_readers(), settings, now())
+            .with_drops(session.take_drops_reader());
         Ok(Some(Self {
             session,
             follower,

@@ -42,6 +42,7 @@ impl Stream {
             event: report.event,
             flow: &report.flow,
             interval: report.interval,
+            dropped: report.dropped.as_ref(),
             since: report.since,
             at,
             local: local.as_deref(),

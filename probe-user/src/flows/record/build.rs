@@ -6,8 +6,8 @@ use super::{ByName, Envelope, FlowRecord, nanoseconds};
 use crate::{
     flows::{community_id, field::Id},
     model::{
-        Container, Counters, EndReason, Flow, FlowEnd, Initiator, TcpFacts, Transport, Tuple,
-        errno_name,
+        Container, Counters, Drops, EndReason, FlagSet, Flow, FlowEnd, Initiator, TcpFacts,
+        Transport, Tuple, errno_name,
     },
 };
 
@@ -70,6 +70,8 @@ pub struct Observed<'a> {
     pub flow: &'a Flow,
     /// What was exchanged in the interval.
     pub interval: Counters,
+    /// What of it was dropped, where the kernel is asked.
+    pub dropped: Option<&'a Drops>,
     /// Monotonic time of the interval's beginning.
     pub since: Duration,
     /// Monotonic time of its end.
@@ -109,11 +111,22 @@ impl<'a> FlowRecord<'a> {
             .then(|| flow.tuple.remote_port.to_be_bytes());
         let interval = Amounts::new(observed.interval, flow.initiator);
         let total = Amounts::new(flow.counters, flow.initiator);
+        let sums = |drops: &Drops| {
+            let (sent, received) = drops.sums();
+            by_initiator(flow.initiator, sent, received)
+        };
+        let (drops_fwd, drops_rev) = observed.dropped.map(sums).unzip();
+        let (drops_fwd_total, drops_rev_total) = flow.drops.as_ref().map(sums).unzip();
         let tcp = flow.tcp.as_ref();
         let segments = tcp.map(|tcp| {
             let (sent, received) = (tcp.data_segments_sent, tcp.data_segments_received);
             by_initiator(flow.initiator, sent, received)
         });
+        let flags = tcp.and_then(|tcp| tcp.flags).map(|flags| {
+            let (sent, received) = (flag_names(flags.sent), flag_names(flags.received));
+            by_initiator(flow.initiator, sent, received)
+        });
+        let (flags_fwd, flags_rev) = flags.unzip();
         let end = flow.end.filter(|_| observed.event == Event::End);
         let until = end.map_or(flow.last, |end| end.at);
         let (connect_error, socket_error) = errors(end);
@@ -191,6 +204,11 @@ impl<'a> FlowRecord<'a> {
             bytes_rev_total: total.bytes.1,
             packets_fwd_total: total.packets.0,
             packets_rev_total: total.packets.1,
+            drops_fwd,
+            drops_rev,
+            drop_reasons: observed.dropped.and_then(reasons),
+            drops_fwd_total,
+            drops_rev_total,
             tcp_state: tcp.map(TcpFacts::state_name),
             tcp_handshake_ns: tcp.and_then(|tcp| tcp.handshake).map(nanoseconds),
             tcp_srtt_ns: tcp.and_then(|tcp| tcp.srtt).map(nanoseconds),
@@ -201,6 +219,8 @@ impl<'a> FlowRecord<'a> {
             tcp_data_segments_rev_total: segments.map(|it| it.1),
             tcp_reset_sent: tcp.map(|tcp| tcp.reset_sent),
             tcp_reset_received: tcp.map(|tcp| tcp.reset_received),
+            tcp_flags_fwd: flags_fwd,
+            tcp_flags_rev: flags_rev,
             tcp_closed_by: tcp.and_then(|tcp| closed_by(tcp, flow.initiator)),
             connect_error,
             socket_error,
@@ -326,6 +346,19 @@ fn ends(tuple: &Tuple, initiator: Initiator) -> [(IpAddr, u16); 2] {
 /// A text, where there is one.
 fn text(text: &str) -> Option<Cow<'_, str>> {
     (!text.is_empty()).then_some(Cow::Borrowed(text))
+}
+
+/// Reasons of dropped packets, if there are any.
+fn reasons(drops: &Drops) -> Option<ByName<'_>> {
+    let reasons: ByName<'_> = drops
+        .by_reason()
+        .map(|(reason, packets)| (reason.into(), packets))
+        .collect();
+    (!reasons.is_empty()).then_some(reasons)
+}
+
+fn flag_names(flags: FlagSet) -> Vec<Cow<'static, str>> {
+    flags.names().map(Cow::Borrowed).collect()
 }
 
 fn evidence(flow: &Flow) -> Vec<Cow<'static, str>> {

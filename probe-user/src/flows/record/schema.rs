@@ -78,8 +78,9 @@ fn unit(field: &Described) -> &'static str {
         Kind::Id => "64 bits, decimal",
         Kind::Unsigned if name.ends_with("_ns") => "ns",
         Kind::Unsigned if name.contains("bytes") => "bytes",
-        Kind::Unsigned if name.contains("packets") => "packets",
+        Kind::Unsigned if name.contains("packets") || name.starts_with("drops") => "packets",
         Kind::Unsigned if name.contains("segments") || name.contains("retransmits") => "segments",
+        Kind::Counts if name == "drop_reasons" => "packets by name",
         Kind::Counts if name.starts_with("lost") => "units by name",
         _ => "",
     }

@@ -25,6 +25,7 @@ pub(in crate::select) fn flow() -> Flow {
         start: Duration::ZERO,
         last: Duration::ZERO,
         counters: Counters::default(),
+        drops: None,
         tcp: None,
         process: None,
         remote_name: None,

@@ -201,6 +201,7 @@ fn unit(lost: &LostCount) -> Option<(&'static str, &'static str)> {
         // Messages of look-ups: flows may lack a name by them, and no packet.
         ("flows", RING | "message_cut") => ("dns", "records"),
         ("flows", TABLE_FULL | "malformed") => (STREAM, "packets"),
+        ("drops", "flow_drops_full") => (STREAM, "packets"),
         ("tcp", "connections_full") => (STREAM, "connections"),
         ("flows" | "tcp", _) => (STREAM, "records"),
         _ => return None,

@@ -6,8 +6,8 @@ use probe_common::id::CgroupId;
 
 use super::*;
 use crate::model::{
-    Container, Counters, EndReason, Flow, FlowEnd, FlowProcess, Initiator, Naming, Runtime,
-    TcpFacts, Transport, Tuple,
+    Container, Counters, Drops, EndReason, FlagSet, Flow, FlowEnd, FlowProcess, Initiator, Naming,
+    Runtime, TcpFacts, TcpFlags, Transport, Tuple,
 };
 
 pub(in crate::flows) fn origin() -> Origin {
@@ -77,6 +77,7 @@ pub(in crate::flows) fn udp() -> Flow {
             packets_sent: 2,
             packets_received: 2,
         },
+        drops: None,
         tcp: None,
         process: Some(FlowProcess {
             pid: 3021,
@@ -86,6 +87,13 @@ pub(in crate::flows) fn udp() -> Flow {
         sampling: 1,
         end: None,
     }
+}
+
+fn drops() -> Drops {
+    let mut drops = Drops::default();
+    drops.add(&"netfilter_drop".into(), 2, 0);
+    drops.add(&"tcp_csum".into(), 1, 4);
+    drops
 }
 
 /// A connection that was closed.
@@ -100,6 +108,7 @@ pub(in crate::flows) fn tcp() -> Flow {
             packets_sent: 7,
             packets_received: 6,
         },
+        drops: Some(drops()),
         tcp: Some(TcpFacts {
             state: 4,
             handshake: Some(Duration::from_micros(412)),
@@ -111,6 +120,10 @@ pub(in crate::flows) fn tcp() -> Flow {
             data_segments_received: 2,
             reset_sent: false,
             reset_received: true,
+            flags: Some(TcpFlags {
+                sent: FlagSet::SYN.with(FlagSet::ACK),
+                received: FlagSet(0x17),
+            }),
             closed_by: Some(Initiator::Remote),
             fingerprint: Some((1, 2)),
         }),
@@ -148,6 +161,10 @@ fn refused() -> Flow {
         tcp: Some(TcpFacts {
             state: 2,
             reset_received: true,
+            flags: Some(TcpFlags {
+                sent: FlagSet::SYN,
+                received: FlagSet::RST.with(FlagSet::ACK),
+            }),
             ..TcpFacts::default()
         }),
         end: Some(FlowEnd {
@@ -247,6 +264,7 @@ pub(in crate::flows) fn observed(flow: &Flow) -> Observed<'_> {
         },
         flow,
         interval: flow.counters,
+        dropped: flow.drops.as_ref(),
         since: ms(10_000),
         at: ms(70_000),
         local: None,

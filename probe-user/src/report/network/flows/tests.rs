@@ -35,6 +35,7 @@ fn flow(id: u64, cgroup: u64, remote: &str, port: u16) -> Flow {
         start: Duration::ZERO,
         last: Duration::ZERO,
         counters: bytes(1000),
+        drops: None,
         tcp: Some(TcpFacts {
             state: 1,
             srtt: Some(Duration::from_millis(id)),

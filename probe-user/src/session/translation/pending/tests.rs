@@ -64,6 +64,7 @@ fn report(flow: &Flow, event: Event) -> Box<FlowReport> {
             packets_sent: 3,
             ..Counters::default()
         },
+        dropped: None,
         since: Duration::ZERO,
         peer: None,
         nat: None,

@@ -1,0 +1,201 @@
+//! Dropped packets by flow: what their own headers say, for user space to find the flow by.
+
+use aya_ebpf::{
+    Global,
+    bindings::BPF_NOEXIST,
+    btf_maps::{Array, HashMap},
+    helpers::{bpf_ktime_get_ns, bpf_probe_read_kernel},
+    macros::btf_map,
+};
+use probe_common::{
+    drops::{FlowDropKey, FlowDropStats},
+    flows::{ICMP, ICMPV6, TCP},
+    loss::{FLOW_DROPS_FULL, MAP_MISSING, READ_FAILED},
+};
+use probe_ebpf::{
+    count::add_shared,
+    loss::{count_loss, count_losses},
+    offsets::{ABSENT, Copied, Reader, Trusted},
+    packet::{self, Malformed, Packet, Source},
+};
+
+macro_rules! offsets {
+    ($($(#[$doc:meta])* $name:ident;)*) => {
+        $($(#[$doc])* #[unsafe(no_mangle)] static $name: Global<u32> = Global::new(ABSENT);)*
+    };
+}
+
+offsets! {
+    /// Offset of `sk_buff.head`: where the memory of its headers begins.
+    SKB_HEAD;
+    /// Offset of `sk_buff.network_header`, which counts from there.
+    SKB_NETWORK_HEADER;
+    /// Offset of `sk_buff.tail`, which counts from there too.
+    SKB_TAIL;
+    /// Offset of `sk_buff.end`, where the `struct skb_shared_info` begins.
+    SKB_END;
+    /// Offset of `skb_shared_info.gso_segs`.
+    SHINFO_GSO_SEGS;
+}
+
+/// The reason of whoever says none, which the end of a segment to a connection that is over is too.
+#[unsafe(no_mangle)]
+static NOT_SPECIFIED: Global<u32> = Global::new(ABSENT);
+/// The reason of what a socket that closes has left in its queues (Linux 6.8): segments that it had taken long before.
+#[unsafe(no_mangle)]
+static QUEUE_PURGE: Global<u32> = Global::new(ABSENT);
+
+/// Dropped packets since they were last read.
+#[btf_map]
+static FLOW_DROPS: HashMap<FlowDropKey, FlowDropStats, 1> = HashMap::new();
+/// 1 while user space reads the table.
+#[btf_map]
+static FLOW_DROPS_READ: Array<u32, 1> = Array::new();
+
+/// Bytes of a header of IPv4, and of IPv6.
+const V4: usize = 20;
+const V6: usize = 40;
+
+/// The headers of a packet in memory that is copied from.
+struct Headers {
+    start: *const u8,
+    length: u32,
+}
+
+impl Source for Headers {
+    #[inline(always)]
+    fn load<T>(&self, at: u32) -> Result<T, Malformed> {
+        if at.saturating_add(size_of::<T>() as u32) > self.length {
+            return Err(Malformed);
+        }
+        // SAFETY: the helper checks the address itself.
+        unsafe { bpf_probe_read_kernel(self.start.wrapping_add(at as usize).cast()) }.map_err(
+            |_| {
+                count_loss(READ_FAILED);
+                Malformed
+            },
+        )
+    }
+
+    #[inline(always)]
+    fn length(&self) -> u32 {
+        self.length
+    }
+}
+
+/// A header as it was copied, aligned as the kernel aligns them.
+#[repr(align(4))]
+struct Aligned<const N: usize>([u8; N]);
+
+/// Counts a dropped packet. One whose headers cannot be read is in no flow.
+///
+/// # Safety
+///
+/// `skb` must be a `struct sk_buff` that the verifier trusts.
+#[inline(always)]
+pub(crate) unsafe fn count(skb: *const u8, ip_version: u8, reason: u32) {
+    let Some(read) = FLOW_DROPS_READ.get(0) else {
+        count_loss(MAP_MISSING);
+        return;
+    };
+    if *read != 1 {
+        return;
+    }
+    // SAFETY: passed on to the caller. What is in the middle of a buffer carries no type, so that is copied.
+    let (headers, segments) = unsafe {
+        let head = Trusted::field::<usize>(skb, &SKB_HEAD) as *const u8;
+        let start = u32::from(Trusted::field::<u16>(skb, &SKB_NETWORK_HEADER));
+        let end: u32 = Trusted::field(skb, &SKB_END);
+        let shared = head.wrapping_add(end as usize);
+        let headers = Headers {
+            start: head.wrapping_add(start as usize),
+            length: Trusted::field::<u32>(skb, &SKB_TAIL).saturating_sub(start),
+        };
+        (headers, Copied::field::<u16>(shared, &SHINFO_GSO_SEGS))
+    };
+    if let Ok(key) = key(&headers, ip_version, reason)
+        && !is_used_up(&key)
+    {
+        // A buffer may hold many segments of one flow.
+        add(&key, u64::from(segments.max(1)));
+    }
+}
+
+/// Whether the kernel was done with a segment rather than dropped it. Each connection that ends well has some.
+#[inline(always)]
+fn is_used_up(key: &FlowDropKey) -> bool {
+    key.protocol == TCP && (key.reason == NOT_SPECIFIED.load() || key.reason == QUEUE_PURGE.load())
+}
+
+#[inline(always)]
+fn key(headers: &Headers, ip_version: u8, reason: u32) -> Result<FlowDropKey, Malformed> {
+    let packet = parse(headers, ip_version)?;
+    let ports = packet::ports(headers, &packet)?;
+    let is_icmp = packet.protocol == ICMP || packet.protocol == ICMPV6;
+    Ok(FlowDropKey {
+        source: packet.source,
+        destination: packet.destination,
+        source_port: ports.source,
+        destination_port: if is_icmp {
+            ports.icmp
+        } else {
+            ports.destination
+        },
+        protocol: packet.protocol,
+        ip_version,
+        pad: 0,
+        reason,
+        pad2: 0,
+    })
+}
+
+#[inline(always)]
+fn parse(headers: &Headers, ip_version: u8) -> Result<Packet, Malformed> {
+    let packet = if ip_version == 4 {
+        let header: Aligned<V4> = headers.load(0)?;
+        is_version(header.0[0], 4)?;
+        // SAFETY: as many bytes were copied.
+        unsafe { packet::v4(header.0.as_ptr()) }?
+    } else {
+        let header: Aligned<V6> = headers.load(0)?;
+        is_version(header.0[0], 6)?;
+        // SAFETY: as above.
+        let mut packet = unsafe { packet::v6(header.0.as_ptr()) };
+        packet::skip_extensions(headers, &mut packet)?;
+        packet
+    };
+    Ok(packet)
+}
+
+/// A buffer that is dropped early may not know yet where its header is.
+#[inline(always)]
+fn is_version(first: u8, version: u8) -> Result<(), Malformed> {
+    if first >> 4 == version {
+        Ok(())
+    } else {
+        Err(Malformed)
+    }
+}
+
+#[inline(always)]
+fn add(key: &FlowDropKey, packets: u64) {
+    // SAFETY: the helper has no requirement.
+    let last_ns = unsafe { bpf_ktime_get_ns() };
+    let mut drops = FLOW_DROPS.get_ptr_mut(key);
+    if drops.is_none() {
+        let nothing = FlowDropStats {
+            packets: 0,
+            last_ns,
+        };
+        _ = FLOW_DROPS.insert(key, nothing, u64::from(BPF_NOEXIST));
+        drops = FLOW_DROPS.get_ptr_mut(key);
+    }
+    match drops {
+        // SAFETY: the pointer is that of a map value. The time is stored whole by any CPU.
+        Some(drops) => unsafe {
+            add_shared(&raw mut (*drops).packets, packets);
+            (*drops).last_ns = last_ns;
+        },
+        None => count_losses(FLOW_DROPS_FULL, packets),
+    }
+}
