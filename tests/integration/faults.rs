@@ -158,29 +158,39 @@ fn connections_that_fail_have_the_reason_that_the_client_was_told() -> Result<()
     ))?;
     waiting.work()?;
 
-    for (host, port, count, kind) in [
-        (FAR, 7003, 30, "ConnectionRefused"),
-        (FAR, 7001, 10, "TimedOut"),
-        (FAR, 7002, 4, "TimedOut"),
-        ("10.78.0.1", PORT, 5, "HostUnreachable"),
+    const UNREACHABLE: u64 = 5;
+    const ALL: u64 = 2 + 30 + 14 + UNREACHABLE;
+    let attempts = |host: &str, port: u16, count: u64| {
+        let args = format!("attempts --host {host} --port {port} --connections {count}");
+        watched.wire.run(&args)
+    };
+    for (port, count, kind) in [
+        (7003, 30, "ConnectionRefused"),
+        (7001, 10, "TimedOut"),
+        (7002, 4, "TimedOut"),
     ] {
-        let said = watched.wire.run(&format!(
-            "attempts --host {host} --port {port} --connections {count}"
-        ))?;
+        let said = attempts(FAR, port, count)?;
         assert_eq!(said["failed"][kind], count, "{said}");
     }
+    // An answer that meets the socket at work is only remembered, and the router limits how many it gives.
+    let said = attempts("10.78.0.1", PORT, UNREACHABLE)?;
+    let of = |kind: &str| said["failed"][kind].as_u64().unwrap_or_default();
+    let (unreachable, late) = (of("HostUnreachable"), of("TimedOut"));
+    assert!(unreachable > 0, "{said}");
+    assert_eq!(unreachable + late, UNREACHABLE, "{said}");
+    let timeouts = 14 + late;
     watched.shows(
         near,
         &[
-            ("nodeprobe_tcp_connects_total", ("", ""), 51),
+            ("nodeprobe_tcp_connects_total", ("", ""), ALL),
             (
                 "nodeprobe_tcp_connections_total",
                 ("direction", "egress"),
                 2,
             ),
             (FAILED, ("reason", "refused"), 30),
-            (FAILED, ("reason", "timeout"), 14),
-            (FAILED, ("reason", "unreachable"), 5),
+            (FAILED, ("reason", "timeout"), timeouts),
+            (FAILED, ("reason", "unreachable"), unreachable),
             (
                 "nodeprobe_tcp_retransmits_total",
                 ("kind", "syn"),
@@ -201,12 +211,12 @@ fn connections_that_fail_have_the_reason_that_the_client_was_told() -> Result<()
     let near = &wire.near;
     for (reason, error, count) in [
         ("refused", Some("ECONNREFUSED"), 30),
-        ("connect_timeout", Some("ETIMEDOUT"), 14),
-        ("unreachable", Some("EHOSTUNREACH"), 5),
+        ("connect_timeout", Some("ETIMEDOUT"), timeouts),
+        ("unreachable", Some("EHOSTUNREACH"), unreachable),
     ] {
-        assert_eq!(ended(&log, near, reason, error), count, "{reason}");
+        assert_eq!(ended(&log, near, reason, error) as u64, count, "{reason}");
     }
-    assert_eq!(ends(&log, &near.cgroup.path()).count(), 51);
+    assert_eq!(ends(&log, &near.cgroup.path()).count(), ALL as usize);
     Ok(())
 }
 
