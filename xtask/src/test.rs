@@ -63,7 +63,6 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 const TESTS: &[&str] = &[
     "command_line",
     "corpora",
-    "loader",
     "policy",
     "properties",
     "semantics",

@@ -58,7 +58,9 @@ impl Document<'_> {
         {
             return Ok(value);
         }
-        serde_saphyr::from_str(self.text).map_err(|error| {
+        // As in YAML 1.2: a namespace `y` is no boolean.
+        let options = serde_saphyr::options! { strict_booleans: true };
+        serde_saphyr::from_str_with_options(self.text, options).map_err(|error| {
             format!(
                 "is no YAML: {}; the document begins on line {} of the file",
                 first_line(&error.to_string()),
@@ -112,6 +114,13 @@ mod tests {
             documents[0].value().unwrap(),
             serde_json::json!({"a": "80", "b": 80})
         );
+    }
+
+    #[test]
+    fn only_true_and_false_are_booleans() {
+        let documents = split("a: y\nb: on\nc: true\n");
+        let expected = serde_json::json!({"a": "y", "b": "on", "c": true});
+        assert_eq!(documents[0].value().unwrap(), expected);
     }
 
     #[test]
