@@ -3,6 +3,7 @@
 //! An [`Engine`] is built once for a state of the cluster. Pods that no policy can tell apart are one identity; which identities
 //! a peer matches is a bitmap, and each identity has the list of the policies that are about it.
 
+mod check;
 mod compile;
 mod direction;
 mod end;
@@ -16,6 +17,7 @@ use std::net::IpAddr;
 
 use rustc_hash::FxHashMap;
 
+pub use check::{Cell, Doubt, Matrix, Problem, RuleId};
 pub use end::{Connection, End};
 
 use crate::{

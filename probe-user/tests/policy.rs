@@ -253,3 +253,61 @@ fn what_is_wrong_with_manifests_is_told_with_its_place_and_strict_refuses_it() {
     assert_eq!(strict.status.code(), Some(4));
     assert_eq!(text(&strict.stdout), "");
 }
+
+#[test]
+fn a_check_tells_what_is_doubtful_and_what_is_not_as_expected() {
+    let check = |more: &[&str], input: &str| {
+        with_input(
+            policy(&[&["check", "--manifests", SHOP], more].concat()),
+            input,
+        )
+    };
+    let plain = check(&[], "");
+    assert_eq!(plain.status.code(), Some(4), "{}", text(&plain.stderr));
+    let said = text(&plain.stdout);
+    assert!(said.contains("not isolated: Namespace shop: no policy isolates 1 of 1 workloads against ingress: cart-7d9f8b6c5\n"), "{said}");
+    let reach: Vec<Vec<&str>> = said
+        .lines()
+        .map(|line| line.split_whitespace().collect())
+        .collect();
+    assert!(
+        reach.contains(&vec!["shop/cart-7d9f8b6c5", "db/pg-0", "TCP", "5432"]),
+        "{said}"
+    );
+    let tolerated = ["--allow", "not-isolated", "--expect", "-"];
+    let good = r#"{"from":"shop/cart-7d9f8b6c5-x2x4z","to":"db/pg-0","port":5432,"allowed":true}
+{"from":"192.0.2.1","to":"db/pg-0","port":5432,"protocol":"tcp","allowed":false}
+"#;
+    let output = check(&tolerated, good);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stdout));
+    assert!(text(&output.stdout).contains("2 of 2 connections are as expected"));
+    let bad = good.replace("true", "false");
+    let output = check(&tolerated, &bad);
+    assert_eq!(output.status.code(), Some(4));
+    let said = text(&output.stdout);
+    assert!(said.contains("not as expected: line 1: shop/cart-7d9f8b6c5-x2x4z to db/pg-0, TCP 5432: allowed, and should not be allowed"), "{said}");
+    let nonsense = check(&tolerated, "{\"from\":\"x\"}\n");
+    assert_eq!(nonsense.status.code(), Some(2));
+    assert!(
+        text(&nonsense.stderr).contains("-:1: missing field"),
+        "{}",
+        text(&nonsense.stderr)
+    );
+    let with_flows = check(&["--flows", FLOWS, "-o", "json"], "");
+    let json: Value = serde_json::from_slice(&with_flows.stdout).unwrap();
+    let unused = json["problems"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|problem| problem["doubt"] == "unused")
+        .count();
+    assert_eq!(
+        unused, 0,
+        "the log has a connection for the only rule: {json}"
+    );
+    let graph = text(&check(&["-o", "dot"], "").stdout);
+    assert!(
+        graph.contains("\"shop/cart-7d9f8b6c5\" -> \"db/pg-0\" [label=\"TCP 5432\"];"),
+        "{graph}"
+    );
+}

@@ -114,13 +114,44 @@ impl Compiled {
         place: (u32, usize, usize),
         identity: u32,
     ) -> bool {
+        self.bitmap(direction, place)
+            .is_some_and(|bitmap| bitmap.contains(identity as usize))
+    }
+
+    /// Whether a peer that selects pods matches none at all.
+    pub(super) fn matches_nothing(&self, direction: Direction, place: (u32, usize, usize)) -> bool {
+        self.bitmap(direction, place)
+            .is_none_or(FixedBitSet::is_clear)
+    }
+
+    /// Policies that are about any identity.
+    pub(super) fn have_subjects(&self) -> FixedBitSet {
+        let mut all = FixedBitSet::with_capacity(self.ingress.len());
+        for about in self.about.iter().flatten() {
+            let ordered = about
+                .admin
+                .iter()
+                .chain(&about.baseline)
+                .map(|(_, policy)| policy);
+            all.extend(
+                about
+                    .isolating
+                    .iter()
+                    .chain(ordered)
+                    .map(|policy| *policy as usize),
+            );
+        }
+        all
+    }
+
+    fn bitmap(&self, direction: Direction, place: (u32, usize, usize)) -> Option<&FixedBitSet> {
         let (policy, rule, peer) = place;
         let all = match direction {
             Direction::Ingress => &self.ingress,
             Direction::Egress => &self.egress,
         };
         let bitmap = all[policy as usize][rule][peer];
-        bitmap != NO_BITMAP && self.bitmaps[bitmap as usize].contains(identity as usize)
+        (bitmap != NO_BITMAP).then(|| &self.bitmaps[bitmap as usize])
     }
 }
 

@@ -7,6 +7,7 @@ use probe_policy::{
 };
 
 mod addresses;
+mod check;
 mod network;
 mod tiers;
 

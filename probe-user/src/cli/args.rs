@@ -14,7 +14,8 @@ pub use self::{
     agent::AgentArgs,
     network::{DnsArgs, DnsBy, FlowsArgs, FlowsBy, TcpArgs},
     policy::{
-        Ask, ExplainArgs, HostNetwork, ManifestArgs, PolicyCommand, PolicyFormat, ReplayArgs,
+        Allowed, Ask, CheckArgs, CheckFormat, ExplainArgs, HostNetwork, ManifestArgs,
+        PolicyCommand, PolicyFormat, ReplayArgs,
     },
     tools::{By, CommonArgs, OffcpuArgs, OutputFormat, RunqlatArgs, SyscallsArgs},
 };

@@ -1,6 +1,7 @@
 //! `nodeprobe policy`: what network policies mean for connections.
 
 mod answer;
+mod check;
 mod explain;
 mod manifests;
 mod queries;
@@ -17,5 +18,6 @@ pub(super) fn run(command: &PolicyCommand) -> Result<Kind, CliError> {
     match command {
         PolicyCommand::Explain(args) => explain::run(args),
         PolicyCommand::Replay(args) => replay::run(args),
+        PolicyCommand::Check(args) => check::run(args),
     }
 }

@@ -15,13 +15,21 @@ fn parse(line: &str) -> Result<Cli, clap::Error> {
 #[test]
 fn the_command_line_is_consistent_and_every_command_has_examples() {
     Cli::command().debug_assert();
-    for command in Cli::command().get_subcommands() {
-        let help = command
-            .get_after_help()
-            .map(ToString::to_string)
-            .unwrap_or_default();
-        assert!(help.contains("Examples:"), "{}", command.get_name());
+    have_examples(&Cli::command());
+}
+
+/// All commands below this one that have none below them.
+fn have_examples(command: &clap::Command) {
+    for below in command.get_subcommands() {
+        have_examples(below);
     }
+    let help = command.get_after_help().map(ToString::to_string);
+    let has_examples = help.is_some_and(|help| help.contains("Examples:"));
+    assert!(
+        has_examples || command.has_subcommands(),
+        "{}",
+        command.get_name()
+    );
 }
 
 #[test]

@@ -12,6 +12,8 @@ pub enum PolicyCommand {
     Explain(ExplainArgs),
     /// Judge the connections of a flow log, and what proposed policies would change
     Replay(ReplayArgs),
+    /// Look for what is doubtful about policies, show who may talk with whom, and compare that with what is expected
+    Check(CheckArgs),
 }
 
 /// `nodeprobe policy explain`
@@ -121,6 +123,68 @@ pub struct ReplayArgs {
     /// Format to print: what differs or is denied in a table, all in one object, or one verdict a line
     #[arg(short, long, value_enum, default_value_t = PolicyFormat::Table)]
     pub output: PolicyFormat,
+}
+
+/// `nodeprobe policy check`
+#[derive(Args, Clone, Debug)]
+#[command(
+    after_help = "Ends with 4 if something is doubtful or not as expected, which fails a build that checks a repository of manifests.\n\n\
+    A line of --expect is {\"from\": \"shop/web\", \"to\": \"db/pg-0\", \"port\": 5432, \"protocol\": \"TCP\", \"allowed\": true}.\n\n\
+    Examples:\n  \
+    nodeprobe policy check --manifests k8s/\n  \
+    nodeprobe policy check --manifests k8s/ --expect expected.ndjson --allow not-isolated\n  \
+    nodeprobe policy check --manifests k8s/ -o dot | dot -Tsvg > reach.svg"
+)]
+pub struct CheckArgs {
+    /// What the cluster is made of
+    #[command(flatten)]
+    pub manifests: ManifestArgs,
+
+    /// Lines of JSON with connections and whether they have to be allowed; `-` is standard input
+    #[arg(long, value_name = "FILE")]
+    pub expect: Option<PathBuf>,
+
+    /// Flow logs: rules that none of their connections has to do with are doubtful
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    pub flows: Vec<PathBuf>,
+
+    /// Kinds of doubts that are told and do not make the check fail
+    #[arg(long, value_name = "DOUBT", value_enum, value_delimiter = ',')]
+    pub allow: Vec<Allowed>,
+
+    /// Format to print
+    #[arg(short, long, value_enum, default_value_t = CheckFormat::Table)]
+    pub output: CheckFormat,
+}
+
+/// Kinds of doubts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Allowed {
+    /// An API server would refuse the policy
+    Invalid,
+    /// The policy is about no pod
+    SelectsNothing,
+    /// A peer of a rule matches no pod
+    PeerMatchesNothing,
+    /// Whatever a rule allows, another one allows as well
+    Redundant,
+    /// Cluster-wide policies of one priority are about the same pods
+    SamePriority,
+    /// Workloads of a namespace are isolated by no policy
+    NotIsolated,
+    /// No recorded connection has to do with the rule
+    Unused,
+}
+
+/// Formats of `nodeprobe policy check`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum CheckFormat {
+    /// For people: what is doubtful, and who may talk with whom
+    Table,
+    /// One JSON object
+    Json,
+    /// Who may talk with whom as a graph of Graphviz
+    Dot,
 }
 
 /// Formats of `nodeprobe policy`.

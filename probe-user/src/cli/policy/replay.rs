@@ -1,6 +1,6 @@
 //! `nodeprobe policy replay`: what policies say of recorded connections, and what other ones would change.
 
-mod log;
+pub(super) mod log;
 mod show;
 
 use probe_policy::{

@@ -1,0 +1,137 @@
+//! What is doubtful about policies.
+
+use probe_policy::engine::{Doubt, Engine};
+
+use crate::{cluster_policy, engine, load, named_policy};
+
+fn doubts(engine: &Engine) -> Vec<(Doubt, String, String)> {
+    let about_policies = |doubt: &Doubt| *doubt != Doubt::NotIsolated;
+    let problems = engine
+        .check()
+        .into_iter()
+        .filter(|problem| about_policies(&problem.doubt));
+    problems
+        .map(|problem| (problem.doubt, problem.object, problem.field))
+        .collect()
+}
+
+fn of(doubt: Doubt, name: &str, field: &str) -> (Doubt, String, String) {
+    (doubt, format!("NetworkPolicy x/{name}"), field.to_owned())
+}
+
+#[test]
+fn what_selects_nothing_and_what_is_not_valid_is_named() {
+    let policies = named_policy(
+        "nobody",
+        "{podSelector: {matchLabels: {pod: z}}, ingress: [{}]}",
+    ) + &named_policy("broken", "{ingress: [{from: [{}]}]}")
+        + &named_policy(
+            "good",
+            "{ingress: [{from: [{podSelector: {}}, {podSelector: {matchLabels: {pod: z}}}]}]}",
+        );
+    let engine = Engine::new(load(&policies).cluster, Default::default());
+    assert_eq!(
+        doubts(&engine),
+        [
+            of(Doubt::Invalid, "broken", ""),
+            of(Doubt::SelectsNothing, "nobody", ""),
+            of(Doubt::PeerMatchesNothing, "good", "spec.ingress[0].from[1]"),
+        ]
+    );
+}
+
+#[test]
+fn a_rule_is_redundant_if_others_allow_all_of_it_and_not_if_they_allow_a_part() {
+    let narrow = named_policy(
+        "narrow",
+        "{podSelector: {matchLabels: {pod: a}}, ingress: [{from: [{podSelector: {matchLabels: {pod: b}}}], ports: [{port: 80, endPort: 90}]}]}",
+    );
+    let with = |spec: &str| doubts(&engine(&(narrow.clone() + &named_policy("wide", spec))));
+    let redundant = [of(Doubt::Redundant, "narrow", "spec.ingress[0]")];
+    assert_eq!(with("{ingress: [{from: [{podSelector: {}}]}]}"), redundant);
+    assert_eq!(
+        with("{ingress: [{ports: [{port: 1, endPort: 100}]}]}"),
+        redundant
+    );
+    // Not all ports, not all peers, not all pods.
+    assert_eq!(
+        with("{ingress: [{from: [{podSelector: {}}], ports: [{port: 80, endPort: 85}]}]}"),
+        []
+    );
+    assert_eq!(
+        with("{ingress: [{from: [{podSelector: {matchLabels: {pod: c}}}]}]}"),
+        []
+    );
+    assert_eq!(
+        with("{podSelector: {matchLabels: {pod: c}}, ingress: [{from: [{podSelector: {}}]}]}"),
+        []
+    );
+    let twice = "{ingress: [{from: [{ipBlock: {cidr: 192.0.2.0/24}}]}]}";
+    let both = doubts(&engine(
+        &(named_policy("p", twice) + &named_policy("q", twice)),
+    ));
+    assert_eq!(
+        both,
+        ["p", "q"].map(|name| of(Doubt::Redundant, name, "spec.ingress[0]"))
+    );
+}
+
+#[test]
+fn one_priority_twice_is_doubtful_where_pods_have_both() {
+    let spec = |ns: &str| {
+        format!(
+            "{{tier: Admin, priority: 7, subject: {{namespaces: {{matchLabels: {{ns: {ns}}}}}}}, ingress: [{{action: Deny, from: [{{namespaces: {{}}}}]}}]}}"
+        )
+    };
+    let same = engine(&(cluster_policy("a", &spec("x")) + &cluster_policy("b", &spec("x"))));
+    let expected = (
+        Doubt::SamePriority,
+        "ClusterNetworkPolicy a".to_owned(),
+        "spec.priority".to_owned(),
+    );
+    assert_eq!(doubts(&same), [expected]);
+    let apart = engine(&(cluster_policy("a", &spec("x")) + &cluster_policy("b", &spec("y"))));
+    assert_eq!(doubts(&apart), []);
+}
+
+#[test]
+fn workloads_that_nobody_isolates_are_counted_by_namespace() {
+    let engine = engine(&named_policy(
+        "p",
+        "{podSelector: {matchLabels: {pod: a}}, policyTypes: [Ingress]}",
+    ));
+    let open: Vec<_> = engine
+        .check()
+        .into_iter()
+        .filter(|problem| problem.doubt == Doubt::NotIsolated && problem.object == "Namespace x")
+        .map(|problem| problem.message)
+        .collect();
+    assert_eq!(
+        open,
+        [
+            "no policy isolates 2 of 3 workloads against ingress: b, c",
+            "no policy isolates 3 of 3 workloads against egress: a, b, c"
+        ]
+    );
+}
+
+#[test]
+fn the_matrix_has_the_ports_that_a_workload_declares_and_all_others() {
+    let engine = engine(&named_policy(
+        "p",
+        "{podSelector: {matchLabels: {pod: a}}, ingress: [{from: [{podSelector: {}}], ports: [{port: http}]}]}",
+    ));
+    let matrix = engine.matrix();
+    assert_eq!(matrix.workloads, ["x/a", "x/b", "x/c", "y/a", "y/b", "y/c"]);
+    assert_eq!(matrix.cells.len(), 30);
+    let cell = |from: &str, to: &str| {
+        let cell = matrix
+            .cells
+            .iter()
+            .find(|cell| cell.from == from && cell.to == to);
+        cell.map(|cell| cell.describe()).unwrap_or_default()
+    };
+    assert_eq!(cell("x/b", "x/a"), "TCP 801");
+    assert_eq!(cell("y/b", "x/a"), "-");
+    assert_eq!(cell("x/a", "y/b"), "all");
+}
