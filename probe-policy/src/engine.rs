@@ -21,7 +21,7 @@ pub use check::{Cell, Doubt, Matrix, Problem, RuleId};
 pub use end::{Connection, End};
 
 use crate::{
-    model::{Cluster, Direction, Policy, Protocol},
+    model::{Backend, Cluster, Direction, Policy, Protocol},
     verdict::{Caveat, Reason, Side, Verdict, Word},
 };
 use compile::Compiled;
@@ -119,13 +119,7 @@ impl Engine {
 
     /// By all that is behind the service: what they have in common is its verdict.
     fn judge_service(&self, connection: &Connection, index: u32) -> Verdict {
-        let service = &self.cluster.services[index as usize];
-        let port = service.ports.iter().find(|(protocol, number, _)| {
-            *protocol == connection.protocol && *number == connection.port
-        });
-        let backends = port
-            .map(|(_, _, backends)| backends.as_slice())
-            .unwrap_or_default();
+        let backends = self.backends(index, connection);
         let from = self.resolve(connection.from);
         let mut verdicts = Vec::new();
         for backend in backends {
@@ -164,6 +158,41 @@ impl Engine {
     /// The pod that has an address, if policies can be about it.
     pub fn pod_at(&self, address: IpAddr) -> Option<u32> {
         self.resolve(End::Address(address)).pod
+    }
+
+    /// The same connection to the first end behind a service, if it is to one.
+    pub fn behind_service(&self, connection: &Connection) -> Option<Connection> {
+        let End::Address(address) = connection.to else {
+            return None;
+        };
+        let Some(Holder::Service(index)) = self.addresses.get(&address.to_canonical()) else {
+            return None;
+        };
+        let backend = self.backends(*index, connection).first()?;
+        Some(Connection {
+            to: End::Address(backend.address),
+            port: backend.port,
+            ..*connection
+        })
+    }
+
+    fn backends(&self, service: u32, connection: &Connection) -> &[Backend] {
+        let ports = &self.cluster.services[service as usize].ports;
+        let port = ports.iter().find(|(protocol, number, _)| {
+            *protocol == connection.protocol && *number == connection.port
+        });
+        port.map(|(_, _, backends)| backends.as_slice())
+            .unwrap_or_default()
+    }
+
+    /// Whether policies can be about a pod.
+    pub fn is_policed(&self, pod: u32) -> bool {
+        self.resolve(End::Pod(pod)).pod.is_some()
+    }
+
+    /// Whether an end is the node that a pod runs on.
+    pub fn is_own_node(&self, end: End, pod: u32) -> bool {
+        self.is_node_of(&self.resolve(end), pod)
     }
 
     /// A pod by its namespace and name, or the workload that stands for one.

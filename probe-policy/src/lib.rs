@@ -11,4 +11,5 @@ pub mod engine;
 pub mod load;
 pub mod model;
 pub mod report;
+pub mod suggest;
 pub mod verdict;

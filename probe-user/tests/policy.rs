@@ -173,8 +173,8 @@ fn a_recorded_log_is_judged_and_a_proposal_shows_what_it_would_change() {
         let row = row.unwrap_or_else(|| panic!("{from} {to} in {said}"));
         assert_eq!(row[5..], ["would", "newly", "be", "denied", "by", by]);
     };
-    denied("shop/cart-7d9f8b6c5", "db/pg-0", "db/pg-in");
-    denied("172.17.0.2", "shop/cart-7d9f8b6c5", "shop/cart-in");
+    denied("shop/cart", "db/pg-0", "db/pg-in");
+    denied("172.17.0.2", "shop/cart", "shop/cart-in");
     let all = policy(&[&args[..], &["-o", "ndjson"]].concat())
         .output()
         .unwrap();
@@ -265,13 +265,13 @@ fn a_check_tells_what_is_doubtful_and_what_is_not_as_expected() {
     let plain = check(&[], "");
     assert_eq!(plain.status.code(), Some(4), "{}", text(&plain.stderr));
     let said = text(&plain.stdout);
-    assert!(said.contains("not isolated: Namespace shop: no policy isolates 1 of 1 workloads against ingress: cart-7d9f8b6c5\n"), "{said}");
+    assert!(said.contains("not isolated: Namespace shop: no policy isolates 1 of 1 workloads against ingress: cart\n"), "{said}");
     let reach: Vec<Vec<&str>> = said
         .lines()
         .map(|line| line.split_whitespace().collect())
         .collect();
     assert!(
-        reach.contains(&vec!["shop/cart-7d9f8b6c5", "db/pg-0", "TCP", "5432"]),
+        reach.contains(&vec!["shop/cart", "db/pg-0", "TCP", "5432"]),
         "{said}"
     );
     let tolerated = ["--allow", "not-isolated", "--expect", "-"];
@@ -307,7 +307,58 @@ fn a_check_tells_what_is_doubtful_and_what_is_not_as_expected() {
     );
     let graph = text(&check(&["-o", "dot"], "").stdout);
     assert!(
-        graph.contains("\"shop/cart-7d9f8b6c5\" -> \"db/pg-0\" [label=\"TCP 5432\"];"),
+        graph.contains("\"shop/cart\" -> \"db/pg-0\" [label=\"TCP 5432\"];"),
         "{graph}"
+    );
+}
+
+#[test]
+fn what_is_suggested_is_what_a_replay_allows() {
+    let suggest = || {
+        policy(&["suggest", "--manifests", SHOP, "--flows", FLOWS])
+            .output()
+            .unwrap()
+    };
+    let output = suggest();
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let yaml = text(&output.stdout);
+    assert_eq!(yaml, text(&suggest().stdout), "it is the same each time");
+    assert!(yaml.contains("# Deployment shop/cart\n"), "{yaml}");
+    assert!(!yaml.contains("pod-template-hash"), "{yaml}");
+    assert!(
+        yaml.contains("    - protocol: TCP\n      port: \"pg\"\n"),
+        "{yaml}"
+    );
+    assert!(
+        yaml.contains("            \"kubernetes.io/metadata.name\": \"db\"\n")
+            || yaml.contains("\"kubernetes.io/metadata.name\": \"db\""),
+        "{yaml}"
+    );
+    assert!(
+        text(&output.stderr).contains("4 connections of the log are allowed and 0 are not"),
+        "{}",
+        text(&output.stderr)
+    );
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("suggested.yaml"), yaml).unwrap();
+    let proposed = folder.path().to_str().unwrap();
+    let args = [
+        "replay",
+        "--manifests",
+        SHOP,
+        "--proposed",
+        proposed,
+        "--flows",
+        FLOWS,
+        "-o",
+        "ndjson",
+    ];
+    let replayed = policy(&args).output().unwrap();
+    assert!(
+        lines(&replayed)
+            .iter()
+            .all(|row| row["change"] != "allow_to_deny"),
+        "{}",
+        text(&replayed.stdout)
     );
 }

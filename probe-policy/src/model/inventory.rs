@@ -61,6 +61,29 @@ pub struct Pod {
     pub phase: Phase,
 }
 
+impl Pod {
+    /// The workload that people know it by: of a ReplicaSet of a Deployment that Deployment, of others the owner, of none itself.
+    pub fn workload(&self) -> Owner {
+        let Some(owner) = &self.owner else {
+            return Owner {
+                kind: self.kind.clone(),
+                name: self.name.clone(),
+            };
+        };
+        let hash = self.labels.get("pod-template-hash");
+        let of_deployment = hash
+            .filter(|_| owner.kind == "ReplicaSet")
+            .and_then(|hash| owner.name.strip_suffix(hash.as_str())?.strip_suffix('-'));
+        match of_deployment {
+            Some(name) => Owner {
+                kind: "Deployment".to_owned(),
+                name: name.to_owned(),
+            },
+            None => owner.clone(),
+        }
+    }
+}
+
 /// What made a pod.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Owner {
@@ -120,4 +143,28 @@ pub struct Backend {
     pub address: IpAddr,
     /// Port of the pod.
     pub port: u16,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_replica_set_with_the_hash_of_its_pods_is_one_of_a_deployment() {
+        let mut pod = Pod {
+            kind: "Pod".into(),
+            name: "web-5d4-x".into(),
+            owner: Some(Owner {
+                kind: "ReplicaSet".into(),
+                name: "web-5d4".into(),
+            }),
+            ..Pod::default()
+        };
+        assert_eq!(pod.workload().kind, "ReplicaSet");
+        pod.labels.insert("pod-template-hash".into(), "5d4".into());
+        let workload = pod.workload();
+        assert_eq!((&*workload.kind, &*workload.name), ("Deployment", "web"));
+        pod.owner = None;
+        assert_eq!(pod.workload().name, "web-5d4-x");
+    }
 }

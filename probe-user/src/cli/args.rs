@@ -15,7 +15,7 @@ pub use self::{
     network::{DnsArgs, DnsBy, FlowsArgs, FlowsBy, TcpArgs},
     policy::{
         Allowed, Ask, CheckArgs, CheckFormat, ExplainArgs, HostNetwork, ManifestArgs,
-        PolicyCommand, PolicyFormat, ReplayArgs,
+        PolicyCommand, PolicyFormat, ReplayArgs, SuggestArgs,
     },
     tools::{By, CommonArgs, OffcpuArgs, OutputFormat, RunqlatArgs, SyscallsArgs},
 };

@@ -3,9 +3,11 @@
 mod answer;
 mod check;
 mod explain;
+mod log;
 mod manifests;
 mod queries;
 mod replay;
+mod suggest;
 
 use super::{CliError, Kind, args::PolicyCommand};
 
@@ -19,5 +21,6 @@ pub(super) fn run(command: &PolicyCommand) -> Result<Kind, CliError> {
         PolicyCommand::Explain(args) => explain::run(args),
         PolicyCommand::Replay(args) => replay::run(args),
         PolicyCommand::Check(args) => check::run(args),
+        PolicyCommand::Suggest(args) => suggest::run(args),
     }
 }

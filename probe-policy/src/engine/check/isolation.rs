@@ -11,31 +11,30 @@ use crate::{
 impl Engine {
     pub(super) fn check_isolation(&self, problems: &mut Vec<Problem>) {
         // Workloads of each namespace: all, and those that are open, by direction.
-        let mut open: BTreeMap<(&str, &str), BTreeSet<&str>> = BTreeMap::new();
-        let mut all: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+        let mut open: BTreeMap<(&str, &str), BTreeSet<String>> = BTreeMap::new();
+        let mut all: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
         for (pod, identity) in self.cluster.pods.iter().zip(&self.identities.of_pod) {
             let is_policed = !pod.host_network || self.options.distinguish_host_network;
             if !is_policed || pod.phase == Phase::Ended {
                 continue;
             }
-            let name = pod
-                .owner
-                .as_ref()
-                .map_or(pod.name.as_str(), |owner| owner.name.as_str());
-            all.entry(&pod.namespace).or_default().insert(name);
+            let name = pod.workload().name;
+            all.entry(&pod.namespace).or_default().insert(name.clone());
             for (direction, word) in [
                 (Direction::Ingress, "ingress"),
                 (Direction::Egress, "egress"),
             ] {
                 let about = self.compiled.about(*identity, direction);
                 if about.isolating.is_empty() && about.baseline.is_empty() {
-                    open.entry((&pod.namespace, word)).or_default().insert(name);
+                    open.entry((&pod.namespace, word))
+                        .or_default()
+                        .insert(name.clone());
                 }
             }
         }
         for ((namespace, word), names) in open {
             let of = all.get(namespace).map_or(0, BTreeSet::len);
-            let examples: Vec<_> = names.iter().take(3).copied().collect();
+            let examples: Vec<_> = names.iter().take(3).map(String::as_str).collect();
             let more = if names.len() > examples.len() {
                 ", …"
             } else {

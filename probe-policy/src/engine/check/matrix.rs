@@ -44,7 +44,7 @@ impl Engine {
         let mut workloads = BTreeMap::new();
         for (index, pod) in (0..).zip(&self.cluster.pods) {
             if pod.phase == Phase::Alive {
-                let name = pod.owner.as_ref().map_or(&pod.name, |owner| &owner.name);
+                let name = pod.workload().name;
                 workloads
                     .entry(format!("{}/{name}", pod.namespace))
                     .or_insert(index);

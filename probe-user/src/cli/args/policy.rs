@@ -14,6 +14,8 @@ pub enum PolicyCommand {
     Replay(ReplayArgs),
     /// Look for what is doubtful about policies, show who may talk with whom, and compare that with what is expected
     Check(CheckArgs),
+    /// Write policies that allow the connections of a flow log and nothing else
+    Suggest(SuggestArgs),
 }
 
 /// `nodeprobe policy explain`
@@ -174,6 +176,30 @@ pub enum Allowed {
     NotIsolated,
     /// No recorded connection has to do with the rule
     Unused,
+}
+
+/// `nodeprobe policy suggest`
+#[derive(Args, Clone, Debug)]
+#[command(
+    after_help = "Policies go to standard output. Policies in --manifests are not looked at, only pods, workloads, namespaces, services \
+    and nodes. What has not happened while the log was written is not allowed: judge another log with `nodeprobe policy replay \
+    --proposed` before you apply them.\n\n\
+    Examples:\n  \
+    nodeprobe policy suggest --manifests k8s/ --flows flows.ndjson > suggested.yaml\n  \
+    nodeprobe policy suggest --manifests k8s/ --flows flows.ndjson --namespace shop"
+)]
+pub struct SuggestArgs {
+    /// What the cluster is made of
+    #[command(flatten)]
+    pub manifests: ManifestArgs,
+
+    /// Flow logs, plain or compressed; `-` is standard input
+    #[arg(long, value_name = "FILE", num_args = 1.., required = true)]
+    pub flows: Vec<PathBuf>,
+
+    /// Only policies of this namespace
+    #[arg(short, long, value_name = "NAME")]
+    pub namespace: Option<String>,
 }
 
 /// Formats of `nodeprobe policy check`.

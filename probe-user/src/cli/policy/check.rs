@@ -12,7 +12,7 @@ use probe_policy::{
 };
 use serde::Serialize;
 
-use super::{manifests, replay::log::Log};
+use super::{log::Log, manifests};
 use crate::cli::{
     CliError, Kind,
     args::{Allowed, CheckArgs},

@@ -1,6 +1,5 @@
 //! `nodeprobe policy replay`: what policies say of recorded connections, and what other ones would change.
 
-pub(super) mod log;
 mod show;
 
 use probe_policy::{
@@ -9,9 +8,11 @@ use probe_policy::{
 };
 use rustc_hash::FxHashMap;
 
-use super::manifests;
+use super::{
+    log::{Log, Seen, Talk},
+    manifests,
+};
 use crate::cli::{CliError, Kind, args::ReplayArgs};
-use log::{Log, Seen, Talk};
 
 /// Connections of one kind, and what is said of them.
 struct Judged<'a> {

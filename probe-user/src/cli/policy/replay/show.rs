@@ -9,10 +9,11 @@ use probe_policy::{
 };
 use serde::Serialize;
 
-use super::{Change, Judged, Log, log::Party};
+use super::{Change, Judged, Log};
 use crate::cli::{
     CliError,
     args::{PolicyFormat, ReplayArgs},
+    policy::log::Party,
     print as out,
 };
 
@@ -124,8 +125,7 @@ fn named(engine: &Engine, judged: &Judged<'_>, party: &Party) -> String {
     };
     match index.and_then(|index| engine.cluster().pods.get(index as usize)) {
         Some(pod) => {
-            let name = pod.owner.as_ref().map_or(&pod.name, |owner| &owner.name);
-            format!("{}/{name}", pod.namespace)
+            format!("{}/{}", pod.namespace, pod.workload().name)
         }
         None => match &party.pod {
             Some((namespace, pod)) => format!("{namespace}/{pod}"),

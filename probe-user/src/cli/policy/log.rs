@@ -22,7 +22,7 @@ const TOLD: u64 = 20;
 
 /// Connections between the same two, to the same port.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(in crate::cli::policy) struct Talk {
+pub(super) struct Talk {
     pub(super) from: Party,
     pub(super) to: Party,
     pub(super) protocol: Protocol,
@@ -31,7 +31,7 @@ pub(in crate::cli::policy) struct Talk {
 
 /// One end as the log names it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(in crate::cli::policy) struct Party {
+pub(super) struct Party {
     /// Namespace and name of its pod, where it is one.
     pub(super) pod: Option<(String, String)>,
     pub(super) address: IpAddr,
@@ -39,7 +39,7 @@ pub(in crate::cli::policy) struct Party {
 
 /// How often, from which end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(in crate::cli::policy) struct Seen {
+pub(super) struct Seen {
     pub(super) by_source: u64,
     pub(super) by_destination: u64,
 }
@@ -53,8 +53,8 @@ impl Seen {
 
 /// All that was read.
 #[derive(Debug, Default)]
-pub(in crate::cli::policy) struct Log {
-    pub(in crate::cli::policy) talks: FxHashMap<Talk, Seen>,
+pub(super) struct Log {
+    pub(super) talks: FxHashMap<Talk, Seen>,
     /// Connections of which nobody knows who began; nothing is said of them.
     pub(super) guessed: u64,
     /// Lines that are no record.
@@ -67,7 +67,7 @@ impl Log {
     /// # Errors
     ///
     /// If a file cannot be opened.
-    pub(in crate::cli::policy) fn read(files: &[PathBuf]) -> Result<Self, CliError> {
+    pub(super) fn read(files: &[PathBuf]) -> Result<Self, CliError> {
         let mut log = Self::default();
         let mut known = FxHashSet::default();
         for file in files {
@@ -134,7 +134,7 @@ impl Log {
 
 impl Talk {
     /// As the engine asks for it: pods by their names where the manifests have them, and by address otherwise.
-    pub(in crate::cli::policy) fn connection(&self, engine: &Engine) -> Connection {
+    pub(super) fn connection(&self, engine: &Engine) -> Connection {
         let end = |party: &Party| {
             let named = party
                 .pod
