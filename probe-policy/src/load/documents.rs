@@ -21,7 +21,7 @@ pub(super) fn split(text: &str) -> Vec<Document<'_>> {
         let text = &text[from..to];
         if text
             .lines()
-            .any(|line| !line.trim().is_empty() && !line.trim_start().starts_with('#'))
+            .any(|line| !line.trim().is_empty() && !line.trim_start().starts_with(['#', '%']))
         {
             documents.push((line, text));
         }
@@ -58,13 +58,24 @@ impl Document<'_> {
         {
             return Ok(value);
         }
-        serde_saphyr::from_str(self.text).map_err(|error| {
+        serde_saphyr::from_str_with_options(self.text, options()).map_err(|error| {
             format!(
                 "is no YAML: {}; the document begins on line {} of the file",
                 first_line(&error.to_string()),
                 self.line
             )
         })
+    }
+}
+
+/// A list of all pods of a cluster is one document, so that it may be as long as memory lets it. Depth and aliases are bounded.
+fn options() -> serde_saphyr::Options {
+    serde_saphyr::options! {
+        budget: serde_saphyr::budget! {
+            max_events: usize::MAX,
+            max_nodes: usize::MAX,
+            max_total_scalar_bytes: usize::MAX,
+        },
     }
 }
 
