@@ -103,13 +103,14 @@ impl Engine {
         {
             return self.judge_service(connection, *index);
         }
-        self.judge_resolved(connection)
+        self.judge_resolved(connection, false)
     }
 
-    fn judge_resolved(&self, connection: &Connection) -> Verdict {
+    fn judge_resolved(&self, connection: &Connection, by_service: bool) -> Verdict {
         let from = self.resolve(connection.from);
         let to = self.resolve(connection.to);
-        if from.is_loopback() || to.is_loopback() || (from.pod.is_some() && from.pod == to.pod) {
+        let is_itself = from.pod.is_some() && from.pod == to.pod;
+        if from.is_loopback() || to.is_loopback() || (is_itself && !by_service) {
             let exempt = || Side::because(Word::Exempt, Reason::Loopback);
             return Verdict::new(exempt(), exempt());
         }
@@ -120,24 +121,15 @@ impl Engine {
     /// By all that is behind the service: what they have in common is its verdict.
     fn judge_service(&self, connection: &Connection, index: u32) -> Verdict {
         let backends = self.backends(index, connection);
-        let from = self.resolve(connection.from);
-        let mut verdicts = Vec::new();
-        for backend in backends {
-            let to = End::Address(backend.address);
-            if from.pod.is_some() && self.resolve(to).pod == from.pod {
-                let undefined = || Side {
-                    lean: Some(Word::Exempt),
-                    ..Side::because(Word::Undefined, Reason::Hairpin)
-                };
-                verdicts.push(Verdict::new(undefined(), undefined()));
-                continue;
-            }
-            verdicts.push(self.judge_resolved(&Connection {
-                to,
+        let judge = |backend: &Backend| {
+            let translated = Connection {
+                to: End::Address(backend.address),
                 port: backend.port,
                 ..*connection
-            }));
-        }
+            };
+            self.judge_resolved(&translated, true)
+        };
+        let verdicts: Vec<_> = backends.iter().map(judge).collect();
         let words = |verdict: &Verdict| (verdict.egress.word, verdict.ingress.word);
         let same = verdicts
             .windows(2)

@@ -108,15 +108,13 @@ impl Loader {
     pub fn add_value(&mut self, place: &Place, value: &Value) {
         let mut context = Context::new(place.clone());
         let field = Field::root(value);
-        match field
-            .get("kind")
-            .map(|kind| kind.value.as_str().unwrap_or_default())
-        {
-            Some(kind) if kind.ends_with("List") && field.get("items").is_some() => {
+        match field.get("kind").map(|kind| kind.value.as_str()) {
+            Some(Some(kind)) if kind.ends_with("List") && field.get("items").is_some() => {
                 let one = kind.strip_suffix("List").unwrap_or_default();
                 self.take_list(&mut context, &field, one);
             }
-            Some(kind) => self.take(&mut context, &field, kind),
+            Some(Some(kind)) => self.take(&mut context, &field, kind),
+            Some(None) => context.error("kind", "has to be text"),
             None => context.error(
                 "kind",
                 "is missing: this is no Kubernetes object; it needs `apiVersion` and `kind`",

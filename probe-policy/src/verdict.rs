@@ -55,6 +55,8 @@ pub enum Reason {
     UnresolvedService,
     /// Unknown: a policy that is not valid may have a say.
     InvalidPolicy,
+    /// Unknown: it is denied unless a rule by domain names accepts it, and the name is not known.
+    DomainName,
 }
 
 /// What rides along and does not change the word.
@@ -109,7 +111,7 @@ pub struct Side {
     pub word: Word,
     /// Why, where the word has a reason.
     pub reason: Option<Reason>,
-    /// Of what is undefined, the word that the rules would give.
+    /// Of what is undefined or unknown, the word that the rules would give.
     pub lean: Option<Word>,
     /// All rules that allow, the rule that denies, or all policies that isolate.
     pub hits: Vec<Hit>,

@@ -1,250 +1,370 @@
-//! What holds for all manifests.
+//! What holds for whatever clusters, policies and texts.
 #![expect(clippy::unwrap_used, reason = "helpers of a test may panic")]
+
+use std::fmt::Write as _;
 
 use probe_policy::{
     engine::{Connection, End, Engine, Options},
     load::Loader,
-    model::{Cluster, Protocol},
-    suggest::Suggested,
+    model::Protocol,
     verdict::Word,
 };
 use proptest::prelude::*;
-use serde_json::{Value, json};
 
-fn label() -> impl Strategy<Value = String> {
-    "[ab]"
+/// Manifests of one kind each, in pieces that can be put together in any order.
+#[derive(Clone, Debug)]
+struct World {
+    pods: Vec<String>,
+    policies: Vec<String>,
 }
 
-fn selector() -> impl Strategy<Value = Value> {
-    let expression = (
-        label(),
-        prop::sample::select(vec!["Exists", "DoesNotExist", "In", "NotIn"]),
-        label(),
-    );
+/// `KEY` and `VALUE` begin all keys and values of labels, so that they can be renamed.
+fn labels() -> impl Strategy<Value = String> {
+    prop::collection::btree_map(0..3u8, 0..3u8, 0..3).prop_map(|labels| {
+        let pairs = labels
+            .iter()
+            .map(|(key, value)| format!("KEY{key}: VALUE{value}"));
+        format!("{{{}}}", pairs.collect::<Vec<_>>().join(", "))
+    })
+}
+
+fn selector() -> impl Strategy<Value = String> {
+    let expression = (0..3u8, 0..3u8, 0..4usize).prop_map(|(key, value, operator)| {
+        let operator = [
+            format!("In, values: [VALUE{value}]"),
+            format!("NotIn, values: [VALUE{value}]"),
+            "Exists".to_owned(),
+            "DoesNotExist".to_owned(),
+        ][operator]
+            .clone();
+        format!("{{matchExpressions: [{{key: KEY{key}, operator: {operator}}}]}}")
+    });
     prop_oneof![
-        Just(json!({})),
-        (label(), label()).prop_map(|(key, value)| json!({"matchLabels": {key: value}})),
-        expression.prop_map(|(key, operator, value)| {
-            let values = if operator.ends_with("In") {
-                json!([value])
-            } else {
-                json!([])
-            };
-            json!({"matchExpressions": [{"key": key, "operator": operator, "values": values}]})
-        }),
+        Just("{}".to_owned()),
+        labels().prop_map(|labels| format!("{{matchLabels: {labels}}}")),
+        expression,
     ]
 }
 
-fn peer() -> impl Strategy<Value = Value> {
+fn pod(number: usize) -> impl Strategy<Value = String> {
+    (labels(), 0..2u8, any::<bool>(), any::<bool>()).prop_map(move |(labels, port, host, ended)| {
+        let phase = if ended && number > 2 { "Succeeded" } else { "Running" };
+        format!(
+            "{{apiVersion: v1, kind: Pod, metadata: {{name: p{number}, namespace: n{}, labels: {labels}}}, spec: {{hostNetwork: {}, containers: [{{name: c, ports: [{{name: serve, containerPort: 8{port}}}]}}]}}, status: {{phase: {phase}, podIP: 10.0.0.{number}}}}}",
+            number % 2,
+            host && number > 3,
+        )
+    })
+}
+
+fn peer() -> impl Strategy<Value = String> {
     prop_oneof![
-        selector().prop_map(|pods| json!({"podSelector": pods})),
-        selector().prop_map(|namespaces| json!({"namespaceSelector": namespaces})),
+        selector().prop_map(|s| format!("{{podSelector: {s}}}")),
         (selector(), selector())
-            .prop_map(|(n, p)| json!({"namespaceSelector": n, "podSelector": p})),
-        (0_u8..4).prop_map(|third| json!({"ipBlock": {"cidr": format!("10.0.{third}.0/24")}})),
+            .prop_map(|(n, p)| format!("{{namespaceSelector: {n}, podSelector: {p}}}")),
+        (0..8u8, 28..33u8)
+            .prop_map(|(host, prefix)| format!("{{ipBlock: {{cidr: 10.0.0.{host}/{prefix}}}}}")),
     ]
 }
 
-fn rule(ends: &'static str) -> impl Strategy<Value = Value> {
-    let ports = prop::collection::vec((79_u16..82).prop_map(|port| json!({"port": port})), 0..2);
-    (prop::collection::vec(peer(), 0..3), ports)
-        .prop_map(move |(peers, ports)| json!({ends: peers, "ports": ports}))
-}
-
-fn policy(number: usize) -> impl Strategy<Value = Value> {
-    let rules = |ends| prop::collection::vec(rule(ends), 0..3);
-    let types = prop::sample::subsequence(vec!["Ingress", "Egress"], 1..=2);
-    ("[xy]", selector(), types, rules("from"), rules("to")).prop_map(move |(namespace, pods, types, ingress, egress)| {
-        json!({
-            "apiVersion": "networking.k8s.io/v1",
-            "kind": "NetworkPolicy",
-            "metadata": {"namespace": namespace, "name": format!("p{number}")},
-            "spec": {"podSelector": pods, "policyTypes": types, "ingress": ingress, "egress": egress},
+fn rule(ends: &'static str) -> impl Strategy<Value = String> {
+    let port = prop_oneof![
+        Just("{}"),
+        Just("{port: 80}"),
+        Just("{port: 80, endPort: 81}"),
+        Just("{port: serve}"),
+        Just("{protocol: UDP}"),
+    ];
+    (
+        prop::collection::vec(peer(), 0..3),
+        prop::collection::vec(port, 0..3),
+    )
+        .prop_map(move |(peers, ports)| {
+            format!(
+                "{{{ends}: [{}], ports: [{}]}}",
+                peers.join(", "),
+                ports.join(", ")
+            )
         })
-    })
 }
 
-fn pods() -> impl Strategy<Value = Vec<Value>> {
-    let labels = || prop::collection::btree_map(label(), label(), 0..3);
-    prop::collection::vec(("[xy]", labels()), 2..6).prop_map(|pods| {
-        let pod = |(number, (namespace, labels))| {
-            json!({
-                "apiVersion": "v1", "kind": "Pod",
-                "metadata": {"namespace": namespace, "name": format!("pod{number}"), "labels": labels},
-                "status": {"podIP": format!("10.0.{}.{}", number % 4, number + 1)},
-            })
-        };
-        pods.into_iter().enumerate().map(pod).collect()
-    })
-}
-
-fn cluster(files: &[&Value]) -> Cluster {
-    let mut loader = Loader::default();
-    for (number, file) in files.iter().enumerate() {
-        loader.add(&format!("{number}.json"), &file.to_string());
+fn network(name: String, extra: &str, parts: &(String, Vec<String>, Vec<String>, u8)) -> String {
+    let (pods, ingress, egress, namespace) = parts;
+    let mut ingress = ingress.clone();
+    if !extra.is_empty() {
+        ingress.push(extra.to_owned());
     }
-    loader.finish().cluster
+    format!(
+        "{{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {{name: {name}, namespace: n{namespace}}}, spec: {{podSelector: {pods}, policyTypes: [Ingress, Egress], ingress: [{}], egress: [{}]}}}}",
+        ingress.join(", "),
+        egress.join(", ")
+    )
 }
 
-/// Whether each pod may reach each other one and something outside, at the ports that rules are about.
-fn matrix(engine: &Engine) -> Vec<bool> {
-    let pods = u32::try_from(engine.cluster().pods.len()).unwrap();
-    let outside = End::Address("192.0.2.1".parse().unwrap());
-    let ends: Vec<_> = (0..pods).map(End::Pod).chain([outside]).collect();
-    let mut matrix = Vec::new();
-    for from in &ends {
-        for to in &ends {
-            for port in [80, 9] {
-                let verdict = engine.judge(&Connection {
+fn parts() -> impl Strategy<Value = (String, Vec<String>, Vec<String>, u8)> {
+    let rules = |ends| prop::collection::vec(rule(ends), 0..3);
+    (selector(), rules("from"), rules("to"), 0..2u8)
+}
+
+fn tiered(number: usize) -> impl Strategy<Value = String> {
+    let rule = (prop::sample::select(vec!["Accept", "Deny", "Pass"]), selector(), selector()).prop_map(
+        |(action, namespaces, pods)| {
+            format!("{{action: {action}, from: [{{pods: {{namespaceSelector: {namespaces}, podSelector: {pods}}}}}]}}")
+        },
+    );
+    let tier = prop::sample::select(vec!["Admin", "Baseline"]);
+    (tier, 0..3u8, selector(), prop::collection::vec(rule, 0..3)).prop_map(
+        move |(tier, priority, pods, rules)| {
+            format!(
+                "{{apiVersion: policy.networking.k8s.io/v1alpha2, kind: ClusterNetworkPolicy, metadata: {{name: c{number}}}, spec: {{tier: {tier}, priority: {priority}, subject: {{pods: {{namespaceSelector: {{}}, podSelector: {pods}}}}}, ingress: [{}]}}}}",
+                rules.join(", ")
+            )
+        },
+    )
+}
+
+fn world() -> impl Strategy<Value = World> {
+    let pods: Vec<_> = (1..6).map(pod).collect();
+    let network = prop::collection::vec(parts(), 0..4);
+    (pods, network, tiered(0), tiered(1)).prop_map(|(pods, networks, one, two)| World {
+        pods,
+        policies: (0..)
+            .zip(&networks)
+            .map(|(number, parts)| network_at(number, parts))
+            .chain([one, two])
+            .collect(),
+    })
+}
+
+fn network_at(number: usize, parts: &(String, Vec<String>, Vec<String>, u8)) -> String {
+    network(format!("np{number}"), "", parts)
+}
+
+/// Of documents in this order, each in a file of its own or all in one.
+fn engine(documents: &[String], apart: bool) -> Engine {
+    let mut loader = Loader::default();
+    if apart {
+        for (number, document) in documents.iter().enumerate() {
+            loader.add(&format!("{number}.yaml"), document);
+        }
+    } else {
+        loader.add("all.yaml", &documents.join("\n---\n"));
+    }
+    let loaded = loader.finish();
+    assert!(!loaded.has_errors(), "{:?}", loaded.findings);
+    Engine::new(loaded.cluster, Options::default())
+}
+
+impl World {
+    fn documents(&self, key: &str, value: &str) -> Vec<String> {
+        let all = self.pods.iter().chain(&self.policies);
+        all.map(|text| text.replace("KEY", key).replace("VALUE", value))
+            .collect()
+    }
+}
+
+/// All questions of interest, with all of their answers in words.
+fn verdicts(engine: &Engine) -> String {
+    let mut text = String::new();
+    for (question, connection) in questions(engine) {
+        let verdict = engine.judge(&connection);
+        let names: Vec<_> = [&verdict.egress, &verdict.ingress]
+            .into_iter()
+            .flat_map(|side| side.hits.iter().chain(&side.passed))
+            .map(|hit| {
+                (
+                    engine.policy(hit.policy).to_string(),
+                    hit.rule,
+                    hit.peer,
+                    hit.port,
+                    hit.miss,
+                )
+            })
+            .collect();
+        let sides =
+            [&verdict.egress, &verdict.ingress].map(|side| (side.word, side.reason, side.lean));
+        writeln!(
+            text,
+            "{question}: {:?} {sides:?} {names:?}",
+            verdict.combined
+        )
+        .unwrap();
+    }
+    text
+}
+
+fn questions(engine: &Engine) -> Vec<(String, Connection)> {
+    let mut all = Vec::new();
+    let mut ends: Vec<(String, End)> = Vec::new();
+    for number in 1..6 {
+        let pod = engine.find(&format!("n{}", number % 2), &format!("p{number}"));
+        ends.push((format!("p{number}"), End::Pod(pod.expect("a pod"))));
+    }
+    for address in [
+        "10.0.0.1",
+        "10.0.0.7",
+        "9.9.9.9",
+        "::ffff:10.0.0.2",
+        "fd00::1",
+    ] {
+        ends.push((address.to_owned(), End::Address(address.parse().unwrap())));
+    }
+    for (from_name, from) in &ends {
+        for (to_name, to) in &ends {
+            for (protocol, port) in [
+                (Protocol::Tcp, 80),
+                (Protocol::Tcp, 81),
+                (Protocol::Udp, 80),
+                (Protocol::Other(1), 0),
+            ] {
+                let connection = Connection {
                     from: *from,
                     to: *to,
-                    protocol: Protocol::Tcp,
+                    protocol,
                     port,
-                });
-                matrix.push(verdict.combined.allows().unwrap());
+                };
+                all.push((
+                    format!("{from_name} {to_name} {protocol} {port}"),
+                    connection,
+                ));
             }
         }
     }
-    matrix
+    all
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 128, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig::with_cases(48))]
 
     #[test]
-    fn one_more_rule_of_a_policy_that_isolates_denies_nothing(
-        pods in pods(),
-        policies in (policy(0), policy(1)),
-        ingress in rule("from"),
-        egress in rule("to"),
+    fn a_rule_more_in_a_policy_that_isolates_denies_nothing_more(
+        pods in (1..6).map(pod).collect::<Vec<_>>(),
+        others in prop::collection::vec(parts(), 0..3),
+        parts in parts(),
+        extra in rule("from"),
     ) {
-        let all = |policy: &Value| {
-            let files: Vec<_> = pods.iter().chain([policy, &policies.1]).collect();
-            matrix(&Engine::new(cluster(&files), Options::default()))
+        let mut documents = pods;
+        documents.extend((0..).zip(&others).map(|(number, parts)| network_at(number, parts)));
+        let with = |extra: &str| {
+            let mut documents = documents.clone();
+            documents.push(network("more".to_owned(), extra, &parts));
+            engine(&documents, false)
         };
-        let mut wider = policies.0.clone();
-        wider["spec"]["ingress"].as_array_mut().unwrap().push(ingress);
-        wider["spec"]["egress"].as_array_mut().unwrap().push(egress);
-        for (before, after) in all(&policies.0).into_iter().zip(all(&wider)) {
-            prop_assert!(after || !before);
+        let (before, after) = (with(""), with(&extra));
+        for (question, connection) in questions(&before) {
+            let (old, new) = (before.judge(&connection), after.judge(&connection));
+            prop_assert_eq!(&old.egress.word, &new.egress.word);
+            if old.ingress.word.allows() == Some(true) {
+                prop_assert_eq!(old.ingress.word, new.ingress.word, "{}", question);
+            } else {
+                prop_assert!(new.ingress.word == old.ingress.word || new.ingress.word == Word::Allowed);
+            }
         }
     }
 
     #[test]
-    fn other_names_of_labels_change_nothing(pods in pods(), policies in (policy(0), policy(1))) {
-        let judged = |rename: &dyn Fn(&Value) -> Value| {
-            let files: Vec<_> = pods.iter().chain([&policies.0, &policies.1]).map(rename).collect();
-            matrix(&Engine::new(cluster(&files.iter().collect::<Vec<_>>()), Options::default()))
-        };
-        let renamed = |object: &Value| {
-            let text = object.to_string().replace("\"a\"", "\"other.example/c\"");
-            // As a value, it has no prefix.
-            let text = text.replace(":\"other.example/c\"", ":\"c\"").replace("[\"other.example/c\"]", "[\"c\"]");
-            serde_json::from_str(&text.replace("\"key\":\"c\"", "\"key\":\"other.example/c\"")).unwrap()
-        };
-        prop_assert_eq!(judged(&Value::clone), judged(&renamed));
+    fn other_names_of_labels_change_nothing(world in world()) {
+        let one = engine(&world.documents("key-", "value-"), false);
+        let two = engine(&world.documents("example.com/zz", "A_"), false);
+        prop_assert_eq!(verdicts(&one), verdicts(&two));
     }
 
     #[test]
-    fn the_order_of_files_does_not_matter(
-        pods in pods(),
-        policies in (policy(0), policy(1), policy(1)),
-        seed in any::<usize>(),
+    fn the_order_of_files_changes_nothing(world in world(), seed in any::<prop::sample::Index>()) {
+        let mut documents = world.documents("k", "v");
+        let one = engine(&documents, false);
+        let middle = seed.index(documents.len());
+        documents.rotate_left(middle);
+        documents.reverse();
+        let two = engine(&documents, true);
+        prop_assert_eq!(one.cluster(), two.cluster());
+        prop_assert_eq!(verdicts(&one), verdicts(&two));
+    }
+
+    #[test]
+    fn any_question_has_an_answer(
+        world in world(),
+        from in any::<u32>(),
+        address in any::<std::net::IpAddr>(),
+        number in any::<u8>(),
+        port in any::<u16>(),
+        distinguish_host_network in any::<bool>(),
+        blocks_match_pods in any::<bool>(),
     ) {
-        let mut files: Vec<(String, String)> = pods
-            .iter()
-            .chain([&policies.0, &policies.1, &policies.2])
-            .enumerate()
-            .map(|(number, object)| (format!("{number}.json"), object.to_string()))
-            .collect();
-        let load = |files: &[(String, String)]| {
+        let cluster = engine(&world.documents("k", "v"), false).cluster().clone();
+        let engine = Engine::new(cluster, Options { blocks_match_pods, distinguish_host_network });
+        for from in [End::Pod(from), End::Pod(from % 8), End::Address(address)] {
+            for to in [End::Pod(from_number(from)), End::Pod(3), End::Address(address)] {
+                let protocol = Protocol::from_number(number);
+                engine.judge(&Connection { from, to, protocol, port });
+            }
+        }
+    }
+
+    #[test]
+    fn no_text_is_too_much(text in any::<String>(), yaml in "([a-z]{1,3}|[-:\\[\\]{},&*!|>'\"#%@` \n\t0-9]){0,80}") {
+        for text in [text, yaml] {
             let mut loader = Loader::default();
-            files.iter().for_each(|(name, text)| loader.add(name, text));
-            loader.finish().cluster
-        };
-        let before = load(&files);
-        let count = files.len();
-        files.rotate_left(seed % count);
-        files.swap(0, seed / count % count);
-        prop_assert_eq!(before, load(&files));
+            loader.add("a.yaml", &text);
+            Engine::new(loader.finish().cluster, Options::default());
+        }
     }
 
     #[test]
-    fn what_is_suggested_allows_what_was_seen_and_nothing_that_labels_tell_apart(
-        pods in pods(),
-        talks in prop::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>(), 79_u16..82), 1..6),
+    fn no_damage_to_a_manifest_is_too_much(
+        world in world(),
+        places in prop::collection::vec((any::<prop::sample::Index>(), prop::sample::select(DAMAGE.to_vec())), 1..6),
     ) {
-        let bare = Engine::new(cluster(&pods.iter().collect::<Vec<_>>()), Options::default());
-        // The last is something outside.
-        let outside = End::Address("192.0.2.1".parse().unwrap());
-        let mut ends: Vec<_> = (0..u32::try_from(bare.cluster().pods.len()).unwrap()).map(End::Pod).collect();
-        ends.push(outside);
-        let talk = |(from, to, port): &(prop::sample::Index, prop::sample::Index, u16)| Connection {
-            from: ends[from.index(ends.len())],
-            to: ends[to.index(ends.len())],
-            protocol: Protocol::Tcp,
-            port: *port,
-        };
-        let seen: Vec<_> = talks.iter().map(talk).collect();
-        let observed = seen.iter().map(|connection| (*connection, 1)).collect();
-        let yaml = Suggested::of(&bare, &observed).to_yaml();
-        let mut loader = Loader::default();
-        loader.add("suggested.yaml", &yaml);
-        let loaded = loader.finish();
-        prop_assert!(loaded.findings.is_empty(), "{:?} of {}", loaded.findings, yaml);
-        let with = Cluster { policies: loaded.cluster.policies, ..bare.cluster().clone() };
-        let engine = Engine::new(with, Options::default());
-        for connection in &seen {
-            prop_assert_eq!(engine.judge(connection).combined.allows(), Some(true), "{:?} {}", connection, yaml);
-        }
-        // As far as labels tell pods apart.
-        let like = |end: End, seen: End| match (end, seen) {
-            (End::Pod(end), End::Pod(seen)) => {
-                let (end, seen) = (&bare.cluster().pods[end as usize], &bare.cluster().pods[seen as usize]);
-                end.namespace == seen.namespace && seen.labels.iter().all(|(key, value)| end.labels.get(key) == Some(value))
+        let mut text = world.documents("k", "v").join("\n---\n");
+        for (place, damage) in places {
+            let mut at = place.index(text.len());
+            while !text.is_char_boundary(at) {
+                at -= 1;
             }
-            (end, seen) => end == seen,
-        };
-        for from in &ends {
-            for to in &ends {
-                for port in 78..83 {
-                    let connection = Connection { from: *from, to: *to, protocol: Protocol::Tcp, port };
-                    let verdict = engine.judge(&connection);
-                    let is_seen = seen.iter().any(|seen| {
-                        like(*from, seen.from) && like(*to, seen.to) && port == seen.port
-                    });
-                    for side in [&verdict.egress, &verdict.ingress] {
-                        prop_assert!(side.word != Word::Allowed || is_seen, "{connection:?} {yaml}");
-                    }
-                }
-            }
+            // One character, or all until the next one of the same kind of end.
+            let end = text[at..].find([',', ':', '}', ']']).map_or(text.len(), |length| at + length);
+            text.replace_range(at..end, damage);
         }
-    }
-
-    #[test]
-    fn no_text_is_too_much_for_the_loader(text in ".{0,200}", policy in policy(0), at in any::<prop::sample::Index>(), with in ".{0,3}") {
         let mut loader = Loader::default();
-        loader.add("any.yaml", &text);
-        let mut text = policy.to_string();
-        let (mut from, mut to) = (at.index(text.len()), at.index(text.len()) + 1);
-        while !text.is_char_boundary(from) { from -= 1; }
-        while !text.is_char_boundary(to) { to += 1; }
-        text.replace_range(from..to, &with);
-        loader.add("broken.yaml", &text);
-        let loaded = loader.finish();
-        matrix_of_any(&Engine::new(loaded.cluster, Options::default()));
+        loader.add("a.yaml", &text);
+        let engine = Engine::new(loader.finish().cluster, Options::default());
+        for index in 0..8 {
+            engine.judge(&Connection {
+                from: End::Pod(index),
+                to: End::Pod((index + 1) % 6),
+                protocol: Protocol::Tcp,
+                port: 80,
+            });
+        }
     }
 }
 
-/// Judges without expecting anything.
-fn matrix_of_any(engine: &Engine) {
-    for address in ["10.0.0.1", "::1", "192.0.2.1"] {
-        let end = End::Address(address.parse().unwrap());
-        engine.judge(&Connection {
-            from: end,
-            to: end,
-            protocol: Protocol::Other(1),
-            port: 0,
-        });
+const DAMAGE: &[&str] = &[
+    "",
+    "null",
+    "{}",
+    "[]",
+    "-1",
+    "99999999999999999999",
+    "'80'",
+    "1.5",
+    "true",
+    "~",
+    "[null]",
+    "{a: b}",
+    ",",
+    "}",
+    "]",
+    "\n",
+    "é",
+    "10.0.0.0/99",
+    "::/0",
+    "VALUE",
+];
+
+fn from_number(end: End) -> u32 {
+    match end {
+        End::Pod(number) => number.wrapping_add(1),
+        End::Address(_) => u32::MAX,
     }
 }

@@ -61,11 +61,14 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 
 /// Tests from outside of a crate that need neither root nor the kernel side.
 const TESTS: &[&str] = &[
+    "check",
     "command_line",
     "corpora",
+    "loader",
     "policy",
     "properties",
     "semantics",
+    "suggestions",
 ];
 
 /// Unit and documentation tests, in debug for the overflow checks, with empty objects for the

@@ -30,8 +30,16 @@ pub(super) struct About {
     pub(super) admin: Vec<(u16, u32)>,
     /// Those of the baseline tier.
     pub(super) baseline: Vec<(u16, u32)>,
-    /// Those that are not valid, with the tier, and may be about it.
-    pub(super) invalid: Vec<(Option<Tier>, u32)>,
+    /// Those that are not valid and may be about it.
+    pub(super) invalid: Vec<Unread>,
+}
+
+/// A policy that is not valid.
+#[derive(Clone, Debug)]
+pub(super) struct Unread {
+    pub(super) tier: Option<Tier>,
+    pub(super) priority: Option<u16>,
+    pub(super) policy: u32,
 }
 
 impl Compiled {
@@ -83,8 +91,16 @@ impl Compiled {
                         invalid.pods.as_ref().unwrap_or(&everything),
                     );
                     for identity in subjects.ones() {
-                        for about in &mut compiled.about[identity] {
-                            about.invalid.push((invalid.tier, index));
+                        for direction in [Direction::Ingress, Direction::Egress] {
+                            if invalid.has(direction) {
+                                compiled.about[identity][slot(direction)]
+                                    .invalid
+                                    .push(Unread {
+                                        tier: invalid.tier,
+                                        priority: invalid.priority,
+                                        policy: index,
+                                    });
+                            }
                         }
                     }
                     (Vec::new(), Vec::new())

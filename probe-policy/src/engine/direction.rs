@@ -18,6 +18,8 @@ pub(super) struct Question<'a> {
     /// The end that has the port.
     pub(super) destination: &'a Resolved<'a>,
     pub(super) connection: &'a Connection,
+    /// Whether a pod talks to itself through a service.
+    pub(super) is_hairpin: bool,
 }
 
 impl Engine {
@@ -46,6 +48,7 @@ impl Engine {
             peer,
             destination: to,
             connection,
+            is_hairpin: from.pod == to.pod,
         };
         question.admin()
     }
@@ -74,14 +77,23 @@ impl Question<'_> {
     }
 
     /// Policies that are not valid and may have a say in a tier.
-    pub(super) fn invalid(&self, tier: Tier) -> Vec<Hit> {
+    ///
+    /// Where the tier has decided at a priority, those of a later one have none.
+    pub(super) fn invalid(&self, tier: Tier, decided: Option<u16>) -> Vec<Hit> {
         let of_tier = |at: &Option<Tier>| match at {
             Some(at) => *at == tier,
             // Admin or baseline.
             None => tier != Tier::Network,
         };
-        let invalid = self.about.invalid.iter().filter(|(at, _)| of_tier(at));
-        invalid.map(|(_, policy)| all_of(*policy)).collect()
+        let in_time = |priority: &Option<u16>| match (priority, decided) {
+            (Some(priority), Some(decided)) => *priority <= decided,
+            _ => true,
+        };
+        let invalid = self.about.invalid.iter();
+        invalid
+            .filter(|invalid| of_tier(&invalid.tier) && in_time(&invalid.priority))
+            .map(|invalid| all_of(invalid.policy))
+            .collect()
     }
 
     /// The first peer of a rule that matches. `Some(None)` if the rule matches all.

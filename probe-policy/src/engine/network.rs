@@ -17,7 +17,7 @@ impl Question<'_> {
         if is_node && self.direction == Direction::Ingress {
             return Side::because(Word::Exempt, Reason::LocalNode);
         }
-        let invalid = self.invalid(Tier::Network);
+        let invalid = self.invalid(Tier::Network, None);
         let is_isolated = !self.about.isolating.is_empty();
         if !is_isolated && invalid.is_empty() {
             return next();
@@ -34,6 +34,8 @@ impl Question<'_> {
         }
         let open = if !self.connection.protocol.is_policed() {
             Some(Reason::Protocol)
+        } else if self.is_hairpin {
+            Some(Reason::Hairpin)
         } else if is_node && side.word == Word::WouldDeny {
             Some(Reason::EgressToLocalNode)
         } else {

@@ -17,9 +17,9 @@ impl Question<'_> {
         policies: &[(u16, u32)],
         next: &dyn Fn() -> Side,
     ) -> Side {
-        let side = self.decide(policies, next);
-        let invalid = self.invalid(tier);
-        // It may have come before.
+        let (priority, side) = self.decide(policies, next);
+        // Only what may have come before has a say.
+        let invalid = self.invalid(tier, priority);
         if invalid.is_empty() {
             return side;
         }
@@ -30,7 +30,8 @@ impl Question<'_> {
         }
     }
 
-    fn decide(&self, policies: &[(u16, u32)], next: &dyn Fn() -> Side) -> Side {
+    /// The verdict, and the priority at which it was come to.
+    fn decide(&self, policies: &[(u16, u32)], next: &dyn Fn() -> Side) -> (Option<u16>, Side) {
         let mut caveats = Vec::new();
         for equals in policies.chunk_by(|(one, _), (other, _)| one == other) {
             let first = |(_, policy): &(u16, u32)| self.first_match(*policy, &mut caveats);
@@ -40,14 +41,12 @@ impl Question<'_> {
                 note(&mut side, matched);
                 side
             });
-            if let Some(mut side) = tied(sides.collect()) {
-                caveats.iter().for_each(|caveat| side.caveat(*caveat));
-                return side;
+            if let Some(side) = tied(sides.collect()) {
+                let priority = equals.first().map(|(priority, _)| *priority);
+                return (priority, remark(side, &caveats));
             }
         }
-        let mut side = next();
-        caveats.iter().for_each(|caveat| side.caveat(*caveat));
-        side
+        (None, remark(next(), &caveats))
     }
 
     /// The first rule of a policy that matches.
@@ -64,26 +63,41 @@ impl Question<'_> {
                 port: port.map(short),
                 miss: None,
             };
-            if rule.has_unknown() {
-                // It fails closed: it allows nothing that is not understood, and denies all that it may be about.
-                match rule.action {
-                    Action::Accept => continue,
-                    Action::Deny | Action::Pass => {
-                        return Some((Action::Deny, hit(None, None), Match::Yes));
-                    }
-                }
-            }
-            let PortFound::Yes(port) = self.port_of(rule) else {
-                continue;
+            // What is not understood fails closed: it accepts nothing, and otherwise the rule denies all that it may be about.
+            let closes = rule.action != Action::Accept;
+            let any_port = closes && rule.has_unknown_port();
+            let any_peer = closes && rule.has_unknown_peer();
+            let port = match self.port_of(rule) {
+                PortFound::Yes(port) => port,
+                _ if any_port => None,
+                _ => continue,
+            };
+            let action = if any_port || any_peer {
+                Action::Deny
+            } else {
+                rule.action
             };
             match self.peer_of(policy, number, rule) {
+                (Match::No, _) if any_peer => {
+                    return Some((action, hit(None, port), Match::Yes));
+                }
                 (Match::No, _) => {}
                 (Match::Perhaps, _) => caveats.push(Caveat::DomainNameUnknown),
-                (matched, peer) => return Some((rule.action, hit(peer, port), matched)),
+                (matched, peer) => return Some((action, hit(peer, port), matched)),
             }
         }
         None
     }
+}
+
+/// Notes what was not judged. A denial is not known where a rule that accepts by name may have come before.
+fn remark(mut side: Side, caveats: &[Caveat]) -> Side {
+    caveats.iter().for_each(|caveat| side.caveat(*caveat));
+    if caveats.contains(&Caveat::DomainNameUnknown) && side.word.allows() == Some(false) {
+        side.lean = Some(side.word);
+        (side.word, side.reason) = (Word::Unknown, Some(Reason::DomainName));
+    }
+    side
 }
 
 fn apply(action: Action, hit: Hit, next: &dyn Fn() -> Side) -> Side {

@@ -21,7 +21,7 @@ pub(super) fn split(text: &str) -> Vec<Document<'_>> {
         let text = &text[from..to];
         if text
             .lines()
-            .any(|line| !line.trim().is_empty() && !line.trim_start().starts_with('#'))
+            .any(|line| !line.trim().is_empty() && !line.trim_start().starts_with(['#', '%']))
         {
             documents.push((line, text));
         }
@@ -58,15 +58,29 @@ impl Document<'_> {
         {
             return Ok(value);
         }
-        // As in YAML 1.2: a namespace `y` is no boolean.
-        let options = serde_saphyr::options! { strict_booleans: true };
-        serde_saphyr::from_str_with_options(self.text, options).map_err(|error| {
+        serde_saphyr::from_str_with_options(self.text, options(self.text.len())).map_err(|error| {
             format!(
                 "is no YAML: {}; the document begins on line {} of the file",
                 first_line(&error.to_string()),
                 self.line
             )
         })
+    }
+}
+
+/// A document may be as long as memory lets it, and aliases may add a few times its length and no more.
+fn options(length: usize) -> serde_saphyr::Options {
+    /// What a document of any length may have.
+    const LEAST: usize = 1 << 16;
+    let most = length.saturating_mul(4).max(LEAST);
+    serde_saphyr::options! {
+        // As in YAML 1.2: a namespace `y` is no boolean.
+        strict_booleans: true,
+        budget: serde_saphyr::budget! {
+            max_events: most,
+            max_nodes: most,
+            max_total_scalar_bytes: most,
+        },
     }
 }
 

@@ -38,9 +38,11 @@ pub(super) fn read(context: &mut Context, field: &Field<'_>, meta: &Meta) -> Opt
         (context.errors() == before).then_some(pods)
     });
     let pods = pods.flatten();
-    let rules = spec
-        .map(|spec| rules(context, &spec, meta))
-        .unwrap_or_default();
+    // Without a specification it may be about both directions.
+    let rules = match spec {
+        Some(spec) => rules(context, &spec, meta),
+        None => (Some(vec![]), Some(vec![])),
+    };
     let body = match (pods, context.errors() == errors) {
         (Some(pods), true) => Body::Network(NetworkPolicy {
             pods,
@@ -51,6 +53,9 @@ pub(super) fn read(context: &mut Context, field: &Field<'_>, meta: &Meta) -> Opt
             tier: Some(Tier::Network),
             namespaces: Some(in_namespace(&meta.namespace)),
             pods,
+            priority: None,
+            ingress: rules.0.is_some(),
+            egress: rules.1.is_some(),
         }),
     };
     Some(keep(Kind::NetworkPolicy, Some(&meta.namespace), meta, body))
@@ -91,7 +96,8 @@ fn rules(context: &mut Context, spec: &Field<'_>, meta: &Meta) -> Both {
     );
     let ingress = directed(context, spec, "ingress", "from", meta);
     let egress = directed(context, spec, "egress", "to", meta);
-    let (mut has_ingress, mut has_egress) = (true, !egress.is_empty());
+    let errors = context.errors();
+    let (mut has_ingress, mut has_egress) = (true, says_something(spec, "egress"));
     let types = spec.items(context, "policyTypes").unwrap_or_default();
     if !types.is_empty() {
         if types.len() > 2 {
@@ -125,7 +131,19 @@ fn rules(context: &mut Context, spec: &Field<'_>, meta: &Meta) -> Both {
             "has no rules and no policyTypes, which denies all ingress",
         );
     }
+    if context.errors() > errors {
+        // Which directions are meant cannot be told.
+        (has_ingress, has_egress) = (true, true);
+    }
     (has_ingress.then_some(ingress), has_egress.then_some(egress))
+}
+
+/// Whether a list is there that is not empty, or anything else in its place.
+pub(super) fn says_something(spec: &Field<'_>, name: &str) -> bool {
+    spec.get(name).is_some_and(|field| {
+        let list = field.value.as_array();
+        list.is_none_or(|list| !list.is_empty())
+    })
 }
 
 fn directed(

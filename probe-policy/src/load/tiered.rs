@@ -5,7 +5,7 @@
 use super::{
     Key, Object,
     meta::Meta,
-    network::{cidr, hash, keep},
+    network::{cidr, hash, keep, says_something},
     ports,
     read::{Context, Field},
     selector,
@@ -76,12 +76,6 @@ pub(super) fn baseline(
     field: &Field<'_>,
     meta: &Meta,
 ) -> Option<(Key, Object)> {
-    if meta.name != "default" {
-        context.error(
-            "metadata.name",
-            "has to be `default`: a cluster has one such policy",
-        );
-    }
     let dialect = Dialect {
         kind: Kind::BaselineAdminNetworkPolicy,
         tier: Some(Tier::Baseline),
@@ -94,18 +88,25 @@ pub(super) fn baseline(
 
 impl Dialect {
     fn read(&self, context: &mut Context, field: &Field<'_>, meta: &Meta) -> (Key, Object) {
-        let body = self.body(context, field);
+        let body = self.body(context, field, meta);
         keep(self.kind, None, meta, body)
     }
 
-    fn body(&self, context: &mut Context, field: &Field<'_>) -> Body {
+    fn body(&self, context: &mut Context, field: &Field<'_>, meta: &Meta) -> Body {
         let errors = context.errors();
+        if self.kind == Kind::BaselineAdminNetworkPolicy && meta.name != "default" {
+            let message = "has to be `default`: a cluster has one such policy";
+            context.error("metadata.name", message);
+        }
         let Some(spec) = field.object(context, "spec") else {
             context.error("spec", "is missing");
             return Body::Invalid(Invalid {
                 tier: self.tier,
                 namespaces: None,
                 pods: None,
+                priority: None,
+                ingress: true,
+                egress: true,
             });
         };
         spec.only(
@@ -137,12 +138,15 @@ impl Dialect {
                     egress,
                 })
             }
-            (tier, _, subject) => {
+            (tier, priority, subject) => {
                 let (namespaces, pods) = subject.unzip();
                 Body::Invalid(Invalid {
                     tier,
                     namespaces,
                     pods,
+                    priority,
+                    ingress: says_something(&spec, "ingress"),
+                    egress: says_something(&spec, "egress"),
                 })
             }
         }

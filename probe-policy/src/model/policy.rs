@@ -130,6 +130,16 @@ impl TieredPolicy {
     }
 }
 
+impl Invalid {
+    /// Whether it may say something of a direction.
+    pub fn has(&self, direction: Direction) -> bool {
+        match direction {
+            Direction::Ingress => self.ingress,
+            Direction::Egress => self.egress,
+        }
+    }
+}
+
 impl NetworkPolicy {
     /// The rules of a direction; `None` if it does not isolate in that.
     pub fn rules(&self, direction: Direction) -> Option<&[Rule]> {
@@ -149,4 +159,10 @@ pub struct Invalid {
     pub namespaces: Option<Selector>,
     /// Labels of the pods that it is about; `None` if that cannot be told.
     pub pods: Option<Selector>,
+    /// Its priority; `None` if it has none or that cannot be told.
+    pub priority: Option<u16>,
+    /// Whether it may say something of what comes to the pods.
+    pub ingress: bool,
+    /// Whether it may say something of where they go.
+    pub egress: bool,
 }

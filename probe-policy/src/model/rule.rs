@@ -101,11 +101,16 @@ pub enum PortMatch {
 }
 
 impl Rule {
-    /// Whether some peer or port is of a kind that is not known: such a rule fails closed.
-    pub fn has_unknown(&self) -> bool {
-        let peer = |peers: &Vec<Peer>| peers.contains(&Peer::Unknown);
-        let port = |ports: &Vec<Port>| ports.iter().any(|p| p.port == PortMatch::Unknown);
-        self.peers.as_ref().is_some_and(peer) || self.ports.as_ref().is_some_and(port)
+    /// Whether some peer is of a kind that is not known.
+    pub fn has_unknown_peer(&self) -> bool {
+        let mut peers = self.peers.iter().flatten();
+        peers.any(|peer| *peer == Peer::Unknown)
+    }
+
+    /// Whether some port is of a kind that is not known.
+    pub fn has_unknown_port(&self) -> bool {
+        let mut ports = self.ports.iter().flatten();
+        ports.any(|port| port.port == PortMatch::Unknown)
     }
 }
 

@@ -1,106 +1,174 @@
-//! A case for each paragraph of what policies mean, above all where the tables of others decide nothing.
+//! What policies mean, paragraph by paragraph: a small text of manifests, and a table of connections with their verdicts.
+//!
+//! A line of a table is `from -> to PROTOCOL PORT = egress ingress combined`. An end is `namespace/pod` or an address. A side is
+//! written `word(reason)~lean+caveat`, without the parts that it does not have; after `=`, `_` stands for whatever it is.
 
 use probe_policy::{
     engine::{Connection, End, Engine, Options},
-    load::{Loaded, Loader},
-    verdict::{Verdict, Word},
+    load::{Finding, Loader},
+    verdict::{Side, Verdict},
 };
 
-mod addresses;
-mod check;
-mod network;
+mod blocks;
+mod invalid;
+mod life;
+mod lists;
+mod misses;
+mod nodes;
+mod ports;
+mod selectors;
+mod services;
 mod tiers;
+mod ties;
+mod unknown_kinds;
 
-/// Pods `a`, `b` and `c` of the namespaces `x` and `y`, each with the label `pod` and a port `http`, and a node.
-fn town() -> String {
-    let mut text = String::new();
-    for (number, namespace) in [(1, "x"), (2, "y")] {
-        text += &format!(
-            "apiVersion: v1\nkind: Namespace\nmetadata: {{name: {namespace}, labels: {{ns: {namespace}}}}}\n---\n"
-        );
-        for (pod, last) in [("a", 1), ("b", 2), ("c", 3)] {
-            text += &format!(
-                "apiVersion: v1\nkind: Pod\nmetadata: {{name: {pod}, namespace: {namespace}, labels: {{pod: {pod}}}}}\n\
-                 spec: {{nodeName: n1, containers: [{{name: c, ports: [{{name: http, containerPort: 80{last}}}]}}]}}\n\
-                 status: {{podIPs: [{{ip: 10.0.{number}.{last}}}, {{ip: 'fd00::{number}:{last}'}}]}}\n---\n"
-            );
-        }
-    }
-    text + "apiVersion: v1\nkind: Node\nmetadata: {name: n1, labels: {pool: front}}\n\
-            status: {addresses: [{type: InternalIP, address: 10.9.0.1}, {type: Hostname, address: n1}]}\n---\n\
-            apiVersion: v1\nkind: Node\nmetadata: {name: n2}\nstatus: {addresses: [{type: InternalIP, address: 10.9.0.2}]}\n---\n"
+/// Two namespaces on two nodes. `a/bare` has no labels and `b/dual` an address of each family.
+const WORLD: &str = "
+{apiVersion: v1, kind: Namespace, metadata: {name: a, labels: {team: red}}}
+---
+{apiVersion: v1, kind: Node, metadata: {name: n1, labels: {role: worker}}, status: {addresses: [{type: InternalIP, address: 192.168.0.1}]}}
+---
+{apiVersion: v1, kind: Node, metadata: {name: n2, labels: {role: control}}, status: {addresses: [{type: InternalIP, address: 192.168.0.2}]}}
+---
+{apiVersion: v1, kind: Pod, metadata: {name: web, namespace: a, labels: {app: web, tier: front}}, spec: {nodeName: n1, containers: [{name: c, ports: [{name: serve, containerPort: 80}]}]}, status: {podIP: 10.0.0.1, hostIP: 192.168.0.1}}
+---
+{apiVersion: v1, kind: Pod, metadata: {name: db, namespace: a, labels: {app: db, tier: back}}, spec: {nodeName: n1, containers: [{name: c, ports: [{name: serve, containerPort: 5432}]}]}, status: {podIP: 10.0.0.2, hostIP: 192.168.0.1}}
+---
+{apiVersion: v1, kind: Pod, metadata: {name: bare, namespace: a}, spec: {nodeName: n1, containers: [{name: c}]}, status: {podIP: 10.0.0.3, hostIP: 192.168.0.1}}
+---
+{apiVersion: v1, kind: Pod, metadata: {name: web, namespace: b, labels: {app: web, tier: front}}, spec: {nodeName: n2, containers: [{name: c}]}, status: {podIP: 10.0.1.1, hostIP: 192.168.0.2}}
+---
+{apiVersion: v1, kind: Pod, metadata: {name: dual, namespace: b, labels: {app: dual}}, spec: {nodeName: n2, containers: [{name: c}]}, status: {podIP: 10.0.1.2, podIPs: [{ip: 10.0.1.2}, {ip: 'fd00::2'}], hostIP: 192.168.0.2}}
+---
+";
+
+/// A NetworkPolicy `p` of namespace `a` with this `spec`.
+fn network(spec: &str) -> String {
+    named("p", spec)
 }
 
-fn load(manifests: &str) -> Loaded {
+fn named(name: &str, spec: &str) -> String {
+    object("networking.k8s.io/v1", "NetworkPolicy", name, spec)
+}
+
+/// A ClusterNetworkPolicy with this `spec`.
+fn cluster(name: &str, spec: &str) -> String {
+    let version = "policy.networking.k8s.io/v1alpha2";
+    object(version, "ClusterNetworkPolicy", name, spec)
+}
+
+/// An AdminNetworkPolicy with this `spec`.
+fn admin(name: &str, spec: &str) -> String {
+    let version = "policy.networking.k8s.io/v1alpha1";
+    object(version, "AdminNetworkPolicy", name, spec)
+}
+
+fn object(version: &str, kind: &str, name: &str, spec: &str) -> String {
+    format!(
+        "---\n{{apiVersion: {version}, kind: {kind}, metadata: {{name: {name}, namespace: a}}, spec: {spec}}}\n"
+    )
+}
+
+/// The world with these documents, and what is wrong with them.
+fn load(text: &str, options: Options) -> (Engine, Vec<Finding>) {
     let mut loader = Loader::default();
-    loader.add("case.yaml", &(town() + manifests));
-    loader.finish()
+    loader.add("world.yaml", WORLD);
+    loader.add("case.yaml", text);
+    let loaded = loader.finish();
+    (Engine::new(loaded.cluster, options), loaded.findings)
 }
 
-/// An engine of the town and valid manifests.
-fn engine(manifests: &str) -> Engine {
-    let loaded = load(manifests);
-    assert!(!loaded.has_errors(), "{:?}", loaded.findings);
-    Engine::new(loaded.cluster, Options::default())
+/// Judges the connections of a table, by manifests without errors.
+fn check(text: &str, table: &str) {
+    check_with(text, Options::default(), table);
 }
 
-/// A NetworkPolicy `p` of the namespace `x` with this specification.
-fn policy(spec: &str) -> String {
-    named_policy("p", spec)
+fn check_with(text: &str, options: Options, table: &str) {
+    let (engine, findings) = load(text, options);
+    let errors: Vec<_> = findings.iter().map(ToString::to_string).collect();
+    let errors: Vec<_> = errors.iter().filter(|f| f.starts_with("error")).collect();
+    assert!(errors.is_empty(), "{errors:#?}");
+    compare(&engine, table);
 }
 
-fn named_policy(name: &str, spec: &str) -> String {
-    format!(
-        "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {{name: {name}, namespace: x}}\nspec: {spec}\n---\n"
-    )
+/// The same of manifests with an error in this field.
+fn check_invalid(text: &str, field: &str, table: &str) {
+    let (engine, findings) = load(text, Options::default());
+    let all: Vec<_> = findings.iter().map(ToString::to_string).collect();
+    let has_it = |finding: &String| {
+        finding.starts_with("error: case.yaml") && finding.contains(&format!(": {field}: "))
+    };
+    assert!(all.iter().any(has_it), "no error of {field}: {all:#?}");
+    compare(&engine, table);
 }
 
-/// A ClusterNetworkPolicy.
-fn cluster_policy(name: &str, spec: &str) -> String {
-    format!(
-        "apiVersion: policy.networking.k8s.io/v1alpha2\nkind: ClusterNetworkPolicy\nmetadata: {{name: {name}}}\nspec: {spec}\n---\n"
-    )
-}
-
-fn end(engine: &Engine, name: &str) -> End {
-    match name.parse() {
-        Ok(address) => End::Address(address),
-        Err(_) => {
-            let (namespace, pod) = name.split_once('/').unwrap_or_else(|| panic!("{name}"));
-            End::Pod(
-                engine
-                    .find(namespace, pod)
-                    .unwrap_or_else(|| panic!("no {name}")),
-            )
-        }
+fn compare(engine: &Engine, table: &str) {
+    let lines: Vec<_> = table.lines().map(str::trim).collect();
+    let lines: Vec<_> = lines.iter().filter(|line| !line.is_empty()).collect();
+    assert!(!lines.is_empty());
+    for line in lines {
+        let (question, expected) = line.split_once(" = ").expect("an answer");
+        let verdict = judge(engine, question);
+        let combined = show("", verdict.combined, verdict.reason);
+        let got = [side(&verdict.egress), side(&verdict.ingress), combined];
+        let expected: Vec<_> = expected.split_whitespace().collect();
+        assert_eq!(expected.len(), 3, "{line}");
+        let agree = |(got, expected): (&String, &&str)| *expected == "_" || got == expected;
+        assert!(
+            got.iter().zip(&expected).all(agree),
+            "{line}\ngot {}\n{verdict:?}",
+            got.join(" ")
+        );
     }
 }
 
-/// Judges a question such as `x/a -> y/b TCP 80`.
+/// The verdict of `from -> to PROTOCOL PORT`.
 fn judge(engine: &Engine, question: &str) -> Verdict {
-    let words: Vec<_> = question.split_whitespace().collect();
-    let [from, "->", to, protocol, port] = words[..] else {
+    let [from, "->", to, protocol, port] = question.split_whitespace().collect::<Vec<_>>()[..]
+    else {
         panic!("{question}");
     };
     engine.judge(&Connection {
         from: end(engine, from),
         to: end(engine, to),
-        protocol: protocol.parse().unwrap_or_else(|error| panic!("{error}")),
-        port: port
-            .parse()
-            .unwrap_or_else(|error| panic!("{question}: {error}")),
+        protocol: protocol.parse().expect("a protocol"),
+        port: port.parse().expect("a port"),
     })
 }
 
-/// Compares the words of egress and ingress.
-#[track_caller]
-fn expect(engine: &Engine, cases: &[(&str, Word, Word)]) {
-    for (question, egress, ingress) in cases {
-        let verdict = judge(engine, question);
-        assert_eq!(
-            (verdict.egress.word, verdict.ingress.word),
-            (*egress, *ingress),
-            "{question}: {verdict:?}"
-        );
+fn end(engine: &Engine, text: &str) -> End {
+    match text.split_once('/') {
+        Some((namespace, name)) => {
+            let found = engine.find(namespace, name);
+            End::Pod(found.unwrap_or_else(|| panic!("no pod {text}")))
+        }
+        None => End::Address(text.parse().expect("an address")),
+    }
+}
+
+fn side(side: &Side) -> String {
+    let mut text = show("", side.word, side.reason);
+    if let Some(lean) = side.lean {
+        text = show(&format!("{text}~"), lean, None::<()>);
+    }
+    for caveat in &side.caveats {
+        text = show(&format!("{text}+"), caveat, None::<()>);
+    }
+    text
+}
+
+fn show(
+    before: &str,
+    word: impl serde::Serialize,
+    reason: Option<impl serde::Serialize>,
+) -> String {
+    let text = |word: serde_json::Value| word.as_str().expect("a word").to_owned();
+    let word = text(serde_json::to_value(word).expect("a word"));
+    match reason {
+        Some(reason) => {
+            let reason = text(serde_json::to_value(reason).expect("a word"));
+            format!("{before}{word}({reason})")
+        }
+        None => format!("{before}{word}"),
     }
 }

@@ -1,234 +1,240 @@
-//! Cluster-wide policies.
+//! The tiers: admin, NetworkPolicies, baseline.
 
-use probe_policy::{
-    engine::Engine,
-    verdict::{
-        Caveat, Reason,
-        Word::{Allowed, Denied, NoPolicy, Undefined, Unknown, WouldDeny},
-    },
-};
+use super::{Options, admin, check, check_with, cluster, network, object};
 
-use crate::{cluster_policy, engine, expect, judge, load, policy};
+const SHUT: &str = "{podSelector: {}, policyTypes: [Ingress]}";
 
-/// About all pods of `x`, in the admin tier.
-fn admin(name: &str, priority: u16, rules: &str) -> String {
-    let subject = "subject: {namespaces: {matchLabels: {ns: x}}}";
-    cluster_policy(
+/// Rules of the admin tier about all of namespace a.
+fn first(priority: u16, ingress: &str) -> String {
+    tier("Admin", "first", priority, ingress)
+}
+
+fn last(ingress: &str) -> String {
+    tier("Baseline", "last", 0, ingress)
+}
+
+fn tier(tier: &str, name: &str, priority: u16, ingress: &str) -> String {
+    let subject = "{namespaces: {matchLabels: {team: red}}}";
+    cluster(
         name,
-        &format!("{{tier: Admin, priority: {priority}, {subject}, {rules}}}"),
+        &format!("{{tier: {tier}, priority: {priority}, subject: {subject}, ingress: {ingress}}}"),
     )
 }
 
-fn baseline(name: &str, rules: &str) -> String {
-    let subject = "subject: {namespaces: {matchLabels: {ns: x}}}";
-    cluster_policy(
-        name,
-        &format!("{{tier: Baseline, priority: 1, {subject}, {rules}}}"),
-    )
-}
-
-const FROM_Y: &str = "from: [{namespaces: {matchLabels: {ns: y}}}]";
-
-#[test]
-fn the_first_rule_that_matches_decides_and_pass_asks_the_next_tier() {
-    let deny_b = "{action: Deny, from: [{pods: {namespaceSelector: {}, podSelector: {matchLabels: {pod: b}}}}]}";
-    let manifests =
-        admin(
-            "late",
-            20,
-            &format!("ingress: [{{action: Deny, {FROM_Y}}}]"),
-        ) + &admin(
-            "early",
-            10,
-            &format!("ingress: [{deny_b}, {{action: Pass, {FROM_Y}}}]"),
-        ) + &policy("{ingress: [{from: [{namespaceSelector: {}}], ports: [{port: 80}]}]}");
-    let engine = engine(&manifests);
-    expect(
-        &engine,
-        &[
-            ("y/b -> x/a TCP 80", NoPolicy, Denied),
-            ("y/a -> x/a TCP 80", NoPolicy, Allowed),
-            ("y/a -> x/a TCP 81", NoPolicy, WouldDeny),
-            // External sources match no rule of the tier.
-            ("192.0.2.1 -> x/a TCP 80", NoPolicy, WouldDeny),
-        ],
-    );
-    let passed = judge(&engine, "y/a -> x/a TCP 80").ingress.passed;
-    assert_eq!(
-        passed
-            .iter()
-            .map(|hit| (engine.policy(hit.policy).name.as_str(), hit.rule))
-            .collect::<Vec<_>>(),
-        [("early", Some(1))]
-    );
+fn all(action: &str) -> String {
+    format!("[{{action: {action}, from: [{{namespaces: {{}}}}]}}]")
 }
 
 #[test]
-fn the_baseline_is_asked_only_where_no_policy_isolates_in_that_direction() {
-    let manifests = baseline(
-        "b",
+fn admin_accepts_and_denials_are_final() {
+    check(
+        &format!("{}{}", first(1, &all("Accept")), network(SHUT)),
+        "b/web -> a/db TCP 1 = no_policy allowed allowed",
+    );
+    check(
         &format!(
-            "ingress: [{{action: Deny, {FROM_Y}}}], egress: [{{action: Deny, to: [{{networks: [0.0.0.0/0]}}]}}]"
+            "{}{}",
+            first(1, &all("Deny")),
+            network("{podSelector: {}, ingress: [{}]}")
         ),
-    ) + &policy("{podSelector: {matchLabels: {pod: a}}, ingress: [{}]}");
-    expect(
-        &engine(&manifests),
-        &[
-            ("y/a -> x/a TCP 80", NoPolicy, Allowed),
-            ("y/a -> x/b TCP 80", NoPolicy, Denied),
-            // It isolates against ingress, so that the baseline still has a say about egress.
-            ("x/a -> 192.0.2.1 TCP 80", Denied, NoPolicy),
-            ("x/a -> 2001:db8::1 TCP 80", NoPolicy, NoPolicy),
-        ],
+        "b/web -> a/db TCP 1 = no_policy denied denied",
     );
 }
 
 #[test]
-fn ports_may_be_all_of_a_protocol_a_range_or_a_name() {
-    let rule = |protocols: &str| {
-        engine(&admin(
-            "p",
+fn a_pass_leaves_the_tier_at_once() {
+    let pass =
+        "[{action: Pass, from: [{namespaces: {}}]}, {action: Accept, from: [{namespaces: {}}]}]";
+    let later = tier("Admin", "second", 2, &all("Accept"));
+    check(
+        &format!("{}{later}{}", first(1, pass), network(SHUT)),
+        "b/web -> a/db TCP 1 = no_policy would_deny would_deny",
+    );
+    check(
+        &format!("{}{later}{}", first(1, pass), last(&all("Deny"))),
+        "b/web -> a/db TCP 1 = no_policy denied denied",
+    );
+    // At the end of the baseline tier there is nothing but to allow.
+    check(
+        &last(pass),
+        "b/web -> a/db TCP 1 = no_policy no_policy no_policy",
+    );
+}
+
+#[test]
+fn the_smallest_priority_and_then_the_first_rule_decides() {
+    let other = |priority| tier("Admin", "other", priority, &all("Deny"));
+    let accept = first(10, &all("Accept"));
+    check(
+        &format!("{accept}{}", other(9)),
+        "b/web -> a/db TCP 1 = no_policy denied denied",
+    );
+    check(
+        &format!("{accept}{}", other(11)),
+        "b/web -> a/db TCP 1 = no_policy allowed allowed",
+    );
+    check(
+        &first(0, "[{action: Deny, from: [{pods: {namespaceSelector: {}, podSelector: {matchLabels: {app: web}}}}]},
+                   {action: Accept, from: [{namespaces: {}}]}]"),
+        "b/web  -> a/db TCP 1 = no_policy denied denied
+         b/dual -> a/db TCP 1 = no_policy allowed allowed",
+    );
+}
+
+#[test]
+fn a_network_policy_is_final_for_the_direction_in_which_it_isolates() {
+    // Isolated for egress only: what comes in is still for the baseline.
+    let egress_only = network("{podSelector: {}, policyTypes: [Egress], egress: [{}]}");
+    check(
+        &format!("{egress_only}{}", last(&all("Deny"))),
+        "b/web -> a/db  TCP 1 = no_policy denied denied
+         a/db  -> b/web TCP 1 = allowed no_policy allowed",
+    );
+    let open = network("{podSelector: {}, ingress: [{}]}");
+    check(
+        &format!("{open}{}", last(&all("Deny"))),
+        "b/web -> a/db TCP 1 = no_policy allowed allowed",
+    );
+    check(
+        &format!("{}{}", network(SHUT), last(&all("Accept"))),
+        "b/web -> a/db TCP 1 = no_policy would_deny would_deny",
+    );
+}
+
+#[test]
+fn to_be_selected_isolates_nothing() {
+    check(
+        &first(
             1,
-            &format!("ingress: [{{action: Deny, {FROM_Y}, protocols: [{protocols}]}}]"),
-        ))
-    };
-    expect(
-        &rule("{tcp: {}}"),
-        &[
-            ("y/a -> x/a TCP 9", NoPolicy, Denied),
-            ("y/a -> x/a UDP 9", NoPolicy, NoPolicy),
-        ],
-    );
-    expect(
-        &rule("{udp: {destinationPort: {range: {start: 5, end: 7}}}}"),
-        &[
-            ("y/a -> x/a UDP 4", NoPolicy, NoPolicy),
-            ("y/a -> x/a UDP 5", NoPolicy, Denied),
-            ("y/a -> x/a UDP 7", NoPolicy, Denied),
-            ("y/a -> x/a UDP 8", NoPolicy, NoPolicy),
-        ],
-    );
-    expect(
-        &rule("{destinationNamedPort: http}"),
-        &[
-            ("y/a -> x/b TCP 802", NoPolicy, Denied),
-            ("y/a -> x/b TCP 801", NoPolicy, NoPolicy),
-            ("y/a -> x/b UDP 802", NoPolicy, NoPolicy),
-        ],
-    );
-    let old = "apiVersion: policy.networking.k8s.io/v1alpha1\nkind: AdminNetworkPolicy\nmetadata: {name: o}\n\
-        spec: {priority: 1, subject: {namespaces: {}}, ingress: [{action: Deny, from: [{namespaces: {}}], ports: [{portNumber: {port: 80}}]}]}\n";
-    expect(
-        &engine(old),
-        &[
-            ("y/a -> x/a TCP 80", NoPolicy, Denied),
-            ("y/a -> x/a UDP 80", NoPolicy, NoPolicy),
-        ],
+            "[{action: Accept, from: [{namespaces: {matchLabels: {team: red}}}]}]",
+        ),
+        "b/web   -> a/db TCP 1 = no_policy no_policy no_policy
+         9.9.9.9 -> a/db TCP 1 = no_policy no_policy no_policy",
     );
 }
 
 #[test]
-fn policies_of_one_priority_count_if_they_come_to_the_same() {
-    let deny = format!("ingress: [{{action: Deny, {FROM_Y}}}]");
-    let accept = format!("ingress: [{{action: Accept, {FROM_Y}}}]");
-    let pass = format!("ingress: [{{action: Pass, {FROM_Y}}}]");
-    let tie = |one: &str, other: &str, more: &str| {
-        judge(
-            &engine(&(admin("a", 5, one) + &admin("b", 5, other) + more)),
-            "y/a -> x/a TCP 80",
+fn an_accept_of_egress_needs_the_destination_as_well() {
+    let out = cluster(
+        "out",
+        "{tier: Admin, priority: 1, subject: {namespaces: {}}, egress: [{action: Accept, to: [{namespaces: {}}]}]}",
+    );
+    check(
+        &format!("{out}{}", network(SHUT)),
+        "b/web -> a/db TCP 1 = allowed would_deny would_deny",
+    );
+}
+
+fn to(action: &str, peers: &str, protocols: &str) -> String {
+    cluster(
+        "out",
+        &format!(
+            "{{tier: Admin, priority: 1, subject: {{namespaces: {{}}}}, egress: [{{action: {action}, to: {peers}{protocols}}}]}}"
+        ),
+    )
+}
+
+#[test]
+fn a_protocol_without_a_port_is_all_of_its_ports_and_a_range_has_both_ends() {
+    check(
+        &to(
+            "Deny",
+            "[{namespaces: {}}]",
+            ", protocols: [{udp: {}}, {tcp: {destinationPort: {range: {start: 80, end: 81}}}}]",
+        ),
+        "a/web -> a/db UDP 1  = denied no_policy denied
+         a/web -> a/db TCP 79 = no_policy no_policy no_policy
+         a/web -> a/db TCP 80 = denied no_policy denied
+         a/web -> a/db TCP 81 = denied no_policy denied
+         a/web -> a/db TCP 82 = no_policy no_policy no_policy",
+    );
+}
+
+#[test]
+fn a_named_port_has_the_protocol_of_the_containers_port() {
+    check(
+        &to(
+            "Deny",
+            "[{namespaces: {}}]",
+            ", protocols: [{destinationNamedPort: serve}]",
+        ),
+        "b/web -> a/db  TCP 5432 = denied no_policy denied
+         b/web -> a/db  UDP 5432 = no_policy no_policy no_policy
+         b/web -> a/web TCP 5432 = no_policy no_policy no_policy",
+    );
+}
+
+#[test]
+fn networks_match_pods_too() {
+    let text = to("Deny", "[{networks: [10.0.0.0/24, 'fd00::/64']}]", "");
+    check(
+        &text,
+        "b/web -> a/db    TCP 1 = denied+ipblock_matched_pod no_policy denied
+         b/web -> fd00::9 TCP 1 = denied no_policy denied
+         b/web -> 9.9.9.9 TCP 1 = no_policy no_policy no_policy",
+    );
+    let by_labels_only = Options {
+        blocks_match_pods: false,
+        ..Options::default()
+    };
+    check_with(
+        &text,
+        by_labels_only,
+        "b/web -> a/db TCP 1 = no_policy no_policy no_policy",
+    );
+}
+
+#[test]
+fn nodes_are_matched_by_their_addresses_and_pods_are_no_nodes() {
+    check(
+        &to("Deny", "[{nodes: {matchLabels: {role: control}}}]", ""),
+        "a/web -> 192.168.0.2 TCP 1 = denied no_policy denied
+         a/web -> 192.168.0.1 TCP 1 = no_policy no_policy no_policy
+         a/web -> b/web       TCP 1 = no_policy no_policy no_policy
+         a/web -> 9.9.9.9     TCP 1 = no_policy no_policy no_policy",
+    );
+}
+
+#[test]
+fn a_port_of_v1alpha1_is_of_tcp_unless_it_says_otherwise() {
+    let ports = |ports: &str| {
+        admin(
+            "old",
+            &format!(
+                "{{priority: 5, subject: {{namespaces: {{}}}}, ingress: [{{action: Deny, from: [{{namespaces: {{}}}}], ports: {ports}}}]}}"
+            ),
         )
-        .ingress
     };
-    let same = tie(&deny, &deny, "");
-    assert_eq!(
-        (same.word, &same.caveats[..]),
-        (Denied, &[Caveat::PriorityTieSameResult][..])
+    check(
+        &ports("[{portNumber: {port: 80}}, {portRange: {start: 90, end: 91}}]"),
+        "b/web -> a/db TCP 80 = no_policy denied denied
+         b/web -> a/db UDP 80 = no_policy no_policy no_policy
+         b/web -> a/db TCP 91 = no_policy denied denied
+         b/web -> a/db UDP 91 = no_policy no_policy no_policy",
     );
-    let differs = tie(&deny, &accept, "");
-    assert_eq!(
-        (differs.word, differs.reason, differs.hits.len()),
-        (Undefined, Some(Reason::PriorityTie), 2)
-    );
-    // What passes is followed to its end.
-    assert_eq!(tie(&pass, &deny, "").word, Undefined);
-    assert_eq!(tie(&pass, &deny, &baseline("c", &deny)).word, Denied);
-    assert_eq!(
-        tie(&pass, &accept, &policy("{ingress: [{}]}")).word,
-        Allowed
+    check(
+        &ports("[{portNumber: {port: 53, protocol: UDP}}, {namedPort: serve}]"),
+        "b/web -> a/db UDP 53   = no_policy denied denied
+         b/web -> a/db TCP 53   = no_policy no_policy no_policy
+         b/web -> a/db TCP 5432 = no_policy denied denied",
     );
 }
 
 #[test]
-fn what_is_not_known_fails_closed() {
-    let rule = |action: &str, ends: &str| {
-        engine(&admin(
-            "p",
-            1,
-            &format!("egress: [{{action: {action}, to: [{ends}]}}]"),
-        ))
-    };
-    let unknown = "{somethingNew: {}}";
-    expect(
-        &rule("Deny", unknown),
-        &[("x/a -> y/a TCP 80", Denied, NoPolicy)],
+fn the_old_baseline_comes_last() {
+    let baseline = object(
+        "policy.networking.k8s.io/v1alpha1",
+        "BaselineAdminNetworkPolicy",
+        "default",
+        "{subject: {namespaces: {}}, ingress: [{action: Deny, from: [{namespaces: {}}]}]}",
     );
-    expect(
-        &rule("Pass", unknown),
-        &[("x/a -> y/a TCP 80", Denied, NoPolicy)],
-    );
-    expect(
-        &rule("Accept", unknown),
-        &[("x/a -> y/a TCP 80", NoPolicy, NoPolicy)],
-    );
-    let loaded = load(&admin(
-        "p",
-        1,
-        "egress: [{action: Deny, to: [{networks: [nowhere]}]}]",
-    ));
-    assert!(loaded.has_errors());
-    expect(
-        &Engine::new(loaded.cluster, Default::default()),
-        &[
-            ("x/a -> y/a TCP 80", Unknown, NoPolicy),
-            ("y/a -> x/a TCP 80", NoPolicy, Unknown),
-            ("y/a -> y/b TCP 80", NoPolicy, NoPolicy),
-        ],
-    );
-}
-
-#[test]
-fn nodes_are_known_by_their_labels_and_names_of_domains_are_not_known() {
-    let rule = |action: &str, ends: &str| {
-        engine(&admin(
-            "p",
-            1,
-            &format!("egress: [{{action: {action}, to: [{ends}]}}]"),
-        ))
-    };
-    expect(
-        &rule("Deny", "{nodes: {matchLabels: {pool: front}}}"),
-        &[
-            ("x/a -> 10.9.0.1 TCP 80", Denied, NoPolicy),
-            ("x/a -> 10.9.0.2 TCP 80", NoPolicy, NoPolicy),
-        ],
-    );
-    let by_name = rule("Accept", "{domainNames: ['*.example.com']}");
-    let verdict = judge(&by_name, "x/a -> 192.0.2.1 TCP 443");
-    assert_eq!(
-        (verdict.egress.word, &verdict.egress.caveats[..]),
-        (NoPolicy, &[Caveat::DomainNameUnknown][..])
-    );
-    assert!(
-        load(&admin(
-            "p",
-            1,
-            "egress: [{action: Deny, to: [{domainNames: [a.example]}]}]"
-        ))
-        .has_errors()
-    );
-    // Pods have addresses that networks match.
-    expect(
-        &rule("Deny", "{networks: [10.0.2.0/24]}"),
-        &[("x/a -> y/a TCP 80", Denied, NoPolicy)],
+    check(&baseline, "b/web -> a/db TCP 1 = no_policy denied denied");
+    check(
+        &format!(
+            "{baseline}{}",
+            network("{podSelector: {matchLabels: {app: db}}, ingress: [{}]}")
+        ),
+        "b/web -> a/db   TCP 1 = no_policy allowed allowed
+         b/web -> a/bare TCP 1 = no_policy denied denied",
     );
 }

@@ -138,6 +138,7 @@ fn because(reason: Reason) -> &'static str {
         Reason::UnresolvedService => {
             ": nothing is behind the service, or what is behind it differs"
         }
+        Reason::DomainName => ": a rule by domain names may allow it, and the name is not known",
         Reason::InvalidPolicy => ": a policy that is not valid may have a say",
     }
 }

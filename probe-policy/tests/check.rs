@@ -1,8 +1,56 @@
 //! What is doubtful about policies.
 
-use probe_policy::engine::{Doubt, Engine};
+use probe_policy::{
+    engine::{Doubt, Engine, Options},
+    load::{Loaded, Loader},
+};
 
-use crate::{cluster_policy, engine, load, named_policy};
+/// Pods `a`, `b` and `c` of the namespaces `x` and `y`, each with the label `pod` and a port `http`, and a node.
+fn town() -> String {
+    let mut text = String::new();
+    for (number, namespace) in [(1, "x"), (2, "y")] {
+        text += &format!(
+            "apiVersion: v1\nkind: Namespace\nmetadata: {{name: {namespace}, labels: {{ns: {namespace}}}}}\n---\n"
+        );
+        for (pod, last) in [("a", 1), ("b", 2), ("c", 3)] {
+            text += &format!(
+                "apiVersion: v1\nkind: Pod\nmetadata: {{name: {pod}, namespace: {namespace}, labels: {{pod: {pod}}}}}\n\
+                 spec: {{nodeName: n1, containers: [{{name: c, ports: [{{name: http, containerPort: 80{last}}}]}}]}}\n\
+                 status: {{podIPs: [{{ip: 10.0.{number}.{last}}}, {{ip: 'fd00::{number}:{last}'}}]}}\n---\n"
+            );
+        }
+    }
+    text + "apiVersion: v1\nkind: Node\nmetadata: {name: n1, labels: {pool: front}}\n\
+            status: {addresses: [{type: InternalIP, address: 10.9.0.1}, {type: Hostname, address: n1}]}\n---\n\
+            apiVersion: v1\nkind: Node\nmetadata: {name: n2}\nstatus: {addresses: [{type: InternalIP, address: 10.9.0.2}]}\n---\n"
+}
+
+fn load(manifests: &str) -> Loaded {
+    let mut loader = Loader::default();
+    loader.add("case.yaml", &(town() + manifests));
+    loader.finish()
+}
+
+/// An engine of the town and valid manifests.
+fn engine(manifests: &str) -> Engine {
+    let loaded = load(manifests);
+    assert!(!loaded.has_errors(), "{:?}", loaded.findings);
+    Engine::new(loaded.cluster, Options::default())
+}
+
+/// A NetworkPolicy of the namespace `x` with this specification.
+fn named_policy(name: &str, spec: &str) -> String {
+    format!(
+        "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {{name: {name}, namespace: x}}\nspec: {spec}\n---\n"
+    )
+}
+
+/// A ClusterNetworkPolicy.
+fn cluster_policy(name: &str, spec: &str) -> String {
+    format!(
+        "apiVersion: policy.networking.k8s.io/v1alpha2\nkind: ClusterNetworkPolicy\nmetadata: {{name: {name}}}\nspec: {spec}\n---\n"
+    )
+}
 
 fn doubts(engine: &Engine) -> Vec<(Doubt, String, String)> {
     let about_policies = |doubt: &Doubt| *doubt != Doubt::NotIsolated;
