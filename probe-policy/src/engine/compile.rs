@@ -8,15 +8,22 @@ use crate::model::{Body, Cluster, Direction, Namespaces, Peer, Rule, Selector, T
 
 /// Where a peer is none that a bitmap tells.
 const NO_BITMAP: u32 = u32::MAX;
+/// Bits of a word of a row.
+const BITS: usize = u64::BITS as usize;
 
 /// What all questions are answered with.
 #[derive(Debug, Default)]
 pub(super) struct Compiled {
-    /// Identities of each different peer that selects pods.
-    bitmaps: Vec<FixedBitSet>,
-    /// Of each policy the bitmaps of the peers of its rules.
-    ingress: Vec<Vec<Vec<u32>>>,
-    egress: Vec<Vec<Vec<u32>>>,
+    /// Of each identity the different peers that select it, in rows: one question is about one row, which is little memory.
+    rows: Vec<u64>,
+    /// Words of a row.
+    width: usize,
+    /// Of each peer its number in a row.
+    peers: Vec<u32>,
+    /// Of each rule where its peers begin.
+    rules: Vec<u32>,
+    /// Of each policy where its rules begin, ingress and egress.
+    policies: Vec<[u32; 2]>,
     /// Policies that are about each identity.
     about: Vec<[About; 2]>,
 }
@@ -106,16 +113,37 @@ impl Compiled {
                     (Vec::new(), Vec::new())
                 }
             };
-            compiled.ingress.push(ingress);
-            compiled.egress.push(egress);
+            let of_rules = [ingress, egress].map(|rules| compiled.add(rules));
+            compiled.policies.push(of_rules);
         }
         for about in compiled.about.iter_mut().flatten() {
             // Stable: within a priority they stay in the order of the cluster, which is by name.
             about.admin.sort_by_key(|(priority, _)| *priority);
             about.baseline.sort_by_key(|(priority, _)| *priority);
         }
-        compiled.bitmaps = compiler.bitmaps;
+        compiled.turn(&compiler.bitmaps, identities.all.len());
         compiled
+    }
+
+    /// Takes the peers of rules, and says where they begin.
+    fn add(&mut self, rules: Vec<Vec<u32>>) -> u32 {
+        let begin = short(self.rules.len());
+        for peers in rules {
+            self.rules.push(short(self.peers.len()));
+            self.peers.extend(peers);
+        }
+        begin
+    }
+
+    /// Makes rows of identities of the bitmaps of peers.
+    fn turn(&mut self, bitmaps: &[FixedBitSet], identities: usize) {
+        self.width = bitmaps.len().div_ceil(BITS);
+        self.rows = vec![0; self.width * identities];
+        for (peer, bitmap) in bitmaps.iter().enumerate() {
+            for identity in bitmap.ones() {
+                self.rows[identity * self.width + peer / BITS] |= 1 << (peer % BITS);
+            }
+        }
     }
 
     /// What is about an identity.
@@ -123,21 +151,32 @@ impl Compiled {
         &self.about[identity as usize][slot(direction)]
     }
 
-    /// Whether a peer that selects pods matches an identity.
-    pub(super) fn matches(
-        &self,
-        direction: Direction,
-        place: (u32, usize, usize),
-        identity: u32,
-    ) -> bool {
-        let (policy, rule, peer) = place;
-        let all = match direction {
-            Direction::Ingress => &self.ingress,
-            Direction::Egress => &self.egress,
-        };
-        let bitmap = all[policy as usize][rule][peer];
-        bitmap != NO_BITMAP && self.bitmaps[bitmap as usize].contains(identity as usize)
+    /// Numbers of the peers of a rule, for [`Self::matches`].
+    pub(super) fn peers(&self, direction: Direction, policy: u32, rule: usize) -> &[u32] {
+        let rule = self.policies[policy as usize][slot(direction)] as usize + rule;
+        let end = self
+            .rules
+            .get(rule + 1)
+            .map_or(self.peers.len(), |end| *end as usize);
+        &self.peers[self.rules[rule] as usize..end]
     }
+
+    /// Whether a peer matches an identity, if it is one; `None` if it is a peer that selects no pods.
+    pub(super) fn matches(&self, peer: u32, identity: Option<u32>) -> Option<bool> {
+        if peer == NO_BITMAP {
+            return None;
+        }
+        let (word, bit) = (peer as usize / BITS, peer as usize % BITS);
+        let matches = identity.is_some_and(|identity| {
+            self.rows[identity as usize * self.width + word] >> bit & 1 == 1
+        });
+        Some(matches)
+    }
+}
+
+/// There are never as many: each takes more memory than its number.
+fn short(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
 }
 
 fn slot(direction: Direction) -> usize {

@@ -107,8 +107,14 @@ impl Question<'_> {
             return (Match::Yes, None);
         };
         let mut best = (Match::No, None);
-        for (index, peer) in peers.iter().enumerate() {
-            let matched = self.matches((policy, number, index), peer);
+        let compiled = &self.engine.compiled;
+        let numbers = compiled.peers(self.direction, policy, number);
+        for (index, number) in numbers.iter().enumerate() {
+            let matched = match compiled.matches(*number, self.peer.identity) {
+                Some(true) => Match::Yes,
+                Some(false) => Match::No,
+                None => self.matches(&peers[index]),
+            };
             match (matched, best.0) {
                 (Match::Yes, _) => return (Match::Yes, Some(index)),
                 (Match::ByAddress, Match::No | Match::Perhaps) | (Match::Perhaps, Match::No) => {
@@ -120,15 +126,11 @@ impl Question<'_> {
         best
     }
 
-    fn matches(&self, place: (u32, usize, usize), peer: &Peer) -> Match {
+    /// Of peers that select no pods.
+    fn matches(&self, peer: &Peer) -> Match {
         let yes = |matches: bool| if matches { Match::Yes } else { Match::No };
         let addresses = self.peer.addresses.as_slice();
         match peer {
-            Peer::Pods { .. } => yes(self.peer.identity.is_some_and(|identity| {
-                self.engine
-                    .compiled
-                    .matches(self.direction, place, identity)
-            })),
             Peer::Block(block) => {
                 let matches = addresses.iter().any(|address| block.contains(address));
                 match self.peer.pod {
@@ -145,7 +147,7 @@ impl Question<'_> {
                             .any(|address| node.addresses.contains(address))
                 })),
             Peer::Domains(_) if self.peer.pod.is_none() => Match::Perhaps,
-            Peer::Domains(_) | Peer::Unknown => Match::No,
+            Peer::Domains(_) | Peer::Unknown | Peer::Pods { .. } => Match::No,
         }
     }
 }

@@ -21,9 +21,8 @@ impl Question<'_> {
         if let Some(index) = ports.iter().position(|port| self.port_matches(port)) {
             return PortFound::Yes(Some(index));
         }
-        let nameless = |port: &Port| match &port.port {
-            PortMatch::Named(name) => !self.named(port).any(|_| true) && !name.is_empty(),
-            _ => false,
+        let nameless = |port: &Port| {
+            matches!(port.port, PortMatch::Named(_)) && self.named(port).next().is_none()
         };
         if ports.iter().any(nameless) {
             PortFound::NoSuchName
