@@ -4,10 +4,12 @@ use fixedbitset::FixedBitSet;
 use rustc_hash::FxHashMap;
 
 use super::{identity::Identities, index::Index};
-use crate::model::{Body, Cluster, Direction, Namespaces, Peer, Rule, Selector, Tier};
+use crate::model::{Block, Body, Cluster, Direction, Namespaces, Peer, Port, Rule, Selector, Tier};
 
-/// Where a peer is none that a bitmap tells.
-const NO_BITMAP: u32 = u32::MAX;
+/// Where there is none.
+const NONE: u32 = u32::MAX;
+/// Marks the numbers of blocks among those of peers.
+const BLOCK: u32 = 1 << 31;
 /// Bits of a word of a row.
 const BITS: usize = u64::BITS as usize;
 
@@ -20,10 +22,14 @@ pub(super) struct Compiled {
     width: usize,
     /// Of each peer its number in a row.
     peers: Vec<u32>,
-    /// Of each rule where its peers begin.
-    rules: Vec<u32>,
-    /// Of each policy where its rules begin, ingress and egress.
-    policies: Vec<[u32; 2]>,
+    /// All rules, those of a policy and direction side by side.
+    rules: Vec<Compact>,
+    /// Of each policy where its rules of ingress begin, and those of egress.
+    policies: Vec<u32>,
+    /// The different lists of ports.
+    ports: Vec<Vec<Port>>,
+    /// The different blocks of addresses.
+    blocks: Vec<Block>,
     /// Policies that are about each identity.
     about: Vec<[About; 2]>,
 }
@@ -39,6 +45,27 @@ pub(super) struct About {
     pub(super) baseline: Vec<(u16, u32)>,
     /// Those that are not valid and may be about it.
     pub(super) invalid: Vec<Unread>,
+}
+
+/// A rule without what is the same in many.
+#[derive(Clone, Copy, Debug)]
+struct Compact {
+    /// Where its peers begin.
+    peers: u32,
+    /// Its ports; `NONE` for all.
+    ports: u32,
+    /// Whether it matches every peer.
+    every_peer: bool,
+}
+
+/// What a peer asks.
+pub(super) enum Asks<'a> {
+    /// Whether the other end is one of some pods, and it is or not.
+    Pods(bool),
+    /// Whether its address is in a block.
+    Block(&'a Block),
+    /// Anything else.
+    Other,
 }
 
 /// A policy that is not valid.
@@ -58,7 +85,7 @@ impl Compiled {
         };
         // Within a priority by name, so that the order of files does not matter.
         for (index, policy) in (0..).zip(&cluster.policies) {
-            let (ingress, egress) = match &policy.body {
+            let rules: [&[Rule]; 2] = match &policy.body {
                 Body::Network(network) => {
                     let own = policy.namespace.as_deref().unwrap_or_default();
                     let subjects = compiler.select_in(own, &network.pods);
@@ -70,10 +97,8 @@ impl Compiled {
                             }
                         }
                     });
-                    (
-                        compiler.rules(network.ingress.as_deref().unwrap_or_default()),
-                        compiler.rules(network.egress.as_deref().unwrap_or_default()),
-                    )
+                    [&network.ingress, &network.egress]
+                        .map(|rules| rules.as_deref().unwrap_or_default())
                 }
                 Body::Tiered(tiered) => {
                     let subjects = compiler.select(&tiered.namespaces, &tiered.pods);
@@ -86,10 +111,7 @@ impl Compiled {
                             list.push((tiered.priority, index));
                         }
                     }
-                    (
-                        compiler.rules(&tiered.ingress),
-                        compiler.rules(&tiered.egress),
-                    )
+                    [&tiered.ingress, &tiered.egress]
                 }
                 Body::Invalid(invalid) => {
                     let everything = Selector::default();
@@ -110,29 +132,26 @@ impl Compiled {
                             }
                         }
                     }
-                    (Vec::new(), Vec::new())
+                    [&[], &[]]
                 }
             };
-            let of_rules = [ingress, egress].map(|rules| compiled.add(rules));
-            compiled.policies.push(of_rules);
+            for rules in rules {
+                compiled.policies.push(short(compiler.rules.len()));
+                rules.iter().for_each(|rule| compiler.rule(rule));
+            }
         }
         for about in compiled.about.iter_mut().flatten() {
             // Stable: within a priority they stay in the order of the cluster, which is by name.
             about.admin.sort_by_key(|(priority, _)| *priority);
             about.baseline.sort_by_key(|(priority, _)| *priority);
         }
+        compiled.policies.push(short(compiler.rules.len()));
+        compiled.rules = compiler.rules;
+        compiled.peers = compiler.peers;
+        compiled.ports = compiler.ports;
+        compiled.blocks = compiler.blocks;
         compiled.turn(&compiler.bitmaps, identities.all.len());
         compiled
-    }
-
-    /// Takes the peers of rules, and says where they begin.
-    fn add(&mut self, rules: Vec<Vec<u32>>) -> u32 {
-        let begin = short(self.rules.len());
-        for peers in rules {
-            self.rules.push(short(self.peers.len()));
-            self.peers.extend(peers);
-        }
-        begin
     }
 
     /// Makes rows of identities of the bitmaps of peers.
@@ -151,26 +170,45 @@ impl Compiled {
         &self.about[identity as usize][slot(direction)]
     }
 
-    /// Numbers of the peers of a rule, for [`Self::matches`].
-    pub(super) fn peers(&self, direction: Direction, policy: u32, rule: usize) -> &[u32] {
-        let rule = self.policies[policy as usize][slot(direction)] as usize + rule;
-        let end = self
-            .rules
-            .get(rule + 1)
-            .map_or(self.peers.len(), |end| *end as usize);
-        &self.peers[self.rules[rule] as usize..end]
+    /// How many rules a policy has.
+    pub(super) fn count(&self, direction: Direction, policy: u32) -> usize {
+        let at = 2 * policy as usize + slot(direction);
+        (self.policies[at + 1] - self.policies[at]) as usize
     }
 
-    /// Whether a peer matches an identity, if it is one; `None` if it is a peer that selects no pods.
-    pub(super) fn matches(&self, peer: u32, identity: Option<u32>) -> Option<bool> {
-        if peer == NO_BITMAP {
-            return None;
+    fn rule(&self, direction: Direction, policy: u32, rule: usize) -> usize {
+        self.policies[2 * policy as usize + slot(direction)] as usize + rule
+    }
+
+    /// Ports of a rule; `None` for all.
+    pub(super) fn ports(&self, direction: Direction, policy: u32, rule: usize) -> Option<&[Port]> {
+        let ports = self.rules[self.rule(direction, policy, rule)].ports;
+        (ports != NONE).then(|| self.ports[ports as usize].as_slice())
+    }
+
+    /// Numbers of the peers of a rule, for [`Self::asks`]; `None` if it matches all.
+    pub(super) fn peers(&self, direction: Direction, policy: u32, rule: usize) -> Option<&[u32]> {
+        let at = self.rule(direction, policy, rule);
+        let end = self
+            .rules
+            .get(at + 1)
+            .map_or(self.peers.len(), |next| next.peers as usize);
+        let rule = self.rules[at];
+        (!rule.every_peer).then(|| &self.peers[rule.peers as usize..end])
+    }
+
+    /// What a peer asks of the other end.
+    pub(super) fn asks(&self, peer: u32, identity: Option<u32>) -> Asks<'_> {
+        if peer == NONE {
+            return Asks::Other;
+        }
+        if peer & BLOCK != 0 {
+            return Asks::Block(&self.blocks[(peer & !BLOCK) as usize]);
         }
         let (word, bit) = (peer as usize / BITS, peer as usize % BITS);
-        let matches = identity.is_some_and(|identity| {
+        Asks::Pods(identity.is_some_and(|identity| {
             self.rows[identity as usize * self.width + word] >> bit & 1 == 1
-        });
-        Some(matches)
+        }))
     }
 }
 
@@ -196,6 +234,12 @@ struct Compiler<'a> {
     bitmaps: Vec<FixedBitSet>,
     known: FxHashMap<(Namespaces, Selector), u32>,
     known_namespaces: FxHashMap<Selector, FixedBitSet>,
+    known_ports: FxHashMap<Vec<Port>, u32>,
+    known_blocks: FxHashMap<Block, u32>,
+    rules: Vec<Compact>,
+    peers: Vec<u32>,
+    ports: Vec<Vec<Port>>,
+    blocks: Vec<Block>,
 }
 
 impl<'a> Compiler<'a> {
@@ -214,6 +258,12 @@ impl<'a> Compiler<'a> {
             bitmaps: Vec::new(),
             known: FxHashMap::default(),
             known_namespaces: FxHashMap::default(),
+            known_ports: FxHashMap::default(),
+            known_blocks: FxHashMap::default(),
+            rules: Vec::new(),
+            peers: Vec::new(),
+            ports: Vec::new(),
+            blocks: Vec::new(),
         }
     }
 
@@ -244,20 +294,39 @@ impl<'a> Compiler<'a> {
         selected
     }
 
-    fn rules(&mut self, rules: &[Rule]) -> Vec<Vec<u32>> {
-        let peers = |rule: &Rule| -> Vec<u32> {
-            rule.peers
-                .iter()
-                .flatten()
-                .map(|peer| self.bitmap(peer))
-                .collect()
+    fn rule(&mut self, rule: &Rule) {
+        let begin = short(self.peers.len());
+        for peer in rule.peers.iter().flatten() {
+            let number = self.peer(peer);
+            self.peers.push(number);
+        }
+        let ports = rule.ports.as_ref().map(|ports| {
+            *self.known_ports.entry(ports.clone()).or_insert_with(|| {
+                self.ports.push(ports.clone());
+                short(self.ports.len() - 1)
+            })
+        });
+        self.rules.push(Compact {
+            peers: begin,
+            ports: ports.unwrap_or(NONE),
+            every_peer: rule.peers.is_none(),
+        });
+    }
+
+    fn peer(&mut self, peer: &Peer) -> u32 {
+        let Peer::Block(block) = peer else {
+            return self.bitmap(peer);
         };
-        rules.iter().map(peers).collect()
+        BLOCK
+            | *self.known_blocks.entry(block.clone()).or_insert_with(|| {
+                self.blocks.push(block.clone());
+                short(self.blocks.len() - 1)
+            })
     }
 
     fn bitmap(&mut self, peer: &Peer) -> u32 {
         let Peer::Pods { namespaces, pods } = peer else {
-            return NO_BITMAP;
+            return NONE;
         };
         let key = (namespaces.clone(), pods.clone());
         if let Some(known) = self.known.get(&key) {
@@ -267,7 +336,7 @@ impl<'a> Compiler<'a> {
             Namespaces::Own(name) => self.select_in(name, pods),
             Namespaces::Selected(namespaces) => self.select(namespaces, pods),
         };
-        let number = u32::try_from(self.bitmaps.len()).unwrap_or(NO_BITMAP);
+        let number = u32::try_from(self.bitmaps.len()).unwrap_or(NONE);
         self.bitmaps.push(selected);
         self.known.insert(key, number);
         number
