@@ -233,9 +233,7 @@ fn aliases_of_aliases_are_refused() {
         let list = vec![format!("*a{}", level - 1); 10].join(", ");
         writeln!(text, "a{level}: &a{level} [{list}]").unwrap();
     }
-    let begun = Instant::now();
     assert!(load(&[("a.yaml", &text)]).has_errors());
-    assert!(begun.elapsed().as_secs() < 20);
 }
 
 const POD: &str = "  metadata:

@@ -76,6 +76,9 @@ fn options() -> serde_saphyr::Options {
             max_nodes: usize::MAX,
             max_total_scalar_bytes: usize::MAX,
         },
+        alias_limits: serde_saphyr::alias_limits! {
+            max_total_replayed_events: 50_000,
+        },
     }
 }
 
