@@ -72,10 +72,15 @@ fn main() {
     );
 
     let engine = Engine::new(loaded.cluster, Options::default());
-    for (name, by_address) in [("by pod", false), ("by address", true)] {
-        let connections: Vec<_> = (0..PAIRS)
+    for (name, by_address, different) in [
+        ("by pod", false, PAIRS),
+        ("by address", true, PAIRS),
+        ("the same 64 pairs", true, 64),
+    ] {
+        let mut connections: Vec<_> = (0..different)
             .map(|_| connection(&mut numbers, by_address))
             .collect();
+        connections = connections.into_iter().cycle().take(PAIRS).collect();
         let mut each = Vec::new();
         let mut allowed = 0;
         for _ in 0..ROUNDS {

@@ -1,22 +1,37 @@
 //! Which policies are about an identity, and which identities a peer matches.
 
+mod selectors;
+
 use fixedbitset::FixedBitSet;
-use rustc_hash::FxHashMap;
 
-use super::{identity::Identities, index::Index};
-use crate::model::{Body, Cluster, Direction, Namespaces, Peer, Rule, Selector, Tier};
+use super::identity::Identities;
+use crate::model::{Block, Body, Cluster, Direction, Port, Rule, Selector, Tier};
+use selectors::Compiler;
 
-/// Where a peer is none that a bitmap tells.
-const NO_BITMAP: u32 = u32::MAX;
+/// Where there is none.
+const NONE: u32 = u32::MAX;
+/// Marks the numbers of blocks among those of peers.
+const BLOCK: u32 = 1 << 31;
+/// Bits of a word of a row.
+const BITS: usize = u64::BITS as usize;
 
 /// What all questions are answered with.
 #[derive(Debug, Default)]
 pub(super) struct Compiled {
-    /// Identities of each different peer that selects pods.
-    bitmaps: Vec<FixedBitSet>,
-    /// Of each policy the bitmaps of the peers of its rules.
-    ingress: Vec<Vec<Vec<u32>>>,
-    egress: Vec<Vec<Vec<u32>>>,
+    /// Of each identity the different peers that select it, in rows: one question is about one row, which is little memory.
+    rows: Vec<u64>,
+    /// Words of a row.
+    width: usize,
+    /// Of each peer its number in a row.
+    peers: Vec<u32>,
+    /// All rules, those of a policy and direction side by side.
+    rules: Vec<Compact>,
+    /// Of each policy where its rules of ingress begin, and those of egress.
+    policies: Vec<u32>,
+    /// The different lists of ports.
+    ports: Vec<Vec<Port>>,
+    /// The different blocks of addresses.
+    blocks: Vec<Block>,
     /// Policies that are about each identity.
     about: Vec<[About; 2]>,
 }
@@ -32,6 +47,27 @@ pub(super) struct About {
     pub(super) baseline: Vec<(u16, u32)>,
     /// Those that are not valid and may be about it.
     pub(super) invalid: Vec<Unread>,
+}
+
+/// A rule without what is the same in many.
+#[derive(Clone, Copy, Debug)]
+struct Compact {
+    /// Where its peers begin.
+    peers: u32,
+    /// Its ports; `NONE` for all.
+    ports: u32,
+    /// Whether it matches every peer.
+    every_peer: bool,
+}
+
+/// What a peer asks.
+pub(super) enum Asks<'a> {
+    /// Whether the other end is one of some pods, and it is or not.
+    Pods(bool),
+    /// Whether its address is in a block.
+    Block(&'a Block),
+    /// Anything else.
+    Other,
 }
 
 /// A policy that is not valid.
@@ -51,7 +87,7 @@ impl Compiled {
         };
         // Within a priority by name, so that the order of files does not matter.
         for (index, policy) in (0..).zip(&cluster.policies) {
-            let (ingress, egress) = match &policy.body {
+            let rules: [&[Rule]; 2] = match &policy.body {
                 Body::Network(network) => {
                     let own = policy.namespace.as_deref().unwrap_or_default();
                     let subjects = compiler.select_in(own, &network.pods);
@@ -63,10 +99,8 @@ impl Compiled {
                             }
                         }
                     });
-                    (
-                        compiler.rules(network.ingress.as_deref().unwrap_or_default()),
-                        compiler.rules(network.egress.as_deref().unwrap_or_default()),
-                    )
+                    [&network.ingress, &network.egress]
+                        .map(|rules| rules.as_deref().unwrap_or_default())
                 }
                 Body::Tiered(tiered) => {
                     let subjects = compiler.select(&tiered.namespaces, &tiered.pods);
@@ -79,10 +113,7 @@ impl Compiled {
                             list.push((tiered.priority, index));
                         }
                     }
-                    (
-                        compiler.rules(&tiered.ingress),
-                        compiler.rules(&tiered.egress),
-                    )
+                    [&tiered.ingress, &tiered.egress]
                 }
                 Body::Invalid(invalid) => {
                     let everything = Selector::default();
@@ -103,19 +134,37 @@ impl Compiled {
                             }
                         }
                     }
-                    (Vec::new(), Vec::new())
+                    [&[], &[]]
                 }
             };
-            compiled.ingress.push(ingress);
-            compiled.egress.push(egress);
+            for rules in rules {
+                compiled.policies.push(short(compiler.rules.len()));
+                rules.iter().for_each(|rule| compiler.rule(rule));
+            }
         }
         for about in compiled.about.iter_mut().flatten() {
             // Stable: within a priority they stay in the order of the cluster, which is by name.
             about.admin.sort_by_key(|(priority, _)| *priority);
             about.baseline.sort_by_key(|(priority, _)| *priority);
         }
-        compiled.bitmaps = compiler.bitmaps;
+        compiled.policies.push(short(compiler.rules.len()));
+        compiled.rules = compiler.rules;
+        compiled.peers = compiler.peers;
+        compiled.ports = compiler.ports;
+        compiled.blocks = compiler.blocks;
+        compiled.turn(&compiler.bitmaps, identities.all.len());
         compiled
+    }
+
+    /// Makes rows of identities of the bitmaps of peers.
+    fn turn(&mut self, bitmaps: &[FixedBitSet], identities: usize) {
+        self.width = bitmaps.len().div_ceil(BITS);
+        self.rows = vec![0; self.width * identities];
+        for (peer, bitmap) in bitmaps.iter().enumerate() {
+            for identity in bitmap.ones() {
+                self.rows[identity * self.width + peer / BITS] |= 1 << (peer % BITS);
+            }
+        }
     }
 
     /// What is about an identity.
@@ -123,145 +172,85 @@ impl Compiled {
         &self.about[identity as usize][slot(direction)]
     }
 
-    /// Whether a peer that selects pods matches an identity.
+    /// Whether a peer selects pods, and this identity is among them. The place is a policy, its rule, and a peer of that.
     pub(super) fn matches(
         &self,
         direction: Direction,
-        place: (u32, usize, usize),
+        (policy, rule, peer): (u32, usize, usize),
         identity: u32,
     ) -> bool {
-        self.bitmap(direction, place)
-            .is_some_and(|bitmap| bitmap.contains(identity as usize))
+        let peers = self.peers(direction, policy, rule).unwrap_or_default();
+        let asks = peers.get(peer).map(|peer| self.asks(*peer, Some(identity)));
+        matches!(asks, Some(Asks::Pods(true)))
     }
 
     /// Whether a peer that selects pods matches none at all.
     pub(super) fn matches_nothing(&self, direction: Direction, place: (u32, usize, usize)) -> bool {
-        self.bitmap(direction, place)
-            .is_none_or(FixedBitSet::is_clear)
+        let mut identities = 0..short(self.about.len());
+        !identities.any(|identity| self.matches(direction, place, identity))
     }
 
     /// Policies that are about any identity.
     pub(super) fn have_subjects(&self) -> FixedBitSet {
-        let mut all = FixedBitSet::with_capacity(self.ingress.len());
+        let mut all = FixedBitSet::with_capacity(self.policies.len() / 2);
         for about in self.about.iter().flatten() {
-            let ordered = about
-                .admin
-                .iter()
-                .chain(&about.baseline)
-                .map(|(_, policy)| policy);
-            all.extend(
-                about
-                    .isolating
-                    .iter()
-                    .chain(ordered)
-                    .map(|policy| *policy as usize),
-            );
+            let tiers = about.admin.iter().chain(&about.baseline);
+            let policies = tiers.map(|(_, policy)| policy).chain(&about.isolating);
+            all.extend(policies.map(|policy| *policy as usize));
         }
         all
     }
 
-    fn bitmap(&self, direction: Direction, place: (u32, usize, usize)) -> Option<&FixedBitSet> {
-        let (policy, rule, peer) = place;
-        let all = match direction {
-            Direction::Ingress => &self.ingress,
-            Direction::Egress => &self.egress,
-        };
-        let bitmap = all[policy as usize][rule][peer];
-        (bitmap != NO_BITMAP).then(|| &self.bitmaps[bitmap as usize])
+    /// How many rules a policy has.
+    pub(super) fn count(&self, direction: Direction, policy: u32) -> usize {
+        let at = 2 * policy as usize + slot(direction);
+        (self.policies[at + 1] - self.policies[at]) as usize
     }
+
+    fn rule(&self, direction: Direction, policy: u32, rule: usize) -> usize {
+        self.policies[2 * policy as usize + slot(direction)] as usize + rule
+    }
+
+    /// Ports of a rule; `None` for all.
+    pub(super) fn ports(&self, direction: Direction, policy: u32, rule: usize) -> Option<&[Port]> {
+        let ports = self.rules[self.rule(direction, policy, rule)].ports;
+        (ports != NONE).then(|| self.ports[ports as usize].as_slice())
+    }
+
+    /// Numbers of the peers of a rule, for [`Self::asks`]; `None` if it matches all.
+    pub(super) fn peers(&self, direction: Direction, policy: u32, rule: usize) -> Option<&[u32]> {
+        let at = self.rule(direction, policy, rule);
+        let end = self
+            .rules
+            .get(at + 1)
+            .map_or(self.peers.len(), |next| next.peers as usize);
+        let rule = self.rules[at];
+        (!rule.every_peer).then(|| &self.peers[rule.peers as usize..end])
+    }
+
+    /// What a peer asks of the other end.
+    pub(super) fn asks(&self, peer: u32, identity: Option<u32>) -> Asks<'_> {
+        if peer == NONE {
+            return Asks::Other;
+        }
+        if peer & BLOCK != 0 {
+            return Asks::Block(&self.blocks[(peer & !BLOCK) as usize]);
+        }
+        let (word, bit) = (peer as usize / BITS, peer as usize % BITS);
+        Asks::Pods(identity.is_some_and(|identity| {
+            self.rows[identity as usize * self.width + word] >> bit & 1 == 1
+        }))
+    }
+}
+
+/// There are never as many: each takes more memory than its number.
+fn short(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
 }
 
 fn slot(direction: Direction) -> usize {
     match direction {
         Direction::Ingress => 0,
         Direction::Egress => 1,
-    }
-}
-
-/// Selectors are asked once each.
-struct Compiler<'a> {
-    identities: Index<'a>,
-    namespaces: Index<'a>,
-    /// Identities of each namespace.
-    of_namespace: Vec<FixedBitSet>,
-    number: FxHashMap<&'a str, usize>,
-    bitmaps: Vec<FixedBitSet>,
-    known: FxHashMap<(Namespaces, Selector), u32>,
-    known_namespaces: FxHashMap<Selector, FixedBitSet>,
-}
-
-impl<'a> Compiler<'a> {
-    fn new(identities: &'a Identities) -> Self {
-        let none = FixedBitSet::with_capacity(identities.all.len());
-        let mut of_namespace = vec![none; identities.namespaces.len()];
-        for (index, identity) in identities.all.iter().enumerate() {
-            of_namespace[identity.namespace as usize].insert(index);
-        }
-        let names = identities.namespaces.iter().map(|(name, _)| name.as_str());
-        Self {
-            identities: Index::of(identities.all.iter().map(|identity| &identity.labels)),
-            namespaces: Index::of(identities.namespaces.iter().map(|(_, labels)| labels)),
-            of_namespace,
-            number: names.zip(0..).collect(),
-            bitmaps: Vec::new(),
-            known: FxHashMap::default(),
-            known_namespaces: FxHashMap::default(),
-        }
-    }
-
-    /// Identities in a namespace.
-    fn select_in(&self, namespace: &str, pods: &Selector) -> FixedBitSet {
-        let mut selected = self.identities.select(pods);
-        match self.number.get(namespace) {
-            Some(number) => selected.intersect_with(&self.of_namespace[*number]),
-            None => selected.clear(),
-        }
-        selected
-    }
-
-    /// Identities in all namespaces that are selected.
-    fn select(&mut self, namespaces: &Selector, pods: &Selector) -> FixedBitSet {
-        let mut selected = self.identities.select(pods);
-        if !namespaces.is_everything() {
-            if !self.known_namespaces.contains_key(namespaces) {
-                let mut of_all = FixedBitSet::with_capacity(selected.len());
-                let numbers = self.namespaces.select(namespaces);
-                numbers
-                    .ones()
-                    .for_each(|number| of_all.union_with(&self.of_namespace[number]));
-                self.known_namespaces.insert(namespaces.clone(), of_all);
-            }
-            selected.intersect_with(&self.known_namespaces[namespaces]);
-        }
-        selected
-    }
-
-    fn rules(&mut self, rules: &[Rule]) -> Vec<Vec<u32>> {
-        let peers = |rule: &Rule| -> Vec<u32> {
-            rule.peers
-                .iter()
-                .flatten()
-                .map(|peer| self.bitmap(peer))
-                .collect()
-        };
-        rules.iter().map(peers).collect()
-    }
-
-    fn bitmap(&mut self, peer: &Peer) -> u32 {
-        let Peer::Pods { namespaces, pods } = peer else {
-            return NO_BITMAP;
-        };
-        let key = (namespaces.clone(), pods.clone());
-        if let Some(known) = self.known.get(&key) {
-            return *known;
-        }
-        let selected = match namespaces {
-            Namespaces::Own(name) => self.select_in(name, pods),
-            Namespaces::Selected(namespaces) => self.select(namespaces, pods),
-        };
-        let number = u32::try_from(self.bitmaps.len()).unwrap_or(NO_BITMAP);
-        self.bitmaps.push(selected);
-        self.known.insert(key, number);
-        number
     }
 }

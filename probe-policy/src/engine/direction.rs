@@ -1,8 +1,12 @@
 //! One direction of a connection: the tiers, in their order.
 
-use super::{Connection, Engine, compile::About, end::Resolved};
+use super::{
+    Connection, Engine,
+    compile::{About, Asks},
+    end::Resolved,
+};
 use crate::{
-    model::{Direction, Peer, Rule, Tier},
+    model::{Block, Body, Direction, Node, Peer, Tier},
     verdict::{Caveat, Hit, Reason, Side, Word},
 };
 
@@ -96,19 +100,20 @@ impl Question<'_> {
             .collect()
     }
 
-    /// The first peer of a rule that matches. `Some(None)` if the rule matches all.
-    pub(super) fn peer_of(
-        &self,
-        policy: u32,
-        number: usize,
-        rule: &Rule,
-    ) -> (Match, Option<usize>) {
-        let Some(peers) = &rule.peers else {
+    /// The first peer of a rule that matches. `(Yes, None)` if the rule matches all.
+    pub(super) fn peer_of(&self, policy: u32, rule: usize) -> (Match, Option<usize>) {
+        let compiled = &self.engine.compiled;
+        let Some(numbers) = compiled.peers(self.direction, policy, rule) else {
             return (Match::Yes, None);
         };
         let mut best = (Match::No, None);
-        for (index, peer) in peers.iter().enumerate() {
-            let matched = self.matches((policy, number, index), peer);
+        for (index, number) in numbers.iter().enumerate() {
+            let matched = match compiled.asks(*number, self.peer.identity) {
+                Asks::Pods(true) => Match::Yes,
+                Asks::Pods(false) => Match::No,
+                Asks::Block(block) => self.in_block(block),
+                Asks::Other => self.other(policy, rule, index),
+            };
             match (matched, best.0) {
                 (Match::Yes, _) => return (Match::Yes, Some(index)),
                 (Match::ByAddress, Match::No | Match::Perhaps) | (Match::Perhaps, Match::No) => {
@@ -120,32 +125,37 @@ impl Question<'_> {
         best
     }
 
-    fn matches(&self, place: (u32, usize, usize), peer: &Peer) -> Match {
-        let yes = |matches: bool| if matches { Match::Yes } else { Match::No };
+    fn in_block(&self, block: &Block) -> Match {
         let addresses = self.peer.addresses.as_slice();
-        match peer {
-            Peer::Pods { .. } => yes(self.peer.identity.is_some_and(|identity| {
-                self.engine
-                    .compiled
-                    .matches(self.direction, place, identity)
-            })),
-            Peer::Block(block) => {
-                let matches = addresses.iter().any(|address| block.contains(address));
-                match self.peer.pod {
-                    None => yes(matches),
-                    Some(_) if matches && self.engine.options.blocks_match_pods => Match::ByAddress,
-                    Some(_) => Match::No,
+        if !addresses.iter().any(|address| block.contains(address)) {
+            return Match::No;
+        }
+        match self.peer.pod {
+            None => Match::Yes,
+            Some(_) if self.engine.options.blocks_match_pods => Match::ByAddress,
+            Some(_) => Match::No,
+        }
+    }
+
+    /// Of peers that are neither pods nor blocks, which only cluster-wide policies have. None of them is a pod.
+    fn other(&self, policy: u32, rule: usize, peer: usize) -> Match {
+        let Body::Tiered(tiered) = &self.engine.cluster.policies[policy as usize].body else {
+            return Match::No;
+        };
+        let peers = &tiered.rules(self.direction)[rule].peers;
+        let addresses = self.peer.addresses.as_slice();
+        let has_address = |node: &Node| addresses.iter().any(|a| node.addresses.contains(a));
+        match peers.as_ref().and_then(|peers| peers.get(peer)) {
+            _ if self.peer.pod.is_some() => Match::No,
+            Some(Peer::Nodes(selector)) => {
+                let mut nodes = self.engine.cluster.nodes.values();
+                match nodes.any(|node| selector.matches(&node.labels) && has_address(node)) {
+                    true => Match::Yes,
+                    false => Match::No,
                 }
             }
-            Peer::Nodes(selector) => yes(self.peer.pod.is_none()
-                && self.engine.cluster.nodes.values().any(|node| {
-                    selector.matches(&node.labels)
-                        && addresses
-                            .iter()
-                            .any(|address| node.addresses.contains(address))
-                })),
-            Peer::Domains(_) if self.peer.pod.is_none() => Match::Perhaps,
-            Peer::Domains(_) | Peer::Unknown => Match::No,
+            Some(Peer::Domains(_)) => Match::Perhaps,
+            _ => Match::No,
         }
     }
 }

@@ -5,7 +5,7 @@ use super::{
     ports::PortFound,
 };
 use crate::{
-    model::{Body, Direction, Rule, Tier},
+    model::{Direction, Tier},
     verdict::{Hit, Miss, Reason, Side, Word},
 };
 
@@ -49,16 +49,17 @@ impl Question<'_> {
     }
 
     fn isolated(&self) -> Side {
+        let engine = self.engine;
         let mut side = Side::plain(Word::Allowed);
         let mut misses = Vec::new();
         // As much as is needed to allow it.
         let mut by = Match::ByAddress;
         for policy in &self.about.isolating {
             let mut nearest = (Miss::NoRule, None);
-            for (number, rule) in self.network_rules(*policy).iter().enumerate() {
-                let (matched, peer) = self.peer_of(*policy, number, rule);
+            for number in 0..engine.compiled.count(self.direction, *policy) {
+                let (matched, peer) = self.peer_of(*policy, number);
                 let peer_matches = matches!(matched, Match::Yes | Match::ByAddress);
-                let miss = match (peer_matches, self.port_of(rule)) {
+                let miss = match (peer_matches, self.port_of(*policy, number)) {
                     (true, PortFound::Yes(port)) => {
                         if matched == Match::Yes {
                             by = Match::Yes;
@@ -96,12 +97,5 @@ impl Question<'_> {
             note(&mut side, by);
         }
         side
-    }
-
-    fn network_rules(&self, policy: u32) -> &[Rule] {
-        match &self.engine.cluster.policies[policy as usize].body {
-            Body::Network(network) => network.rules(self.direction).unwrap_or_default(),
-            Body::Tiered(_) | Body::Invalid(_) => &[],
-        }
     }
 }

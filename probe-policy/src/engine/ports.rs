@@ -1,7 +1,7 @@
 //! Ports of rules.
 
 use super::{direction::Question, same};
-use crate::model::{Port, PortMatch, Rule};
+use crate::model::{Port, PortMatch};
 
 /// Whether a rule's ports match.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,16 +14,15 @@ pub(super) enum PortFound {
 }
 
 impl Question<'_> {
-    pub(super) fn port_of(&self, rule: &Rule) -> PortFound {
-        let Some(ports) = &rule.ports else {
+    pub(super) fn port_of(&self, policy: u32, rule: usize) -> PortFound {
+        let Some(ports) = self.engine.compiled.ports(self.direction, policy, rule) else {
             return PortFound::Yes(None);
         };
         if let Some(index) = ports.iter().position(|port| self.port_matches(port)) {
             return PortFound::Yes(Some(index));
         }
-        let nameless = |port: &Port| match &port.port {
-            PortMatch::Named(name) => !self.named(port).any(|_| true) && !name.is_empty(),
-            _ => false,
+        let nameless = |port: &Port| {
+            matches!(port.port, PortMatch::Named(_)) && self.named(port).next().is_none()
         };
         if ports.iter().any(nameless) {
             PortFound::NoSuchName

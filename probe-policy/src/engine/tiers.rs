@@ -67,7 +67,7 @@ impl Question<'_> {
             let closes = rule.action != Action::Accept;
             let any_port = closes && rule.has_unknown_port();
             let any_peer = closes && rule.has_unknown_peer();
-            let port = match self.port_of(rule) {
+            let port = match self.port_of(policy, number) {
                 PortFound::Yes(port) => port,
                 _ if any_port => None,
                 _ => continue,
@@ -77,7 +77,7 @@ impl Question<'_> {
             } else {
                 rule.action
             };
-            match self.peer_of(policy, number, rule) {
+            match self.peer_of(policy, number) {
                 (Match::No, _) if any_peer => {
                     return Some((action, hit(None, port), Match::Yes));
                 }

@@ -81,6 +81,9 @@ fn options(length: usize) -> serde_saphyr::Options {
             max_nodes: most,
             max_total_scalar_bytes: most,
         },
+        alias_limits: serde_saphyr::alias_limits! {
+            max_total_replayed_events: 50_000,
+        },
     }
 }
 

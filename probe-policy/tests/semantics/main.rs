@@ -10,6 +10,7 @@ use probe_policy::{
 };
 
 mod blocks;
+mod cluster_rules;
 mod invalid;
 mod life;
 mod lists;
