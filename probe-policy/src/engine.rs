@@ -24,7 +24,7 @@ use crate::{
     model::{Backend, Cluster, Direction, Policy, Protocol},
     verdict::{Caveat, Reason, Side, Verdict, Word},
 };
-use compile::Compiled;
+use compile::{About, Compiled};
 use identity::Identities;
 
 /// What the API leaves to choice.
@@ -121,14 +121,7 @@ impl Engine {
     /// By all that is behind the service: what they have in common is its verdict.
     fn judge_service(&self, connection: &Connection, index: u32) -> Verdict {
         let backends = self.backends(index, connection);
-        let judge = |backend: &Backend| {
-            let translated = Connection {
-                to: End::Address(backend.address),
-                port: backend.port,
-                ..*connection
-            };
-            self.judge_resolved(&translated, true)
-        };
+        let judge = |backend| self.judge_resolved(&connection.behind(backend), true);
         let verdicts: Vec<_> = backends.iter().map(judge).collect();
         let words = |verdict: &Verdict| (verdict.egress.word, verdict.ingress.word);
         let same = verdicts
@@ -161,11 +154,7 @@ impl Engine {
             return None;
         };
         let backend = self.backends(*index, connection).first()?;
-        Some(Connection {
-            to: End::Address(backend.address),
-            port: backend.port,
-            ..*connection
-        })
+        Some(connection.behind(backend))
     }
 
     fn backends(&self, service: u32, connection: &Connection) -> &[Backend] {
@@ -175,6 +164,12 @@ impl Engine {
         });
         port.map(|(_, _, backends)| backends.as_slice())
             .unwrap_or_default()
+    }
+
+    /// The policies about a pod in one direction.
+    fn about_pod(&self, pod: u32, direction: Direction) -> &About {
+        self.compiled
+            .about(self.identities.of_pod[pod as usize], direction)
     }
 
     /// Whether policies can be about a pod.

@@ -127,12 +127,10 @@ impl Loader {
     fn take_list(&mut self, context: &mut Context, list: &Field<'_>, kind: &str) {
         let version = list.text(context, "apiVersion").unwrap_or_default();
         for item in list.items(context, "items").unwrap_or_default() {
-            let mut whole;
-            let mut item = item;
             if let (Some(map), false) = (item.value.as_object(), kind.is_empty())
                 && !map.contains_key("kind")
             {
-                whole = map.clone();
+                let mut whole = map.clone();
                 whole.insert("kind".into(), kind.into());
                 whole.entry("apiVersion").or_insert_with(|| version.into());
                 let value = Value::Object(whole);
@@ -143,9 +141,7 @@ impl Loader {
                 self.take(context, &item, kind);
                 continue;
             }
-            item.path.push('.');
             let own = item.get("kind").and_then(|kind| kind.value.as_str());
-            item.path.pop();
             match own {
                 Some(own) => self.take(context, &item, own),
                 None => context.error(&item.path, "has no `kind`"),

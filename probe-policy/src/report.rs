@@ -116,11 +116,7 @@ impl Engine {
 
     /// The rule of a hit, or the one that came nearest.
     pub fn rule(&self, direction: Direction, hit: &Hit) -> Option<&Rule> {
-        let rules = match &self.policy(hit.policy).body {
-            Body::Network(network) => network.rules(direction)?,
-            Body::Tiered(tiered) => tiered.rules(direction),
-            Body::Invalid(_) => return None,
-        };
+        let rules = self.policy(hit.policy).rules(direction);
         rules.get(usize::from(hit.rule?))
     }
 }
@@ -149,8 +145,8 @@ fn missed(hit: &Hit, miss: Miss) -> String {
     }
 }
 
-/// As it is in JSON.
-fn word_of(value: &impl Serialize) -> String {
+/// A word, reason, caveat or doubt as it is in JSON.
+pub fn word_of(value: &impl Serialize) -> String {
     let value = serde_json::to_value(value).unwrap_or_default();
     value.as_str().unwrap_or_default().to_owned()
 }

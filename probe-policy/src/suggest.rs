@@ -3,17 +3,16 @@
 //! Workloads are told apart by labels that stay when their pods are replaced. A direction in which nothing was seen is left open,
 //! because a policy for it would be a guess.
 
-mod labels;
 mod seen;
+mod workloads;
 mod yaml;
 
 use std::{collections::BTreeMap, net::IpAddr};
 
 use crate::{
     engine::{Connection, End, Engine},
-    model::{Labels, Protocol},
+    model::{Direction, Labels, Protocol},
 };
-use labels::stable;
 use seen::Seen;
 
 /// What was seen: connections and how often.
@@ -33,16 +32,7 @@ pub struct Suggestion {
     /// Other workloads that these labels select too.
     pub also: Vec<String>,
     /// Rules by direction; a direction that is not here was not seen.
-    pub rules: BTreeMap<Side, Vec<Allowed>>,
-}
-
-/// A direction, in the order of manifests.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Side {
-    /// To the workload.
-    Ingress,
-    /// From the workload.
-    Egress,
+    pub rules: BTreeMap<Direction, Vec<Allowed>>,
 }
 
 /// One rule.
@@ -92,26 +82,17 @@ pub struct Suggested {
 impl Suggested {
     /// Of what was seen in a cluster.
     pub fn of(engine: &Engine, observed: &Observed) -> Self {
-        let mut seen = Seen::default();
+        let mut seen = Seen::new(engine);
         for (connection, count) in observed {
-            seen.take(engine, connection, *count);
+            seen.take(connection, *count);
         }
-        seen.finish(engine)
+        seen.finish()
     }
 
     /// As manifests, with comments that say what each rule is founded on. The same observations give the same text.
     pub fn to_yaml(&self) -> String {
         yaml::write(self)
     }
-}
-
-/// What a pod belongs to: namespace, kind and name.
-type Workload = (String, String, String);
-
-fn workload(engine: &Engine, pod: u32) -> Workload {
-    let pod = &engine.cluster().pods[pod as usize];
-    let owner = pod.workload();
-    (pod.namespace.clone(), owner.kind, owner.name)
 }
 
 /// The pod at an end, if policies are about it.

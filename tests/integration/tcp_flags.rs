@@ -47,8 +47,7 @@ fn send(from: &mut TcpStream, to: &mut TcpStream) -> Result<()> {
 }
 
 /// One closes and the other one after it, both when they have read all.
-fn close(first: TcpStream, mut second: TcpStream) -> Result<()> {
-    let mut first = first;
+fn close(mut first: TcpStream, mut second: TcpStream) -> Result<()> {
     first.shutdown(Shutdown::Write)?;
     second.read_to_end(&mut Vec::new())?;
     drop(second);

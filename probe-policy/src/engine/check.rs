@@ -81,12 +81,8 @@ impl Engine {
     fn rules(&self) -> Vec<(u32, Direction, usize, &Rule)> {
         let mut all = Vec::new();
         for (index, policy) in (0..).zip(&self.cluster.policies) {
-            for direction in [Direction::Ingress, Direction::Egress] {
-                let rules: &[Rule] = match &policy.body {
-                    Body::Network(network) => network.rules(direction).unwrap_or_default(),
-                    Body::Tiered(tiered) => tiered.rules(direction),
-                    Body::Invalid(_) => &[],
-                };
+            for direction in Direction::BOTH {
+                let rules = policy.rules(direction);
                 let numbered = rules.iter().enumerate();
                 all.extend(numbered.map(|(number, rule)| (index, direction, number, rule)));
             }
@@ -118,10 +114,7 @@ impl Engine {
 
     fn check_peers(&self, problems: &mut Vec<Problem>) {
         for (index, direction, number, rule) in self.rules() {
-            let ends = match direction {
-                Direction::Ingress => "from",
-                Direction::Egress => "to",
-            };
+            let ends = direction.ends();
             for (at, peer) in rule.peers.iter().flatten().enumerate() {
                 let is_pods = matches!(peer, Peer::Pods { .. });
                 if is_pods
@@ -143,8 +136,5 @@ impl Engine {
 
 /// Path of a rule.
 fn field(direction: Direction, number: usize) -> String {
-    match direction {
-        Direction::Ingress => format!("spec.ingress[{number}]"),
-        Direction::Egress => format!("spec.egress[{number}]"),
-    }
+    format!("spec.{}[{number}]", direction.list())
 }

@@ -5,7 +5,7 @@ mod selectors;
 use fixedbitset::FixedBitSet;
 
 use super::identity::Identities;
-use crate::model::{Block, Body, Cluster, Direction, Port, Rule, Selector, Tier};
+use crate::model::{Block, Body, Cluster, Direction, Port, Selector, Tier};
 use selectors::Compiler;
 
 /// Where there is none.
@@ -87,20 +87,18 @@ impl Compiled {
         };
         // Within a priority by name, so that the order of files does not matter.
         for (index, policy) in (0..).zip(&cluster.policies) {
-            let rules: [&[Rule]; 2] = match &policy.body {
+            match &policy.body {
                 Body::Network(network) => {
                     let own = policy.namespace.as_deref().unwrap_or_default();
                     let subjects = compiler.select_in(own, &network.pods);
                     subjects.ones().for_each(|identity| {
-                        for direction in [Direction::Ingress, Direction::Egress] {
+                        for direction in Direction::BOTH {
                             if network.rules(direction).is_some() {
                                 let about = &mut compiled.about[identity][slot(direction)];
                                 about.isolating.push(index);
                             }
                         }
                     });
-                    [&network.ingress, &network.egress]
-                        .map(|rules| rules.as_deref().unwrap_or_default())
                 }
                 Body::Tiered(tiered) => {
                     let subjects = compiler.select(&tiered.namespaces, &tiered.pods);
@@ -113,7 +111,6 @@ impl Compiled {
                             list.push((tiered.priority, index));
                         }
                     }
-                    [&tiered.ingress, &tiered.egress]
                 }
                 Body::Invalid(invalid) => {
                     let everything = Selector::default();
@@ -122,7 +119,7 @@ impl Compiled {
                         invalid.pods.as_ref().unwrap_or(&everything),
                     );
                     for identity in subjects.ones() {
-                        for direction in [Direction::Ingress, Direction::Egress] {
+                        for direction in Direction::BOTH {
                             if invalid.has(direction) {
                                 compiled.about[identity][slot(direction)]
                                     .invalid
@@ -134,12 +131,14 @@ impl Compiled {
                             }
                         }
                     }
-                    [&[], &[]]
                 }
-            };
-            for rules in rules {
+            }
+            for direction in Direction::BOTH {
                 compiled.policies.push(short(compiler.rules.len()));
-                rules.iter().for_each(|rule| compiler.rule(rule));
+                policy
+                    .rules(direction)
+                    .iter()
+                    .for_each(|rule| compiler.rule(rule));
             }
         }
         for about in compiled.about.iter_mut().flatten() {

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::{Engine, Holder};
-use crate::model::{Phase, Pod, Protocol};
+use crate::model::{Backend, Phase, Pod, Protocol};
 
 /// One end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -25,6 +25,17 @@ pub struct Connection {
     pub protocol: Protocol,
     /// Port of the destination, of the pod itself.
     pub port: u16,
+}
+
+impl Connection {
+    /// The same to what is behind a service.
+    pub(super) fn behind(&self, backend: &Backend) -> Self {
+        Self {
+            to: End::Address(backend.address),
+            port: backend.port,
+            ..*self
+        }
+    }
 }
 
 /// What rules ask of an end.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use rustc_hash::FxHashMap;
 
-use crate::model::{Body, Cluster, ContainerPort, Labels, Peer, Policy, Rule, Selector};
+use crate::model::{Body, Cluster, ContainerPort, Direction, Labels, Peer, Policy, Rule, Selector};
 
 /// All identities, and whose they are.
 #[derive(Debug)]
@@ -78,24 +78,19 @@ impl Identities {
 fn asked_keys(policies: &[Policy]) -> BTreeSet<&str> {
     let mut asked = BTreeSet::new();
     for policy in policies {
-        match &policy.body {
-            Body::Network(network) => {
-                mention(&network.pods, &mut asked);
-                let rules = [&network.ingress, &network.egress].into_iter().flatten();
-                rules
-                    .flatten()
-                    .for_each(|rule| mention_peers(rule, &mut asked));
-            }
-            Body::Tiered(tiered) => {
-                mention(&tiered.pods, &mut asked);
-                let rules = tiered.ingress.iter().chain(&tiered.egress);
-                rules.for_each(|rule| mention_peers(rule, &mut asked));
-            }
-            Body::Invalid(invalid) => {
-                if let Some(pods) = &invalid.pods {
-                    mention(pods, &mut asked);
-                }
-            }
+        let subjects = match &policy.body {
+            Body::Network(network) => Some(&network.pods),
+            Body::Tiered(tiered) => Some(&tiered.pods),
+            Body::Invalid(invalid) => invalid.pods.as_ref(),
+        };
+        if let Some(subjects) = subjects {
+            mention(subjects, &mut asked);
+        }
+        for rule in Direction::BOTH
+            .into_iter()
+            .flat_map(|direction| policy.rules(direction))
+        {
+            mention_peers(rule, &mut asked);
         }
     }
     asked

@@ -5,7 +5,7 @@ use super::{
     ports::PortFound,
 };
 use crate::{
-    model::{Action, Body, Rule, Tier},
+    model::{Action, Tier},
     verdict::{Caveat, Hit, Reason, Side, Word},
 };
 
@@ -51,10 +51,7 @@ impl Question<'_> {
 
     /// The first rule of a policy that matches.
     fn first_match(&self, policy: u32, caveats: &mut Vec<Caveat>) -> Option<(Action, Hit, Match)> {
-        let rules: &[Rule] = match &self.engine.cluster.policies[policy as usize].body {
-            Body::Tiered(tiered) => tiered.rules(self.direction),
-            Body::Network(_) | Body::Invalid(_) => &[],
-        };
+        let rules = self.engine.policy(policy).rules(self.direction);
         for (number, rule) in rules.iter().enumerate() {
             let hit = |peer: Option<usize>, port: Option<usize>| Hit {
                 policy,

@@ -69,12 +69,6 @@ fn in_namespace(name: &str) -> Selector {
 }
 
 pub(super) fn keep(kind: Kind, namespace: Option<&str>, meta: &Meta, body: Body) -> (Key, Object) {
-    let key = match kind {
-        Kind::NetworkPolicy => "NetworkPolicy",
-        Kind::ClusterNetworkPolicy => "ClusterNetworkPolicy",
-        Kind::AdminNetworkPolicy => "AdminNetworkPolicy",
-        Kind::BaselineAdminNetworkPolicy => "BaselineAdminNetworkPolicy",
-    };
     let policy = Policy {
         kind,
         namespace: namespace.map(str::to_owned),
@@ -84,7 +78,8 @@ pub(super) fn keep(kind: Kind, namespace: Option<&str>, meta: &Meta, body: Body)
         body,
     };
     let namespace = namespace.unwrap_or_default().to_owned();
-    ((key, namespace, meta.name.clone()), Object::Policy(policy))
+    let key = (kind.name(), namespace, meta.name.clone());
+    (key, Object::Policy(policy))
 }
 
 type Both = (Option<Vec<Rule>>, Option<Vec<Rule>>);

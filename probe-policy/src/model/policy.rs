@@ -7,13 +7,34 @@ use serde::{Deserialize, Serialize};
 use super::{Rule, Selector};
 
 /// Which way a connection goes, seen from the pod that a policy is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Direction {
     /// To the pod.
     Ingress,
     /// From the pod.
     Egress,
+}
+
+impl Direction {
+    /// Both, in the order of manifests.
+    pub const BOTH: [Self; 2] = [Self::Ingress, Self::Egress];
+
+    /// What a manifest calls the list of rules.
+    pub fn list(self) -> &'static str {
+        match self {
+            Self::Ingress => "ingress",
+            Self::Egress => "egress",
+        }
+    }
+
+    /// What a manifest calls the peers of a rule.
+    pub fn ends(self) -> &'static str {
+        match self {
+            Self::Ingress => "from",
+            Self::Egress => "to",
+        }
+    }
 }
 
 /// Kinds of policies.
@@ -29,14 +50,21 @@ pub enum Kind {
     BaselineAdminNetworkPolicy,
 }
 
-impl fmt::Display for Kind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Kind {
+    /// As the API spells it.
+    pub fn name(self) -> &'static str {
+        match self {
             Self::NetworkPolicy => "NetworkPolicy",
             Self::ClusterNetworkPolicy => "ClusterNetworkPolicy",
             Self::AdminNetworkPolicy => "AdminNetworkPolicy",
             Self::BaselineAdminNetworkPolicy => "BaselineAdminNetworkPolicy",
-        })
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
     }
 }
 
@@ -69,6 +97,17 @@ pub struct Policy {
     pub generation: Option<u64>,
     /// What it says.
     pub body: Body,
+}
+
+impl Policy {
+    /// The rules of a direction, whatever its kind; none of one that is not valid.
+    pub fn rules(&self, direction: Direction) -> &[Rule] {
+        match &self.body {
+            Body::Network(network) => network.rules(direction).unwrap_or_default(),
+            Body::Tiered(tiered) => tiered.rules(direction),
+            Body::Invalid(_) => &[],
+        }
+    }
 }
 
 impl fmt::Display for Policy {

@@ -6,12 +6,12 @@ use std::{
 };
 
 use super::{
-    Allowed, Party, PortName, Side, Suggested, Suggestion, Workload, labels, pod_of, stable,
-    workload,
+    Allowed, Party, PortName, Suggested, Suggestion, pod_of,
+    workloads::{Workload, Workloads},
 };
 use crate::{
     engine::{Connection, End, Engine},
-    model::Protocol,
+    model::{Direction, Protocol},
 };
 
 /// The other end of a connection.
@@ -32,14 +32,26 @@ struct Talk {
 /// What a rule is made of: other ends outside with the same ports are one.
 type Talks = BTreeMap<(Other, Option<(Protocol, u16)>), Talk>;
 
-#[derive(Debug, Default)]
-pub(super) struct Seen {
-    by_workload: BTreeMap<Workload, BTreeMap<Side, Talks>>,
+#[derive(Debug)]
+pub(super) struct Seen<'a> {
+    engine: &'a Engine,
+    workloads: Workloads<'a>,
+    by_workload: BTreeMap<Workload, BTreeMap<Direction, Talks>>,
     suggested: Suggested,
 }
 
-impl Seen {
-    pub(super) fn take(&mut self, engine: &Engine, connection: &Connection, count: u64) {
+impl<'a> Seen<'a> {
+    pub(super) fn new(engine: &'a Engine) -> Self {
+        Self {
+            engine,
+            workloads: Workloads::of(engine.cluster()),
+            by_workload: BTreeMap::new(),
+            suggested: Suggested::default(),
+        }
+    }
+
+    pub(super) fn take(&mut self, connection: &Connection, count: u64) {
+        let engine = self.engine;
         self.suggested.connections += count;
         // Policies are about what is behind a service.
         let behind = engine.behind_service(connection);
@@ -56,11 +68,17 @@ impl Seen {
             self.suggested.unnamed += count;
             return;
         }
-        let port = port_name(engine, to, connection);
+        let port = match to {
+            Some(to) => {
+                let pod = &engine.cluster().pods[to as usize];
+                self.workloads
+                    .port(pod, self.workloads.of_pod(to), connection)
+            }
+            None => PortName::Number(connection.port),
+        };
         if let Some(from) = from {
             self.add(
-                engine,
-                (from, Side::Egress),
+                (from, Direction::Egress),
                 (connection.to, to),
                 connection,
                 &port,
@@ -69,8 +87,7 @@ impl Seen {
         }
         if let Some(to) = to {
             self.add(
-                engine,
-                (to, Side::Ingress),
+                (to, Direction::Ingress),
                 (connection.from, from),
                 connection,
                 &port,
@@ -81,21 +98,22 @@ impl Seen {
 
     fn add(
         &mut self,
-        engine: &Engine,
-        (subject, side): (u32, Side),
+        (subject, side): (u32, Direction),
         (end, pod): (End, Option<u32>),
         connection: &Connection,
         port: &PortName,
         count: u64,
     ) {
-        let of = workload(engine, subject);
+        let of = self.workloads.of_pod(subject).clone();
         let (other, key) = match pod {
-            Some(pod) => (Other::Workload(workload(engine, pod)), None),
+            Some(pod) => (Other::Workload(self.workloads.of_pod(pod).clone()), None),
             None => (Other::Outside, Some((connection.protocol, connection.port))),
         };
         // A pod talks to itself whatever policies say, and its node to it.
         if pod == Some(subject)
-            || (side == Side::Ingress && pod.is_none() && engine.is_own_node(end, subject))
+            || (side == Direction::Ingress
+                && pod.is_none()
+                && self.engine.is_own_node(end, subject))
         {
             return;
         }
@@ -113,10 +131,11 @@ impl Seen {
         }
     }
 
-    pub(super) fn finish(self, engine: &Engine) -> Suggested {
+    pub(super) fn finish(self) -> Suggested {
+        let workloads = self.workloads;
         let mut suggested = self.suggested;
         for (of, sides) in self.by_workload {
-            let own = stable(engine, &of);
+            let own = workloads.labels(&of);
             if own.is_empty() {
                 suggested.unlabelled += sides
                     .values()
@@ -132,7 +151,7 @@ impl Seen {
                         side,
                         talks
                             .into_iter()
-                            .map(|((other, _), talk)| rule(engine, other, talk))
+                            .map(|((other, _), talk)| rule(&workloads, other, talk))
                             .collect(),
                     )
                 })
@@ -140,7 +159,7 @@ impl Seen {
             let (namespace, kind, name) = of.clone();
             suggested.policies.push(Suggestion {
                 workload: format!("{kind} {namespace}/{name}"),
-                also: labels::others(engine, &of, &own),
+                also: workloads.others(&of, &own),
                 namespace,
                 name,
                 labels: own,
@@ -152,10 +171,10 @@ impl Seen {
     }
 }
 
-fn rule(engine: &Engine, other: Other, talk: Talk) -> Allowed {
+fn rule(workloads: &Workloads<'_>, other: Other, talk: Talk) -> Allowed {
     let peer = match other {
         Other::Workload(of) => {
-            let labels = stable(engine, &of);
+            let labels = workloads.labels(&of);
             let (namespace, kind, name) = of;
             Party::Workload(namespace, labels, format!("{kind} {name}"))
         }
@@ -183,38 +202,4 @@ fn unique_names(policies: &mut [Suggestion]) {
             taken.insert((policy.namespace.clone(), policy.name.clone()));
         }
     }
-}
-
-/// By name, if all pods of the destination's workload mean the same by it.
-fn port_name(engine: &Engine, to: Option<u32>, connection: &Connection) -> PortName {
-    let number = PortName::Number(connection.port);
-    let Some(to) = to else {
-        return number;
-    };
-    let pods = &engine.cluster().pods;
-    let is_it = |it: &&crate::model::ContainerPort| {
-        it.protocol == connection.protocol && it.number == connection.port
-    };
-    let Some(name) = pods[to as usize]
-        .ports
-        .iter()
-        .find(is_it)
-        .and_then(|port| port.name.clone())
-    else {
-        return number;
-    };
-    let of = workload(engine, to);
-    let same = (0..)
-        .zip(pods)
-        .filter(|(index, _)| workload(engine, *index) == of)
-        .all(|(_, pod)| {
-            let mut named = pod.ports.iter().filter(|port| {
-                port.name.as_ref() == Some(&name) && port.protocol == connection.protocol
-            });
-            named
-                .next()
-                .is_some_and(|port| port.number == connection.port)
-                && named.next().is_none()
-        });
-    if same { PortName::Named(name) } else { number }
 }

@@ -4,8 +4,8 @@ use std::{fmt::Write as _, net::IpAddr};
 
 use ipnet::IpNet;
 
-use super::{Allowed, Party, PortName, Side, Suggested, Suggestion};
-use crate::model::{Labels, NAME_LABEL};
+use super::{Allowed, Party, PortName, Suggested, Suggestion};
+use crate::model::{Direction, Labels, NAME_LABEL};
 
 pub(super) fn write(suggested: &Suggested) -> String {
     let mut text = String::new();
@@ -56,16 +56,13 @@ fn one(text: &mut String, policy: &Suggestion) {
     text.push_str("  policyTypes:\n");
     for side in policy.rules.keys() {
         let word = match side {
-            Side::Ingress => "Ingress",
-            Side::Egress => "Egress",
+            Direction::Ingress => "Ingress",
+            Direction::Egress => "Egress",
         };
         let _written = writeln!(text, "  - {word}");
     }
     for (side, rules) in &policy.rules {
-        let (list, ends) = match side {
-            Side::Ingress => ("ingress", "from"),
-            Side::Egress => ("egress", "to"),
-        };
+        let (list, ends) = (side.list(), side.ends());
         let _written = writeln!(text, "  {list}:");
         for rule in rules {
             allowed(text, rule, ends, &policy.namespace);

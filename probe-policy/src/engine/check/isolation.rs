@@ -13,20 +13,16 @@ impl Engine {
         // Workloads of each namespace: all, and those that are open, by direction.
         let mut open: BTreeMap<(&str, &str), BTreeSet<String>> = BTreeMap::new();
         let mut all: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
-        for (pod, identity) in self.cluster.pods.iter().zip(&self.identities.of_pod) {
-            let is_policed = !pod.host_network || self.options.distinguish_host_network;
-            if !is_policed || pod.phase == Phase::Ended {
+        for (index, pod) in (0..).zip(&self.cluster.pods) {
+            if !self.is_policed(index) || pod.phase == Phase::Ended {
                 continue;
             }
             let name = pod.workload().name;
             all.entry(&pod.namespace).or_default().insert(name.clone());
-            for (direction, word) in [
-                (Direction::Ingress, "ingress"),
-                (Direction::Egress, "egress"),
-            ] {
-                let about = self.compiled.about(*identity, direction);
+            for direction in Direction::BOTH {
+                let about = self.about_pod(index, direction);
                 if about.isolating.is_empty() && about.baseline.is_empty() {
-                    open.entry((&pod.namespace, word))
+                    open.entry((&pod.namespace, direction.list()))
                         .or_default()
                         .insert(name.clone());
                 }

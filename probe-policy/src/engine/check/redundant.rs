@@ -3,10 +3,12 @@
 //! Each rule is tried with a pod of each identity that it can be about, at the edges of its ports and blocks. That is exact for the
 //! pods of the manifests, and for others as far as these are alike.
 
+use rustc_hash::FxHashMap;
+
 use super::{Doubt, Problem, field};
 use crate::{
     engine::{Connection, End, Engine},
-    model::{Body, Direction, Peer, PortMatch, Protocol, Rule},
+    model::{Direction, Peer, PortMatch, Protocol, Rule},
     verdict::Hit,
 };
 
@@ -18,16 +20,12 @@ const OUTSIDE: [&str; 2] = ["192.0.2.1", "2001:db8::1"];
 impl Engine {
     pub(super) fn check_redundancy(&self, problems: &mut Vec<Problem>) {
         let pods = self.examples();
+        let subjects = self.subjects(&pods);
         for (index, direction, number, rule) in self.rules() {
-            if !matches!(self.policy(index).body, Body::Network(_)) {
+            let Some(subjects) = subjects.get(&(index, direction)) else {
                 continue;
-            }
-            let subjects: Vec<_> = pods
-                .iter()
-                .copied()
-                .filter(|pod| self.about_pod(*pod, direction).contains(&index))
-                .collect();
-            if let Some(hit) = self.covered(index, direction, number, rule, &subjects, &pods) {
+            };
+            if let Some(hit) = self.covered(index, direction, number, rule, subjects, &pods) {
                 let other = self.policy(hit.policy);
                 let at = field(direction, usize::from(hit.rule.unwrap_or_default()));
                 problems.push(Problem {
@@ -46,18 +44,25 @@ impl Engine {
     fn examples(&self) -> Vec<u32> {
         let mut of = vec![None; self.identities.all.len()];
         for (pod, identity) in (0..).zip(&self.identities.of_pod) {
-            let is_policed = !self.cluster.pods[pod as usize].host_network
-                || self.options.distinguish_host_network;
-            if is_policed {
+            if self.is_policed(pod) {
                 of[*identity as usize].get_or_insert(pod);
             }
         }
         of.into_iter().flatten().collect()
     }
 
-    fn about_pod(&self, pod: u32, direction: Direction) -> &[u32] {
-        let identity = self.identities.of_pod[pod as usize];
-        &self.compiled.about(identity, direction).isolating
+    /// Which of these pods each NetworkPolicy isolates.
+    fn subjects(&self, pods: &[u32]) -> FxHashMap<(u32, Direction), Vec<u32>> {
+        let mut subjects: FxHashMap<_, Vec<_>> = FxHashMap::default();
+        for (pod, direction) in pods
+            .iter()
+            .flat_map(|pod| Direction::BOTH.map(|it| (*pod, it)))
+        {
+            for policy in &self.about_pod(pod, direction).isolating {
+                subjects.entry((*policy, direction)).or_default().push(pod);
+            }
+        }
+        subjects
     }
 
     /// A rule that allows something of what this one allows, if others allow all of it.

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use probe_policy::{
     engine::Engine,
     model::{Direction, Protocol},
+    report::word_of,
     verdict::{Hit, Miss, Reason, Side, Verdict, Word},
 };
 
@@ -69,9 +70,8 @@ fn told(engine: &Engine, question: &Question, verdict: &Verdict) -> String {
     side(&mut text, engine, Direction::Egress, from, &verdict.egress);
     side(&mut text, engine, Direction::Ingress, to, &verdict.ingress);
     for caveat in caveats(&verdict.egress, &verdict.ingress) {
-        let json = serde_json::to_value(caveat).unwrap_or_default();
         // Writing to a string cannot fail, here and below.
-        let _written = writeln!(text, "\n  note: {}", json.as_str().unwrap_or_default());
+        let _written = writeln!(text, "\n  note: {}", word_of(&caveat));
     }
     text
 }
@@ -161,10 +161,7 @@ fn policy(text: &mut String, engine: &Engine, direction: Direction, hit: &Hit, d
     let Some((rule, index)) = engine.rule(direction, hit).zip(hit.rule) else {
         return;
     };
-    let (list, ends) = match direction {
-        Direction::Egress => ("egress", "to"),
-        Direction::Ingress => ("ingress", "from"),
-    };
+    let (list, ends) = (direction.list(), direction.ends());
     let name = rule
         .name
         .as_ref()

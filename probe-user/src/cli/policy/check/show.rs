@@ -2,7 +2,10 @@
 
 use std::fmt::Write as _;
 
-use probe_policy::engine::{Doubt, Matrix};
+use probe_policy::{
+    engine::{Cell, Matrix},
+    report::word_of,
+};
 
 use super::Found;
 use crate::cli::{CliError, args::CheckFormat, print as out};
@@ -31,14 +34,13 @@ fn table(found: &Found) -> String {
         let _written = writeln!(
             text,
             "{}: {}{field}: {}",
-            word(problem.doubt),
+            word_of(&problem.doubt).replace('_', " "),
             problem.object,
             problem.message
         );
     }
     for mismatch in &found.mismatches {
         let question = &mismatch.question;
-        let verdict = serde_json::to_value(mismatch.verdict).unwrap_or_default();
         let _written = writeln!(
             text,
             "not as expected: line {}: {} to {}, {} {}: {}, and should {}be allowed",
@@ -47,7 +49,7 @@ fn table(found: &Found) -> String {
             question.to,
             question.protocol,
             question.port,
-            verdict.as_str().unwrap_or_default(),
+            word_of(&mismatch.verdict),
             if mismatch.allowed { "" } else { "not " }
         );
     }
@@ -72,7 +74,7 @@ fn pairs(text: &mut String, matrix: &Matrix) {
     if matrix.cells.is_empty() {
         return;
     }
-    let widest = |name: fn(&probe_policy::engine::Cell) -> &str, least: usize| {
+    let widest = |name: fn(&Cell) -> &str, least: usize| {
         open.iter()
             .map(|cell| name(cell).chars().count())
             .chain([least])
@@ -104,18 +106,6 @@ fn pairs(text: &mut String, matrix: &Matrix) {
         "{closed} of {} pairs may not talk at all",
         matrix.cells.len()
     );
-}
-
-fn word(doubt: Doubt) -> &'static str {
-    match doubt {
-        Doubt::Invalid => "invalid",
-        Doubt::SelectsNothing => "selects nothing",
-        Doubt::PeerMatchesNothing => "peer matches nothing",
-        Doubt::Redundant => "redundant",
-        Doubt::SamePriority => "same priority",
-        Doubt::NotIsolated => "not isolated",
-        Doubt::Unused => "unused",
-    }
 }
 
 /// Arrows of all that may pass. Names have no characters that would have to be escaped but may be anything in a broken manifest.
