@@ -6,6 +6,7 @@
 mod clock;
 mod community_id;
 pub mod convert;
+mod datagrams;
 mod dns;
 mod ends;
 mod field;
@@ -21,6 +22,7 @@ pub(crate) use self::convert::tests::{client, server};
 pub use self::{
     clock::WallClock,
     community_id::community_id,
+    datagrams::{Datagrams, Due},
     dns::{
         Answers, LookupCounts, Lookups, Message, QUESTIONS, Question, TIMEOUT, Unreadable,
         kind_name, rcode_name,

@@ -6,7 +6,7 @@ mod shared;
 mod windows;
 
 pub use banks::{Banks, Cells};
-pub use hash::{lookup_all, put, remove, take_entry};
+pub use hash::{lookup_all, lookup_each, put, remove, take_entry};
 pub use shared::Shared;
 
 use std::io;

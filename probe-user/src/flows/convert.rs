@@ -50,12 +50,7 @@ pub fn datagrams(key: &FlowKey, stats: &FlowStats, sampling: u32) -> Flow {
         start,
         // Its clock is up to one tick late.
         last: Duration::from_nanos(stats.last_ns).max(start),
-        counters: Counters {
-            bytes_sent: stats.bytes_sent,
-            bytes_received: stats.bytes_received,
-            packets_sent: stats.packets_sent,
-            packets_received: stats.packets_received,
-        },
+        counters: stats.into(),
         drops: None,
         tcp: None,
         process: None,

@@ -3,7 +3,7 @@
 //! The two ends of a TCP connection share the sequence numbers of their first data, whatever translates their addresses. Other
 //! flows meet where one's tuple is the other's, turned round.
 
-use std::{collections::VecDeque, hash::Hash, time::Duration};
+use std::{collections::VecDeque, time::Duration};
 
 use probe_common::id::CgroupId;
 use rustc_hash::FxHashMap;
@@ -26,32 +26,33 @@ pub struct Peer {
     pub nat: Option<Tuple>,
 }
 
-/// What a flow is found by. The side tells both ends apart: only the other one is looked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Key {
-    Fingerprint((u32, u32), Initiator),
-    Tuple(Tuple, Option<u32>),
-}
+/// What a flow is found by: its addresses, and where all namespaces have them the namespace.
+type ByTuple = (Tuple, Option<u32>);
+
+/// What a connection is found by. The side tells both ends apart: only the other one is looked for.
+type ByFingerprint = ((u32, u32), Initiator);
 
 #[derive(Clone, Copy)]
-struct End {
-    cgroup: CgroupId,
-    tuple: Tuple,
+enum Key {
+    Tuple(ByTuple),
+    Fingerprint(ByFingerprint),
 }
 
 /// Ends of flows, while they last and for a while afterwards.
 pub struct Ends {
-    ends: FxHashMap<Key, End>,
+    by_tuple: FxHashMap<ByTuple, CgroupId>,
+    by_fingerprint: FxHashMap<ByFingerprint, (CgroupId, Tuple)>,
     leaving: VecDeque<(Duration, Key)>,
     capacity: usize,
     refused: u64,
 }
 
 impl Ends {
-    /// Remembers at most this many keys; a flow has two.
+    /// Remembers at most this many keys; a connection has two.
     pub fn new(capacity: usize) -> Self {
         Self {
-            ends: FxHashMap::default(),
+            by_tuple: FxHashMap::default(),
+            by_fingerprint: FxHashMap::default(),
             leaving: VecDeque::new(),
             capacity,
             refused: 0,
@@ -60,23 +61,30 @@ impl Ends {
 
     /// Remembers a flow, or what is new of it.
     pub fn enter(&mut self, flow: &Flow) {
-        let end = End {
-            cgroup: flow.cgroup,
-            tuple: flow.tuple,
+        let has_room =
+            |ends: &Self| ends.by_tuple.len() + ends.by_fingerprint.len() < ends.capacity;
+        let key = by_tuple(flow);
+        if has_room(self) || self.by_tuple.contains_key(&key) {
+            self.by_tuple.insert(key, flow.cgroup);
+        } else {
+            self.refused += 1;
+        }
+        let Some(key) = by_fingerprint(flow) else {
+            return;
         };
-        for key in keys(flow) {
-            if self.ends.len() < self.capacity || self.ends.contains_key(&key) {
-                self.ends.insert(key, end);
-            } else {
-                self.refused += 1;
-            }
+        if has_room(self) || self.by_fingerprint.contains_key(&key) {
+            self.by_fingerprint.insert(key, (flow.cgroup, flow.tuple));
+        } else {
+            self.refused += 1;
         }
     }
 
     /// Lets go of a flow that has ended, after a while.
     pub fn leave(&mut self, flow: &Flow, now: Duration) {
-        self.leaving
-            .extend(keys(flow).into_iter().map(|key| (now + KEPT, key)));
+        let due = now + KEPT;
+        self.leaving.push_back((due, Key::Tuple(by_tuple(flow))));
+        let fingerprint = by_fingerprint(flow).map(Key::Fingerprint);
+        self.leaving.extend(fingerprint.map(|key| (due, key)));
     }
 
     /// Forgets what ended long enough ago.
@@ -84,7 +92,10 @@ impl Ends {
         while let Some((due, key)) = self.leaving.front().copied()
             && due <= now
         {
-            self.ends.remove(&key);
+            match key {
+                Key::Tuple(key) => _ = self.by_tuple.remove(&key),
+                Key::Fingerprint(key) => _ = self.by_fingerprint.remove(&key),
+            }
             self.leaving.pop_front();
         }
     }
@@ -92,39 +103,31 @@ impl Ends {
     /// The other end of a flow.
     pub fn peer(&self, flow: &Flow) -> Option<Peer> {
         let turned = flow.tuple.turned();
-        let by_fingerprint = flow
-            .tcp
-            .and_then(|tcp| tcp.fingerprint)
-            .and_then(|fingerprint| {
-                self.ends
-                    .get(&Key::Fingerprint(fingerprint, flow.initiator.other()))
-            });
-        if let Some(end) = by_fingerprint {
+        let by_fingerprint = by_fingerprint(flow).and_then(|(fingerprint, initiator)| {
+            self.by_fingerprint.get(&(fingerprint, initiator.other()))
+        });
+        if let Some((cgroup, tuple)) = by_fingerprint {
             return Some(Peer {
-                cgroup: end.cgroup,
+                cgroup: *cgroup,
                 sureness: Sureness::Exact,
-                nat: (end.tuple != turned).then(|| end.tuple.turned()),
+                nat: (*tuple != turned).then(|| tuple.turned()),
             });
         }
-        self.ends
-            .get(&Key::Tuple(turned, namespace(flow)))
-            .map(|end| Peer {
-                cgroup: end.cgroup,
-                sureness: Sureness::Likely,
-                nat: None,
-            })
+        self.likely((turned, namespace(flow)), None)
     }
 
     /// The other end of a flow whose addresses are translated to these, as this end would see them.
     pub fn peer_behind(&self, flow: &Flow, nat: Tuple) -> Option<Peer> {
         let namespace = flow.netns.filter(|_| nat.local.is_loopback());
-        self.ends
-            .get(&Key::Tuple(nat.turned(), namespace))
-            .map(|end| Peer {
-                cgroup: end.cgroup,
-                sureness: Sureness::Likely,
-                nat: Some(nat),
-            })
+        self.likely((nat.turned(), namespace), Some(nat))
+    }
+
+    fn likely(&self, key: ByTuple, nat: Option<Tuple>) -> Option<Peer> {
+        self.by_tuple.get(&key).map(|cgroup| Peer {
+            cgroup: *cgroup,
+            sureness: Sureness::Likely,
+            nat,
+        })
     }
 
     /// Keys that found no room.
@@ -138,12 +141,12 @@ fn namespace(flow: &Flow) -> Option<u32> {
     flow.netns.filter(|_| flow.tuple.local.is_loopback())
 }
 
-fn keys(flow: &Flow) -> Vec<Key> {
-    let mut keys = vec![Key::Tuple(flow.tuple, namespace(flow))];
-    if let Some(fingerprint) = flow.tcp.and_then(|tcp| tcp.fingerprint) {
-        keys.push(Key::Fingerprint(fingerprint, flow.initiator));
-    }
-    keys
+fn by_tuple(flow: &Flow) -> ByTuple {
+    (flow.tuple, namespace(flow))
+}
+
+fn by_fingerprint(flow: &Flow) -> Option<ByFingerprint> {
+    Some((flow.tcp?.fingerprint?, flow.initiator))
 }
 
 #[cfg(test)]

@@ -43,69 +43,104 @@ const _: () = assert!(size_of::<BatchAttr>() == 56);
 ///
 /// If the map is of another type, or the kernel refuses.
 pub fn lookup_all<K: Pod, V: Pod>(map: &Map, name: &'static str) -> Result<Vec<(K, V)>, MapError> {
-    let fd = hash_fd(map, name)?;
     let mut found = Vec::new();
-    let mut size = BATCH;
+    lookup_each(map, name, |key, value| found.push((key, value)))?;
+    Ok(found)
+}
+
+/// As [`lookup_all`], and hands each entry on instead of keeping all.
+///
+/// # Errors
+///
+/// As [`lookup_all`]; some entries may have been handed on before.
+pub fn lookup_each<K: Pod, V: Pod>(
+    map: &Map,
+    name: &'static str,
+    mut with: impl FnMut(K, V),
+) -> Result<(), MapError> {
+    let fd = hash_fd(map, name)?;
+    let mut batch = Batch::<K, V>::of(BATCH);
     let mut position: Option<u32> = None;
     loop {
-        let step = lookup_batch::<K, V>(fd, position, size, &mut found);
-        match step {
-            Ok(Some(next)) => position = Some(next),
-            Ok(None) => return Ok(found),
+        match batch.read(fd, position) {
+            Ok((count, next)) => {
+                batch
+                    .entries(count)
+                    .for_each(|(key, value)| with(key, value));
+                if next.is_none() {
+                    return Ok(());
+                }
+                position = next;
+            }
             // One bucket holds more than fits: ask again for more from the same position.
-            Err(error) if error.raw_os_error() == Some(libc::ENOSPC) && size < 1 << 24 => size *= 2,
+            Err(error)
+                if error.raw_os_error() == Some(libc::ENOSPC) && batch.keys.len() < 1 << 24 =>
+            {
+                batch = Batch::of(batch.keys.len() as u32 * 2);
+            }
             Err(source) => return Err(MapError::Read { map: name, source }),
         }
     }
 }
 
-/// Reads one batch; answers where to go on, or `None` at the end.
-fn lookup_batch<K: Pod, V: Pod>(
-    fd: BorrowedFd<'_>,
-    from: Option<u32>,
-    size: u32,
-    found: &mut Vec<(K, V)>,
-) -> io::Result<Option<u32>> {
-    let mut keys = vec![MaybeUninit::<K>::uninit(); size as usize];
-    let mut values = vec![MaybeUninit::<V>::uninit(); size as usize];
-    let mut next = 0_u32;
-    let mut attr = BatchAttr {
-        in_batch: from
-            .as_ref()
-            .map_or(0, |position| std::ptr::from_ref(position) as u64),
-        out_batch: &raw mut next as u64,
-        keys: keys.as_mut_ptr() as u64,
-        values: values.as_mut_ptr() as u64,
-        count: size,
-        map_fd: fd.as_raw_fd() as u32,
-        ..BatchAttr::default()
-    };
-    // SAFETY: all addresses in the attribute are those of live buffers with room for `count` keys and values of the
-    // map's sizes, and of `u32` positions, which is what hash maps use.
-    let answer = unsafe {
-        libc::syscall(
-            libc::SYS_bpf,
-            BPF_MAP_LOOKUP_BATCH,
-            &raw mut attr,
-            size_of::<BatchAttr>(),
-        )
-    };
-    let end = if answer == 0 {
-        false
-    } else {
-        let error = io::Error::last_os_error();
-        if error.raw_os_error() != Some(libc::ENOENT) {
-            return Err(error);
+/// Room for entries that are read at once.
+struct Batch<K, V> {
+    keys: Vec<MaybeUninit<K>>,
+    values: Vec<MaybeUninit<V>>,
+}
+
+impl<K: Pod, V: Pod> Batch<K, V> {
+    fn of(size: u32) -> Self {
+        Self {
+            keys: vec![MaybeUninit::uninit(); size as usize],
+            values: vec![MaybeUninit::uninit(); size as usize],
         }
-        true
-    };
-    let count = (attr.count as usize).min(size as usize);
-    found.reserve(count);
-    for (key, value) in keys.iter().zip(&values).take(count) {
-        // SAFETY: the kernel has written that many keys and values, and `Pod` accepts every bit pattern.
-        found.push(unsafe { (key.assume_init(), value.assume_init()) });
     }
-    Ok((!end).then_some(next))
+
+    /// Reads from a position on; answers how many entries there are, and where to go on, or `None` at the end.
+    fn read(&mut self, fd: BorrowedFd<'_>, from: Option<u32>) -> io::Result<(usize, Option<u32>)> {
+        let size = self.keys.len();
+        let mut next = 0_u32;
+        let mut attr = BatchAttr {
+            in_batch: from
+                .as_ref()
+                .map_or(0, |position| std::ptr::from_ref(position) as u64),
+            out_batch: &raw mut next as u64,
+            keys: self.keys.as_mut_ptr() as u64,
+            values: self.values.as_mut_ptr() as u64,
+            count: size as u32,
+            map_fd: fd.as_raw_fd() as u32,
+            ..BatchAttr::default()
+        };
+        // SAFETY: all addresses in the attribute are those of live buffers with room for `count` keys and values of the
+        // map's sizes, and of `u32` positions, which is what hash maps use.
+        let answer = unsafe {
+            libc::syscall(
+                libc::SYS_bpf,
+                BPF_MAP_LOOKUP_BATCH,
+                &raw mut attr,
+                size_of::<BatchAttr>(),
+            )
+        };
+        let end = if answer == 0 {
+            false
+        } else {
+            let error = io::Error::last_os_error();
+            if error.raw_os_error() != Some(libc::ENOENT) {
+                return Err(error);
+            }
+            true
+        };
+        let count = (attr.count as usize).min(size);
+        Ok((count, (!end).then_some(next)))
+    }
+
+    /// The first of what was read, which must have been that many.
+    fn entries(&self, count: usize) -> impl Iterator<Item = (K, V)> {
+        let both = self.keys.iter().zip(&self.values).take(count);
+        // SAFETY: the kernel has written that many keys and values, and `Pod` accepts every bit pattern.
+        both.map(|(key, value)| unsafe { (key.assume_init(), value.assume_init()) })
+    }
 }
 
 /// The member of `union bpf_attr` for single elements.

@@ -30,6 +30,11 @@ impl Drops {
         }
     }
 
+    /// Whether nothing was dropped.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// What was added since an earlier reading.
     #[must_use]
     pub fn since(&self, earlier: &Self) -> Self {

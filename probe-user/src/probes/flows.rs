@@ -193,13 +193,13 @@ impl FlowsReader {
         })
     }
 
-    /// Flows that are in the table.
+    /// Shows each flow that is in the table.
     ///
     /// # Errors
     ///
     /// If the table cannot be read.
-    pub fn flows(&self) -> Result<Vec<(FlowKey, FlowStats)>, MapError> {
-        maps::lookup_all(&self.flows, "FLOWS")
+    pub fn each_flow(&self, mut with: impl FnMut(&FlowKey, &FlowStats)) -> Result<(), MapError> {
+        maps::lookup_each(&self.flows, "FLOWS", |key, stats| with(&key, &stats))
     }
 
     /// How many flows the table holds.
@@ -261,6 +261,17 @@ impl FlowsReader {
     /// Messages that could not be decoded.
     pub fn undecoded(&self) -> u64 {
         self.undecoded
+    }
+}
+
+impl From<&FlowStats> for crate::model::Counters {
+    fn from(stats: &FlowStats) -> Self {
+        Self {
+            bytes_sent: stats.bytes_sent,
+            bytes_received: stats.bytes_received,
+            packets_sent: stats.packets_sent,
+            packets_received: stats.packets_received,
+        }
     }
 }
 

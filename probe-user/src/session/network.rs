@@ -3,6 +3,7 @@
 //! Owns the readers and the tables of flows. Who asks it decides what becomes of the events.
 
 mod counts;
+mod datagrams;
 mod drops;
 mod fins;
 
@@ -12,7 +13,6 @@ use std::{
 };
 
 use probe_common::{
-    flows::FlowKey,
     id::CgroupId,
     tcp::{Connection, ConnectionEnd, ESTABLISHED, Listener, Question},
 };
@@ -20,12 +20,13 @@ use probe_common::{
 use super::{Translator, translation::Translations};
 use crate::{
     flows::{
-        self, Change, Ends, Event, FlowTable, Lookups, NAMES, Names, Peer, QUESTIONS, convert,
+        self, Change, Datagrams, Ends, Event, FlowTable, Lookups, NAMES, Names, Peer, QUESTIONS,
+        convert,
     },
     limits,
     logs::chain,
     maps::MapError,
-    model::{Counters, Drops, EndReason, Flow, FlowEnd, Initiator, Lookup, Tuple},
+    model::{Counters, Drops, EndReason, Flow, Initiator, Lookup, Tuple},
     probes::{DropsReader, FlowsReader, TcpReader},
 };
 
@@ -103,7 +104,7 @@ pub struct FlowFollower {
     tcp: Option<TcpReader>,
     drops: Option<(DropsReader, Dropped)>,
     settings: FlowSettings,
-    datagrams: FlowTable<FlowKey>,
+    datagrams: Datagrams,
     connections: FlowTable<ConnectionKey>,
     listeners: Vec<Listener>,
     ends: Ends,
@@ -130,7 +131,7 @@ impl FlowFollower {
             tcp,
             drops: None,
             settings,
-            datagrams: FlowTable::new(settings.period),
+            datagrams: Datagrams::new(settings.period),
             connections: FlowTable::new(settings.period),
             listeners: Vec::new(),
             ends: Ends::new(limits::FLOW_ENDS),
@@ -169,12 +170,14 @@ impl FlowFollower {
     pub fn poll(&mut self, now: Duration) -> Vec<FlowEvent> {
         let mut events = Vec::new();
         self.read_messages(now, &mut events);
-        if now >= self.next_sweep {
+        // What the last sweep found is told first.
+        if now >= self.next_sweep && !self.datagrams.has_due() {
             self.next_sweep = now + self.settings.sweep;
             self.sweep(now, &mut events);
         } else {
             self.read_ends(now, &mut events);
         }
+        self.tell_datagrams(now, false, &mut events);
         self.ends.expire(now);
         self.release(now, &mut events);
         if let Some(translations) = &mut self.translations {
@@ -185,19 +188,27 @@ impl FlowFollower {
 
     /// As [`poll`](Self::poll), and reads the tables whether that is due or not.
     pub fn poll_all(&mut self, now: Duration) -> Vec<FlowEvent> {
+        let mut events = Vec::new();
+        self.tell_datagrams(now, true, &mut events);
         self.next_sweep = now;
-        self.poll(now)
+        events.extend(self.poll(now));
+        events
     }
 
     /// Reads everything once more and reports all flows that go on as ended by the end of the probe.
     pub fn finish(&mut self, now: Duration) -> Vec<FlowEvent> {
         let mut events = Vec::new();
         self.read_messages(now, &mut events);
+        self.tell_datagrams(now, true, &mut events);
         self.sweep(now, &mut events);
-        let rest = self.connections.shut_down(now);
-        for change in rest.into_iter().chain(self.datagrams.shut_down(now)) {
+        for change in self.connections.shut_down(now) {
             self.tell(change, &mut events);
         }
+        self.tell_datagrams(now, true, &mut events);
+        if let Err(error) = self.end_datagrams() {
+            tracing::error!(error = %chain(&error), "flows cannot be read");
+        }
+        self.tell_datagrams(now, true, &mut events);
         self.release(Duration::MAX, &mut events);
         if let Some(translations) = &mut self.translations {
             translations.finish(&self.ends, &mut events);
@@ -322,7 +333,7 @@ impl FlowFollower {
         if let Err(error) = self.sweep_connections(now, events) {
             tracing::error!(error = %chain(&error), "connections cannot be read");
         }
-        if let Err(error) = self.sweep_datagrams(now, events) {
+        if let Err(error) = self.sweep_datagrams(now) {
             tracing::error!(error = %chain(&error), "flows cannot be read");
         }
         if let Err(error) = self.sweep_questions(now) {
@@ -406,65 +417,6 @@ impl FlowFollower {
         Ok(())
     }
 
-    fn sweep_datagrams(
-        &mut self,
-        now: Duration,
-        events: &mut Vec<FlowEvent>,
-    ) -> Result<(), MapError> {
-        let Some(reader) = &self.flows else {
-            return Ok(());
-        };
-        let mut known = reader.flows()?;
-        known.sort_by_key(|(_, stats)| stats.last_ns);
-        let mut evict = evictions(known.len(), reader.capacity() as usize);
-        let mut told = Vec::new();
-        for (key, stats) in &known {
-            let idle = now.saturating_sub(Duration::from_nanos(stats.last_ns));
-            let reason = if idle >= self.settings.idle {
-                EndReason::Idle
-            } else if evict > 0 {
-                self.counts.evicted += 1;
-                EndReason::Evicted
-            } else {
-                let mut flow = self.datagrams_of(key, stats);
-                if let Some((_, known)) = &mut self.drops {
-                    known.charge(&mut flow, now);
-                }
-                self.ends.enter(&flow);
-                told.extend(self.datagrams.seen(*key, flow, now));
-                continue;
-            };
-            evict = evict.saturating_sub(1);
-            // The last counters come with the removal: what was added since the reading is in them.
-            let Some(reader) = &self.flows else { break };
-            if let Some(last) = reader.take(key)? {
-                let mut flow = self.datagrams_of(key, &last);
-                flow.end = Some(FlowEnd {
-                    reason,
-                    at: now,
-                    error: None,
-                });
-                if let Some((_, known)) = &mut self.drops {
-                    known.charge(&mut flow, now);
-                    known.release(&flow);
-                }
-                self.ends.leave(&flow, now);
-                told.push(self.datagrams.ended(key, flow));
-            }
-        }
-        for change in told {
-            self.tell(change, events);
-        }
-        Ok(())
-    }
-
-    fn datagrams_of(&self, key: &FlowKey, stats: &probe_common::flows::FlowStats) -> Flow {
-        let sampling = self.flows.as_ref().map_or(1, FlowsReader::sampling);
-        let mut flow = convert::datagrams(key, stats, sampling);
-        flow.guessed = flow.start.saturating_sub(self.began) < UNSURE;
-        flow
-    }
-
     /// Gives up on questions that have waited too long.
     fn sweep_questions(&mut self, now: Duration) -> Result<(), MapError> {
         let Some(reader) = &self.flows else {
@@ -540,27 +492,5 @@ impl FlowFollower {
             Some(translations) => translations.push(report),
             None => events.push(FlowEvent::Flow(report)),
         }
-    }
-}
-
-/// How many flows to put out of a table: none until it is nine tenths full, then down to eight.
-fn evictions(known: usize, capacity: usize) -> usize {
-    if known * 10 >= capacity * 9 {
-        known - capacity * 8 / 10
-    } else {
-        0
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::evictions;
-
-    #[test]
-    fn a_table_is_emptied_before_it_is_full() {
-        assert_eq!(evictions(0, 100), 0);
-        assert_eq!(evictions(89, 100), 0);
-        assert_eq!(evictions(90, 100), 10);
-        assert_eq!(evictions(100, 100), 20);
     }
 }

@@ -3,7 +3,7 @@
 use std::net::SocketAddrV4;
 
 use anyhow::{Context as _, Result};
-use probe_common::flows::FlowKey;
+use probe_common::flows::{FlowKey, FlowStats};
 use probe_user::{
     model::Measurements,
     probes::{Attached, FlowsReader, TcpReader},
@@ -57,15 +57,16 @@ pub fn counted(probes: &mut [Attached], workload: Workload) -> Result<(u64, u64)
 /// Datagrams that both ends have counted, with all their bytes.
 fn datagrams(reader: &FlowsReader) -> Result<u64> {
     let (mut sent, mut received) = (0, 0);
-    for (key, stats) in reader.flows().context("read the flows")? {
-        if is_between(&key, SENDER, RECEIVER) {
+    let count = |key: &FlowKey, stats: &FlowStats| {
+        if is_between(key, SENDER, RECEIVER) {
             sent += stats.packets_sent.min(stats.bytes_sent / PAYLOAD as u64);
-        } else if is_between(&key, RECEIVER, SENDER) {
+        } else if is_between(key, RECEIVER, SENDER) {
             received += stats
                 .packets_received
                 .min(stats.bytes_received / PAYLOAD as u64);
         }
-    }
+    };
+    reader.each_flow(count).context("read the flows")?;
     Ok(sent.min(received))
 }
 

@@ -49,6 +49,11 @@ impl Dropped {
         }
     }
 
+    /// Whether nothing is remembered.
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
     /// Packets that found no room.
     pub(super) fn refused(&self) -> u64 {
         self.refused
