@@ -172,6 +172,18 @@ impl Engine {
             .about(self.identities.of_pod[pod as usize], direction)
     }
 
+    /// The valid policies about a pod in one direction, and whether each isolates it.
+    pub(crate) fn policies_about(
+        &self,
+        pod: u32,
+        direction: Direction,
+    ) -> impl Iterator<Item = (u32, bool)> {
+        let about = self.about_pod(pod, direction);
+        let isolating = about.isolating.iter().map(|policy| (*policy, true));
+        let tiered = about.admin.iter().chain(&about.baseline);
+        isolating.chain(tiered.map(|(_, policy)| (*policy, false)))
+    }
+
     /// Whether policies can be about a pod.
     pub fn is_policed(&self, pod: u32) -> bool {
         self.resolve(End::Pod(pod)).pod.is_some()

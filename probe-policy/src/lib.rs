@@ -6,6 +6,7 @@
 //!
 //! The meaning, and where the API leaves one open, is in `docs/policy.md` of the repository.
 
+pub mod audit;
 mod describe;
 pub mod engine;
 pub mod load;

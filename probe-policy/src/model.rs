@@ -7,7 +7,8 @@ mod rule;
 mod selector;
 
 pub use inventory::{
-    Backend, Cluster, ContainerPort, Labels, NAME_LABEL, Node, Owner, Phase, Pod, Service,
+    ANNOTATIONS, Backend, Cluster, ContainerPort, Labels, NAME_LABEL, Node, Owner, Phase, Pod,
+    Service,
 };
 pub use policy::{Body, Direction, Invalid, Kind, NetworkPolicy, Policy, Tier, TieredPolicy};
 pub use protocol::{Protocol, UnknownProtocol};

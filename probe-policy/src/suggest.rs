@@ -98,7 +98,7 @@ impl Suggested {
 /// The pod at an end, if policies are about it.
 fn pod_of(engine: &Engine, end: End) -> Option<u32> {
     match end {
-        End::Pod(pod) => engine.is_policed(pod).then_some(pod),
+        End::Pod(pod) | End::PodAt(pod, _) => engine.is_policed(pod).then_some(pod),
         End::Address(address) => engine.pod_at(address),
     }
 }

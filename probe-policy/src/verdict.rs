@@ -57,6 +57,8 @@ pub enum Reason {
     InvalidPolicy,
     /// Unknown: it is denied unless a rule by domain names accepts it, and the name is not known.
     DomainName,
+    /// Unknown: nobody saw who began the connection.
+    GuessedInitiator,
 }
 
 /// What rides along and does not change the word.
@@ -71,6 +73,12 @@ pub enum Caveat {
     ServiceByEndpointslice,
     /// A rule by domain names was not judged, because the name is not known.
     DomainNameUnknown,
+    /// Policies changed so short before that they may not have been in force everywhere, and would have said another thing before.
+    WithinGrace,
+    /// It is judged by the policies that were in force when it began, and these have changed since.
+    PolicyChangedSinceStart,
+    /// It began before the policies were read: which were in force then is not known.
+    StartedBeforePolicies,
 }
 
 /// How near an isolating policy came to allowing.

@@ -366,7 +366,7 @@ const DAMAGE: &[&str] = &[
 
 fn from_number(end: End) -> u32 {
     match end {
-        End::Pod(number) => number.wrapping_add(1),
+        End::Pod(number) | End::PodAt(number, _) => number.wrapping_add(1),
         End::Address(_) => u32::MAX,
     }
 }

@@ -1,6 +1,6 @@
 //! User side of nodeprobe: everything but the thin binary.
 //!
-//! A module uses only what stands below it: cli, then agent, then http, session and report, then probes, render and flows, then
+//! A module uses only what stands below it: cli, then agent, then policy, then http, session and report, then probes, render and flows, then
 //! loader, maps and identity, then kernel, sinks and privileges, then metrics and config, then model and limits.
 
 pub mod agent;
@@ -16,6 +16,7 @@ pub mod logs;
 pub mod maps;
 pub mod metrics;
 pub mod model;
+pub mod policy;
 pub mod privileges;
 pub mod probes;
 pub mod render;

@@ -132,3 +132,14 @@ pub const TRANSLATIONS_ASKED: usize = 8192;
 pub const TRANSLATIONS: usize = CONNECTIONS as usize;
 /// Ended flows that wait for the other end to become known.
 pub const HELD_ENDS: usize = 65_536;
+
+/// Connections that go on and were judged: some 50 bytes each.
+pub const JUDGED: usize = 2 * CONNECTIONS as usize;
+/// Rules of policies that are counted.
+pub const POLICY_RULES: usize = 16_384;
+/// Owners, directions, verdicts and outcomes that are counted.
+pub const VERDICTS: usize = 16_384;
+/// Time in which a change of policies may not be in force everywhere.
+pub const POLICY_GRACE: Duration = Duration::from_secs(10);
+/// Longest such time.
+pub const POLICY_GRACE_MAX: Duration = Duration::from_secs(10 * 60);

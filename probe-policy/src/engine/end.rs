@@ -10,6 +10,8 @@ use crate::model::{Backend, Phase, Pod, Protocol};
 pub enum End {
     /// A pod of the cluster, by its index, by any of its addresses.
     Pod(u32),
+    /// A pod of the cluster, by its index, with the address that it uses, which the cluster need not know.
+    PodAt(u32, IpAddr),
     /// An address, of a pod or of anything else.
     Address(IpAddr),
 }
@@ -80,6 +82,13 @@ impl Engine {
                 Some(pod) => self.resolve_pod(index, pod, Addresses::All(&pod.addresses)),
                 None => outside(Addresses::All(&[])),
             },
+            End::PodAt(index, address) => {
+                let addresses = Addresses::One(address.to_canonical());
+                match self.cluster.pods.get(index as usize) {
+                    Some(pod) => self.resolve_pod(index, pod, addresses),
+                    None => outside(addresses),
+                }
+            }
             End::Address(address) => {
                 // IPv4 in the clothes of IPv6 is IPv4.
                 let address = address.to_canonical();

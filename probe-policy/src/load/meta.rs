@@ -1,13 +1,14 @@
-//! What all objects have: names and labels.
+//! What all objects have: names, labels and annotations.
 
 use super::read::{Context, Field};
-use crate::model::{Labels, Owner};
+use crate::model::{ANNOTATIONS, Labels, Owner};
 
 /// `metadata` of an object.
 pub(super) struct Meta {
     pub(super) namespace: String,
     pub(super) name: String,
     pub(super) labels: Labels,
+    pub(super) annotations: Labels,
     pub(super) uid: Option<String>,
     pub(super) generation: Option<u64>,
     pub(super) owner: Option<Owner>,
@@ -34,6 +35,7 @@ impl Meta {
                 .to_owned(),
             name: name.to_owned(),
             labels: super::labels::read(context, &meta, "labels"),
+            annotations: annotations(&meta),
             uid: meta.text(context, "uid").map(str::to_owned),
             generation: meta
                 .get("generation")
@@ -41,6 +43,17 @@ impl Meta {
             owner: owner(context, &meta),
         })
     }
+}
+
+/// Those of `metadata` that are meant for nodeprobe. Others may be as large as their authors like.
+pub(super) fn annotations(meta: &Field<'_>) -> Labels {
+    let all = meta.get("annotations");
+    let all = all.as_ref().and_then(|field| field.value.as_object());
+    all.into_iter()
+        .flatten()
+        .filter(|(key, _)| key.starts_with(ANNOTATIONS))
+        .filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())))
+        .collect()
 }
 
 /// The first owner, as most have one.

@@ -75,6 +75,7 @@ pub(super) fn keep(kind: Kind, namespace: Option<&str>, meta: &Meta, body: Body)
         name: meta.name.clone(),
         uid: meta.uid.clone(),
         generation: meta.generation,
+        annotations: meta.annotations.clone(),
         body,
     };
     let namespace = namespace.unwrap_or_default().to_owned();

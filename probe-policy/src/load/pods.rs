@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use super::{
     Key, Object, labels,
-    meta::Meta,
+    meta::{Meta, annotations},
     ports,
     read::{Context, Field},
 };
@@ -16,6 +16,7 @@ pub(super) fn pod(context: &mut Context, field: &Field<'_>, meta: &Meta) -> Opti
         ..of_spec(context, field, meta, "Pod")
     };
     pod.labels.clone_from(&meta.labels);
+    pod.annotations.clone_from(&meta.annotations);
     if let Some(status) = field.get("status") {
         pod.addresses = addresses(context, &status, "podIP", "podIPs");
         pod.host_addresses = addresses(context, &status, "hostIP", "hostIPs");
@@ -45,6 +46,7 @@ pub(super) fn workload(
     let mut pod = of_spec(context, &template, meta, kind);
     if let Some(metadata) = template.get("metadata") {
         pod.labels = labels::read(context, &metadata, "labels");
+        pod.annotations = annotations(&metadata);
     }
     // What a workload made is the workload's, and what made it is nearer to what people know.
     let itself = || Owner {

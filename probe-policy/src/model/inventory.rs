@@ -22,6 +22,9 @@ pub struct Cluster {
     pub policies: Vec<Policy>,
 }
 
+/// What annotations for nodeprobe begin with.
+pub const ANNOTATIONS: &str = "nodeprobe.io/";
+
 /// The label that the control plane gives to each namespace.
 pub const NAME_LABEL: &str = "kubernetes.io/metadata.name";
 
@@ -45,6 +48,8 @@ pub struct Pod {
     pub kind: String,
     /// Labels in force.
     pub labels: Labels,
+    /// Annotations that are meant for nodeprobe: those that begin with [`ANNOTATIONS`].
+    pub annotations: Labels,
     /// All its addresses; none while it has none, and none of a workload.
     pub addresses: Vec<IpAddr>,
     /// Ports of its containers.

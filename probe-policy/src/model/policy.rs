@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Rule, Selector};
+use super::{Labels, Rule, Selector};
 
 /// Which way a connection goes, seen from the pod that a policy is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -95,6 +95,8 @@ pub struct Policy {
     pub uid: Option<String>,
     /// `metadata.generation`, where an API server gave it one.
     pub generation: Option<u64>,
+    /// Annotations that are meant for nodeprobe.
+    pub annotations: Labels,
     /// What it says.
     pub body: Body,
 }

@@ -162,7 +162,7 @@ impl Engine {
                 .collect();
         };
         let declared = match to {
-            End::Pod(pod) => self.cluster.pods[pod as usize].ports.as_slice(),
+            End::Pod(pod) | End::PodAt(pod, _) => self.cluster.pods[pod as usize].ports.as_slice(),
             End::Address(_) => &[],
         };
         let mut edges = Vec::new();

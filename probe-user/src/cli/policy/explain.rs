@@ -139,6 +139,7 @@ fn because(reason: Reason) -> &'static str {
             ": nothing is behind the service, or what is behind it differs"
         }
         Reason::DomainName => ": a rule by domain names may allow it, and the name is not known",
+        Reason::GuessedInitiator => ": nobody saw who began the connection",
         Reason::InvalidPolicy => ": a policy that is not valid may have a say",
     }
 }

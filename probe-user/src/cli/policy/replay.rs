@@ -3,6 +3,7 @@
 mod show;
 
 use probe_policy::{
+    audit::{Change, with_proposed},
     engine::Engine,
     verdict::{Verdict, Word},
 };
@@ -22,31 +23,10 @@ struct Judged<'a> {
     proposed: Option<Verdict>,
 }
 
-/// What a proposal changes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "snake_case")]
-enum Change {
-    /// What was allowed would be denied.
-    AllowToDeny,
-    /// What was denied would be allowed.
-    DenyToAllow,
-    /// It would become open or unknown, or was.
-    Uncertain,
-    /// The same.
-    None,
-}
-
 impl Judged<'_> {
     fn change(&self) -> Option<Change> {
         let proposed = self.proposed.as_ref()?;
-        Some(
-            match (self.now.combined.allows(), proposed.combined.allows()) {
-                (Some(true), Some(false)) => Change::AllowToDeny,
-                (Some(false), Some(true)) => Change::DenyToAllow,
-                (now, then) if now == then => Change::None,
-                _ => Change::Uncertain,
-            },
-        )
+        Some(Change::between(self.now.combined, proposed.combined))
     }
 
     /// Whether someone should look at it.
@@ -67,10 +47,7 @@ pub(super) fn run(args: &ReplayArgs) -> Result<Kind, CliError> {
     let engine = manifests::engine(&args.manifests)?;
     let proposed = args.proposed.as_ref().map(|path| {
         let proposal = manifests::load(path, &args.manifests)?;
-        let mut cluster = engine.cluster().clone();
-        cluster.policies = proposal.policies;
-        // A proposal may go with labels that it needs.
-        cluster.namespaces.extend(proposal.namespaces);
+        let cluster = with_proposed(engine.cluster(), proposal);
         Ok::<_, CliError>(Engine::new(cluster, manifests::options(&args.manifests)))
     });
     let proposed = proposed.transpose()?;

@@ -120,7 +120,7 @@ fn named(engine: &Engine, judged: &Judged<'_>, party: &Party) -> String {
         connection.to
     };
     let index = match end {
-        End::Pod(index) => Some(index),
+        End::Pod(index) | End::PodAt(index, _) => Some(index),
         End::Address(address) => engine.pod_at(address),
     };
     match index.and_then(|index| engine.cluster().pods.get(index as usize)) {
