@@ -6,6 +6,7 @@ mod flows;
 mod live;
 mod own;
 mod owners;
+mod policies;
 mod preemptors;
 mod run;
 mod served;
@@ -30,6 +31,7 @@ use crate::{
 };
 use export::{Choice, Exporter};
 use own::OwnMetrics;
+use policies::Policies;
 use served::Served;
 use traffic::Traffic;
 
@@ -44,6 +46,7 @@ pub struct Agent {
     live: Mutex<live::Live>,
     served: Served,
     traffic: Traffic,
+    policies: Policies,
 }
 
 /// What is remembered between collections.
@@ -73,6 +76,7 @@ impl Agent {
             live: Mutex::new(live::Live::new(config)),
             served: Served::default(),
             traffic: Traffic::default(),
+            policies: Policies::default(),
             session,
         }
     }
@@ -127,6 +131,11 @@ impl Agent {
         collector
             .exporter
             .export(&mut registry, &measurements, traffic, identities, now, last);
+        if let Some(desk) = self.policies.desk() {
+            collector
+                .exporter
+                .export_policies(&mut registry, desk, identities, now, last);
+        }
         let released = self.session.release();
         collector.exporter.forget(&mut registry, &released, now);
         own::retire(&mut registry, identities, &released, now);

@@ -46,6 +46,8 @@ pub struct Config {
     pub probes: Probes,
     /// Flows and their log.
     pub flows: Flows,
+    /// Network policies that connections are judged by.
+    pub policy: Policy,
     /// Bounds.
     pub limits: Limits,
     /// Where names come from.
@@ -109,6 +111,21 @@ pub struct Flows {
     pub log_compress: bool,
     /// When files are brought to the disk.
     pub log_fsync: FlowFsync,
+}
+
+/// Network policies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// The manifests in force; `None` for none.
+    pub manifests: Option<PathBuf>,
+    /// Policies that are to be in force instead.
+    pub pending: Option<PathBuf>,
+    /// Namespace of objects that name none.
+    pub namespace: String,
+    /// Time in which a change may not be in force everywhere.
+    pub grace: Duration,
+    /// Where audit events go.
+    pub log: FlowTarget,
 }
 
 /// The system call probe.
@@ -290,6 +307,13 @@ impl Default for Config {
                 log_keep: limits::SEGMENTS,
                 log_compress: true,
                 log_fsync: FlowFsync::Rotation,
+            },
+            policy: Policy {
+                manifests: None,
+                pending: None,
+                namespace: "default".to_owned(),
+                grace: limits::POLICY_GRACE,
+                log: FlowTarget::Off,
             },
             limits: Limits {
                 kernel_memory: limits::KERNEL_MEMORY,

@@ -1,6 +1,7 @@
 //! From measurements by cgroup to series by container.
 
 mod network;
+mod policies;
 
 use std::{
     sync::Arc,
@@ -10,10 +11,14 @@ use std::{
 use probe_common::hist::Histogram;
 use rustc_hash::FxHashSet;
 
-use self::network::{Names, Network};
+use self::{
+    network::{Names, Network},
+    policies::PolicySeries,
+};
 use super::{
     delta::Previous,
     owners::{Owner, OwnerLabels, Owners},
+    policies::Desk,
     preemptors::Preemptors,
     traffic,
 };
@@ -47,6 +52,7 @@ pub(super) struct Exporter {
     preemptors: Preemptors,
     unattributed: Previous<(OwnerId, &'static str), u64>,
     network: Network,
+    policies: PolicySeries,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -72,6 +78,7 @@ impl Exporter {
             preemptors: Preemptors::default(),
             unattributed: Previous::default(),
             network: Network::default(),
+            policies: PolicySeries::default(),
         }
     }
 
@@ -115,6 +122,24 @@ impl Exporter {
         {
             registry.raise(&families::RECORDS_LOST, &[stream, stage, reason], *count);
         }
+    }
+
+    /// Passes on what was judged since the last call.
+    pub(super) fn export_policies(
+        &mut self,
+        registry: &mut Registry,
+        desk: &Desk,
+        identities: &Identities,
+        now: Instant,
+        last: bool,
+    ) {
+        let mut names = Names {
+            owners: &mut self.owners,
+            identities,
+            now,
+            last,
+        };
+        self.policies.export(registry, desk, &mut names);
     }
 
     /// Changes how long an owner that nobody knows may become known.

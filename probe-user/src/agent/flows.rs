@@ -18,10 +18,10 @@ use tracing::{error, warn};
 
 use self::log::Became;
 pub(super) use self::log::open;
-use super::{Agent, RunError};
+use super::{Agent, RunError, policies::Desk};
 use crate::{
-    config::{self, Config},
-    flows::{Event, FlowLog, Observed, Owner},
+    config::{Config, FlowTarget},
+    flows::{Event, FlowLog, Observed, Owner, Sureness},
     identity::Identities,
     kernel::clock::monotonic,
     limits,
@@ -47,6 +47,7 @@ pub(super) struct Flows {
     stop: Arc<AtomicBool>,
     thread: JoinHandle<()>,
     log: Option<Arc<FlowLog>>,
+    desk: Option<Arc<Desk>>,
     rules: LogRules,
 }
 
@@ -63,15 +64,20 @@ impl Flows {
         translator: Option<Translator>,
     ) -> Result<Option<Self>, RunError> {
         let readers = agent.session().take_flow_readers();
-        if readers.0.is_none() && readers.1.is_none() && config.flows.log == config::FlowTarget::Off
-        {
+        let is_wanted = config.flows.log != FlowTarget::Off || config.policy.manifests.is_some();
+        if readers.0.is_none() && readers.1.is_none() && !is_wanted {
             return Ok(None);
         }
         let drops = agent.session().take_drops_reader();
-        let log = open(config, agent.session())?.map(Arc::new);
+        let log = open("flow log", &config.flows.log, config, agent.session())?.map(Arc::new);
+        let desk = Desk::open(config, agent.session())?.map(Arc::new);
+        if let Some(desk) = &desk {
+            agent.policies.open(desk.clone());
+        }
         let stop = Arc::new(AtomicBool::new(false));
         let rules = LogRules::new(Mutex::new(config.flows.log_rules.clone().into()));
-        let (stopped, written, agent) = (stop.clone(), log.clone(), agent.clone());
+        let (stopped, agent) = (stop.clone(), agent.clone());
+        let (written, audited) = (log.clone(), desk.clone());
         let narrowed = rules.clone();
         let settings = FlowSettings {
             sweep: config.flows.sweep,
@@ -83,7 +89,7 @@ impl Flows {
             let follower = FlowFollower::new(readers, settings, monotonic())
                 .with_drops(drops)
                 .with_translator(translator);
-            Following::new(&agent, written, narrowed, patience).run(follower, &stopped);
+            Following::new(&agent, written, audited, narrowed, patience).run(follower, &stopped);
         };
         let thread = thread::Builder::new()
             .name("flows".into())
@@ -103,6 +109,7 @@ impl Flows {
             stop,
             thread,
             log,
+            desk,
             rules,
         }))
     }
@@ -111,6 +118,9 @@ impl Flows {
     pub(super) fn reopen(&self) {
         if let Some(log) = &self.log {
             log.reopen();
+        }
+        if let Some(desk) = &self.desk {
+            desk.reopen();
         }
     }
 
@@ -133,6 +143,7 @@ impl Flows {
 struct Following<'a> {
     agent: &'a Agent,
     log: Option<Arc<FlowLog>>,
+    desk: Option<Arc<Desk>>,
     rules: LogRules,
     marks: log::Marks,
     held: Held,
@@ -142,12 +153,14 @@ impl<'a> Following<'a> {
     fn new(
         agent: &'a Agent,
         log: Option<Arc<FlowLog>>,
+        desk: Option<Arc<Desk>>,
         rules: LogRules,
         patience: Duration,
     ) -> Self {
         Self {
             agent,
             log,
+            desk,
             rules,
             marks: log::Marks::default(),
             held: Held::new(patience),
@@ -158,6 +171,9 @@ impl<'a> Following<'a> {
         let mut losses_at = Instant::now();
         let mut balance_at = losses_at + BALANCE_EVERY;
         while !stopped.load(Ordering::Relaxed) {
+            if let Some(desk) = &self.desk {
+                desk.follow(monotonic());
+            }
             let events = {
                 let _undisturbed = self.agent.session().undisturbed();
                 follower.poll(monotonic())
@@ -193,6 +209,9 @@ impl<'a> Following<'a> {
         {
             warn!(%error, "the end of the flow log is missing");
         }
+        if let Some(desk) = &self.desk {
+            desk.flush(monotonic(), FLUSH_WITHIN);
+        }
         let log = self.log.as_ref().map(|log| log.counts());
         self.agent.traffic.show(follower.counts(), log);
     }
@@ -205,18 +224,21 @@ impl<'a> Following<'a> {
                 continue;
             };
             self.agent.traffic.add(&report);
-            if self.log.is_some() {
+            if self.log.is_some() || self.desk.is_some() {
                 self.held.push(report, now);
             }
         }
     }
 
-    /// Writes what has names, or has waited for them for long enough; with `all` everything.
+    /// Tells of what has names, or has waited for them for long enough; with `all` of everything.
     fn write(&mut self, all: bool) {
-        let Some(log) = &self.log else {
-            return;
-        };
-        log.follow_clock(monotonic(), std::time::SystemTime::now());
+        let (monotonic, wall) = (monotonic(), std::time::SystemTime::now());
+        if let Some(log) = &self.log {
+            log.follow_clock(monotonic, wall);
+        }
+        if let Some(desk) = &self.desk {
+            desk.follow_clock(monotonic, wall);
+        }
         let identities = self.agent.session().identities();
         let rules = self
             .rules
@@ -225,8 +247,15 @@ impl<'a> Following<'a> {
             .clone();
         let now = Instant::now();
         while let Some(ready) = self.held.pop(now, all, |cgroup| named(identities, cgroup)) {
-            let became = write(log, &ready, identities, &rules);
-            self.marks.written(ready.report.units(), became);
+            let parties = Parties::of(&ready.report, identities);
+            let observed = parties.observed(&ready);
+            if let Some(desk) = &self.desk {
+                desk.take(&ready.report, &observed);
+            }
+            if let Some(log) = &self.log {
+                let became = write(log, &observed, &rules);
+                self.marks.written(ready.report.units(), became);
+            }
         }
     }
 
@@ -275,37 +304,51 @@ fn of_socket(cgroup: CgroupId) -> CgroupId {
     CgroupId(OwnerId::of_socket(cgroup.0).0)
 }
 
-/// Writes the record of a report, unless a rule leaves it out.
-fn write(log: &FlowLog, ready: &Waiting, identities: &Identities, rules: &Rules) -> Became {
-    let report = &*ready.report;
-    let container = |cgroup| identities.lookup(of_socket(cgroup));
-    let local = container(report.flow.cgroup);
-    let peer = report.peer.and_then(|peer| {
-        let container = container(peer.cgroup)?;
-        Some((container, peer.sureness))
-    });
-    let local: Option<&Container> = local.as_deref();
-    let owners = [local, peer.as_ref().map(|(container, _)| &**container)];
-    if !rules.admit(&report.flow, owners) {
+/// Who has the ends of a flow.
+struct Parties {
+    local: Option<Arc<Container>>,
+    remote: Option<(Arc<Container>, Sureness)>,
+}
+
+impl Parties {
+    fn of(report: &FlowReport, identities: &Identities) -> Self {
+        let container = |cgroup| identities.lookup(of_socket(cgroup));
+        Self {
+            local: container(report.flow.cgroup),
+            remote: report
+                .peer
+                .and_then(|peer| Some((container(peer.cgroup)?, peer.sureness))),
+        }
+    }
+
+    fn observed<'a>(&'a self, ready: &'a Waiting) -> Observed<'a> {
+        let report = &*ready.report;
+        Observed {
+            event: report.event,
+            flow: &report.flow,
+            interval: report.interval,
+            dropped: report.dropped.as_ref(),
+            since: report.since,
+            at: ready.at,
+            local: self.local.as_deref(),
+            remote: self.remote.as_ref().map(|(container, sureness)| Owner {
+                container,
+                sureness: *sureness,
+            }),
+            nat: report.nat,
+            complete: None,
+        }
+    }
+}
+
+/// Writes the record of a flow, unless a rule leaves it out.
+fn write(log: &FlowLog, observed: &Observed<'_>, rules: &Rules) -> Became {
+    let owners = [observed.local, observed.remote.map(|owner| owner.container)];
+    if !rules.admit(observed.flow, owners) {
         log.leave_out();
         return Became::Filtered;
     }
-    let accepted = log.flow(&Observed {
-        event: report.event,
-        flow: &report.flow,
-        interval: report.interval,
-        dropped: report.dropped.as_ref(),
-        since: report.since,
-        at: ready.at,
-        local,
-        remote: peer.as_ref().map(|(container, sureness)| Owner {
-            container,
-            sureness: *sureness,
-        }),
-        nat: report.nat,
-        complete: None,
-    });
-    if accepted {
+    if log.flow(observed) {
         Became::Written
     } else {
         Became::Refused

@@ -29,6 +29,7 @@ use crate::{
     identity::resolver,
     kernel::{Roots, capabilities_for_map_reads},
     logs::chain,
+    policy::FollowError,
     privileges,
     render::live::{Theme, run_live},
     session::{Plan, Session, StartError, TranslationScope, Translator},
@@ -63,15 +64,20 @@ pub enum RunError {
     /// The probes did not start.
     #[error(transparent)]
     Start(#[from] StartError),
-    /// The flow log cannot be written where it should be.
-    #[error("cannot write the flow log to {target}")]
+    /// A log cannot be written where it should be.
+    #[error("cannot write the {name} to {target}")]
     FlowLog {
+        /// Which log.
+        name: &'static str,
         /// Where it should be.
         target: String,
         /// What the system said.
         #[source]
         source: std::io::Error,
     },
+    /// There is nothing to judge connections by.
+    #[error(transparent)]
+    Policies(#[from] FollowError),
     /// The system refused something that it always grants.
     #[error("cannot {what}")]
     System {

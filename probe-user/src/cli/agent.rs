@@ -26,7 +26,8 @@ pub(super) fn run(args: &AgentArgs) -> Result<Kind, CliError> {
     let live = io::stdout().is_terminal()
         && io::stdin().is_terminal()
         && !args.no_table
-        && config.flows.log != FlowTarget::Stdout;
+        && config.flows.log != FlowTarget::Stdout
+        && config.policy.log != FlowTarget::Stdout;
     // The targets of a program's messages begin with the name of its object, and that with the probe's.
     let programs = REGISTRY.iter().filter(|_| config.debug);
     let logs = Arc::new(logs::init(
@@ -65,9 +66,10 @@ impl From<RunError> for CliError {
     fn from(error: RunError) -> Self {
         match error {
             RunError::Start(error) => error.into(),
-            RunError::Bind(_) | RunError::FlowLog { .. } | RunError::System { .. } => {
-                Self::failure(error)
-            }
+            RunError::Bind(_)
+            | RunError::FlowLog { .. }
+            | RunError::Policies(_)
+            | RunError::System { .. } => Self::failure(error),
         }
     }
 }

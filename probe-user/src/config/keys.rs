@@ -213,6 +213,29 @@ keys! {
         "never, rotation, or a duration from 100ms to 1h"
         "When the flow log is brought to the disk: when the kernel likes; when a file is put aside \
          and at the end; or also so long after a record was written."
+    "policy.manifests" (policy.manifests, Restart)
+        read path; show maybe;
+        "off, or the path of a file or folder"
+        "Network policies that connections are judged by, with the pods, namespaces, services and nodes that they are about, \
+         as YAML or JSON; docs/policy.md says what they mean. They are read again when a file changes."
+    "policy.pending" (policy.pending, Restart)
+        read path; show maybe;
+        "off, or the path of a file or folder"
+        "Policies that are to be in force instead: audit events and metrics say what they would change. Without it those \
+         whose annotation nodeprobe.io/pending is \"true\"."
+    "policy.namespace" (policy.namespace, Restart)
+        read |v| v.text(); show quoted;
+        "a text"
+        "Namespace of objects in the manifests that name none."
+    "policy.grace" (policy.grace, Restart)
+        read |v| v.duration(Duration::ZERO..=limits::POLICY_GRACE_MAX); show time;
+        "a duration from 0s to 10m"
+        "Time after a change of policies in which a connection that contradicts them raises no alarm."
+    "policy.log" (policy.log, Restart)
+        read FlowTarget::read; show quoted;
+        "off, - for standard output, or a path"
+        "Where audit events go, one JSON object a line; docs/policy.md describes them. Sizes, ages and numbers of files are those \
+         of the flow log."
     "limits.kernel_memory" (limits.kernel_memory, Restart)
         read |v| v.size(limits::KERNEL_MEMORY_MIN..=limits::KERNEL_MEMORY_MAX);
         show |size: &u64| quoted(&size_text(*size));
@@ -289,6 +312,24 @@ fn caps(value: &Value<'_>) -> Result<BTreeMap<String, u32>, String> {
     } else {
         Err(faults.join("; "))
     }
+}
+
+/// A path, or none.
+fn path(value: &Value<'_>) -> Result<Option<PathBuf>, String> {
+    const ALLOWED: &str = "\"off\" or the path of a file or folder";
+    match value.text_for(ALLOWED)?.as_str() {
+        "" => Err(format!("must be {ALLOWED}, not empty")),
+        "off" => Ok(None),
+        path => Ok(Some(path.into())),
+    }
+}
+
+fn maybe(path: &Option<PathBuf>) -> String {
+    quoted(
+        &path
+            .as_ref()
+            .map_or("off".into(), |path| path.display().to_string()),
+    )
 }
 
 fn plain(value: &impl ToString) -> String {

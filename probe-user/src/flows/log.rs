@@ -10,13 +10,15 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use serde::Serialize;
+
 use self::losses::Losses;
 use super::{
     clock::WallClock,
     line::line,
     record::{
-        Balance, BalanceRecord, Envelope, FlowRecord, Gap, GapRecord, Loss, LossRecord, Observed,
-        Origin,
+        AuditRecord, Balance, BalanceRecord, Envelope, FlowRecord, Gap, GapRecord, Loss,
+        LossRecord, Observed, Origin,
     },
 };
 use crate::sinks::{self, Settings, Sink, Unwritten};
@@ -110,6 +112,15 @@ impl FlowLog {
             state.losses.put_back(lost_before);
         }
         accepted
+    }
+
+    /// Writes an audit event: the record of a flow, and what policies have to do with it. Returns whether there was room for it.
+    pub fn audit(&self, observed: &Observed<'_>, policy: &impl Serialize) -> bool {
+        let mut state = self.lock();
+        self.write_losses(&mut state, observed.at, false);
+        self.write(&mut state, observed.at, |envelope| {
+            line(&AuditRecord::new(envelope, observed, policy))
+        })
     }
 
     /// Counts a record that is not to be written.

@@ -4,6 +4,7 @@
 //! are segments on the wire, pure acknowledgements included. Enumerations are texts, so that a reader passes on values that
 //! it does not know. Every kind has a version of its own, `name/MAJOR.MINOR`; the rules are in `docs/flow-log.md`.
 
+mod audit;
 mod build;
 mod marks;
 #[cfg(test)]
@@ -13,6 +14,7 @@ pub(super) mod tests;
 
 use std::{borrow::Cow, collections::BTreeMap, net::IpAddr, time::Duration};
 
+pub(super) use self::audit::AuditRecord;
 pub use self::{
     build::{Event, Observed, Owner, Sureness},
     marks::{Balance, BalanceRecord, Gap, GapRecord, Loss, LossRecord},

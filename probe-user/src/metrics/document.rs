@@ -11,12 +11,13 @@ const END: &str = "<!-- end -->\n";
 /// A heading, and which families stand below it.
 type Section = (&'static str, fn(&Desc) -> bool);
 
-const SECTIONS: [Section; 4] = [
+const SECTIONS: [Section; 5] = [
     ("System calls", |d| d.name.starts_with("nodeprobe_syscall")),
     ("Scheduler", |d| d.name.starts_with("nodeprobe_sched_")),
     ("Network", is_of_the_network),
+    ("Policies", is_of_policies),
     ("The probe itself", |d| {
-        !d.per_container() && !is_of_the_network(d)
+        !d.per_container() && !is_of_the_network(d) && !is_of_policies(d)
     }),
 ];
 
@@ -25,6 +26,10 @@ fn is_of_the_network(desc: &Desc) -> bool {
     let name = desc.name.trim_start_matches("nodeprobe_");
     let named = PREFIXES.iter().any(|prefix| name.starts_with(prefix));
     (named || name.starts_with("container_packet_")) && !name.starts_with("flow_log_")
+}
+
+fn is_of_policies(desc: &Desc) -> bool {
+    desc.name.starts_with("nodeprobe_policy_")
 }
 
 fn tables() -> String {

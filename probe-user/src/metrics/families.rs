@@ -5,6 +5,7 @@
 
 mod network;
 mod own;
+mod policy;
 mod scheduler;
 mod syscalls;
 
@@ -15,6 +16,7 @@ use super::{
 
 pub use network::*;
 pub use own::*;
+pub use policy::*;
 pub use scheduler::*;
 pub use syscalls::*;
 
@@ -48,6 +50,14 @@ pub static ALL: &[&Desc] = &[
     &DNS_LOOKUP_DURATION,
     &CONTAINER_PACKET_DROPS,
     &NODE_PACKET_DROPS,
+    &POLICY_VERDICTS,
+    &POLICY_GAPS,
+    &POLICY_BREAKAGES,
+    &POLICY_RULE_MATCHES,
+    &POLICY_PENDING_CHANGES,
+    &POLICY_OBJECTS,
+    &POLICY_GENERATION,
+    &POLICY_STALE,
     &BUILD,
     &RECORDS_LOST,
     &UNATTRIBUTED,
@@ -72,6 +82,7 @@ pub static ALL: &[&Desc] = &[
     &FLOW_LOG_WAITING,
     &FLOW_LOG_FAILURES,
     &FLOW_TRANSLATIONS,
+    &EVENT_LOG_RECORDS,
     &HTTP_REQUESTS,
     &HTTP_CONNECTIONS_DROPPED,
     &PROCESS_CPU,

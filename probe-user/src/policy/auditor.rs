@@ -1,6 +1,6 @@
 //! Judges connections that flows tell of, each once at each of its ends.
 
-use std::time::Duration;
+use std::{mem, time::Duration};
 
 use probe_policy::{
     audit::{Judged, Policies, Seen, Snapshot},
@@ -15,7 +15,7 @@ use super::{
     follow::Change,
     outcome::outcome,
     places::Places,
-    sums::{Seat, Sums},
+    sums::{Seat, Sums, VerdictKey},
 };
 use crate::{
     flows::Event,
@@ -135,6 +135,11 @@ impl Auditor {
     /// Counts since the start.
     pub fn sums(&self) -> &Sums {
         &self.sums
+    }
+
+    /// Takes the verdicts since the last call.
+    pub fn take_verdicts(&mut self) -> FxHashMap<VerdictKey, u64> {
+        mem::take(&mut self.sums.verdicts)
     }
 
     /// Takes what is said of a flow, and tells of it where there is something to tell: when a connection has come to its outcome,

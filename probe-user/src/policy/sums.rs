@@ -32,10 +32,10 @@ pub(super) struct Seat {
     pub(super) has_peer: bool,
 }
 
-/// Counts since the start.
+/// Counts since the start, but for those that say otherwise.
 #[derive(Clone, Debug, Default)]
 pub struct Sums {
-    /// Connections.
+    /// Connections since they were last taken.
     pub verdicts: FxHashMap<VerdictKey, u64>,
     /// Gaps and breakages by the namespace of the pod that policies are about.
     pub findings: FxHashMap<(Assessment, String, Direction), u64>,

@@ -38,7 +38,7 @@ pub(super) struct Names<'a> {
 }
 
 impl Names<'_> {
-    fn find(&mut self, owner: OwnerId) -> Owner {
+    pub(super) fn find(&mut self, owner: OwnerId) -> Owner {
         self.owners
             .find(owner, self.identities, self.now, self.last)
     }

@@ -1,4 +1,4 @@
-//! The flow log of the agent: where it goes, and since when nobody wrote it.
+//! The logs of the agent: where they go, and since when nobody wrote them.
 
 mod marks;
 
@@ -21,13 +21,15 @@ use crate::{
 /// Probes whose records are in the log.
 const PROBES: [&str; 2] = ["flows", "tcp"];
 
-/// Opens the log and says since when nobody watched; `None` where it is off.
+/// Opens a log and says since when nobody watched; `None` where it is off.
 pub(in crate::agent) fn open(
+    name: &'static str,
+    log: &FlowTarget,
     config: &Config,
     session: &Session,
 ) -> Result<Option<FlowLog>, RunError> {
     let flows = &config.flows;
-    let target = match &flows.log {
+    let target = match log {
         FlowTarget::Off => return Ok(None),
         FlowTarget::Stdout => Target::Stdout,
         FlowTarget::File(path) => Target::File(path.clone()),
@@ -47,7 +49,7 @@ pub(in crate::agent) fn open(
             FlowFsync::Rotation => Fsync::OnRotation,
             FlowFsync::After(time) => Fsync::Interval(time),
         },
-        ..Settings::new("flow log", target)
+        ..Settings::new(name, target)
     };
     let roots = Roots::default();
     let id = |name: &str| {
@@ -64,7 +66,7 @@ pub(in crate::agent) fn open(
         run_id: id("uuid")?,
     };
     let log = FlowLog::start(settings, origin, WallClock::new(now, wall))
-        .map_err(|source| refused(&flows.log, source))?;
+        .map_err(|source| refused(name, log, source))?;
     let to = now.saturating_sub(session.started().elapsed());
     let watching = |probe: &&str| {
         session.states().iter().any(|(name, state)| {
@@ -83,8 +85,9 @@ pub(in crate::agent) fn open(
     Ok(Some(log))
 }
 
-fn refused(target: &FlowTarget, source: io::Error) -> RunError {
+fn refused(name: &'static str, target: &FlowTarget, source: io::Error) -> RunError {
     RunError::FlowLog {
+        name,
         target: target.to_string(),
         source,
     }

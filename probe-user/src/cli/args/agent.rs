@@ -46,6 +46,14 @@ pub struct AgentArgs {
     #[arg(long, value_name = "PATH")]
     pub flow_log: Option<String>,
 
+    /// Judge connections by the network policies of this file or folder [default: off]
+    #[arg(long, value_name = "PATH")]
+    pub manifests: Option<String>,
+
+    /// Write audit events of connections to a file, or - for standard output [default: off]
+    #[arg(long, value_name = "PATH")]
+    pub event_log: Option<String>,
+
     /// Write logs to a terminal too, instead of showing the live table there
     #[arg(long)]
     pub no_table: bool,
@@ -72,6 +80,8 @@ impl AgentArgs {
             ("log.level", self.log_level.clone()),
             ("log.format", self.log_format.clone()),
             ("flows.log", self.flow_log.clone()),
+            ("policy.manifests", self.manifests.clone()),
+            ("policy.log", self.event_log.clone()),
             ("debug", self.debug.then(|| "true".into())),
         ];
         let single = single

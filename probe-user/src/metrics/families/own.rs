@@ -88,7 +88,7 @@ pub static SERIES: Desc = gauge(
     "Time series that the family shows in the text form, overflow included.",
     Unit::None,
     &["family"],
-    64,
+    80,
 );
 
 /// The budgets.
@@ -97,7 +97,7 @@ pub static SERIES_LIMIT: Desc = gauge(
     "Cap of the family in time series; its overflow series come on top.",
     Unit::None,
     &["family"],
-    64,
+    80,
 );
 
 /// What went over the budgets.
@@ -105,7 +105,7 @@ pub static SERIES_OVERFLOW: Desc = counter(
     "nodeprobe_series_overflow_total",
     "Updates that were folded into the ~other series, or refused in case of gauges.",
     &["family"],
-    64,
+    80,
 );
 
 /// Sampling.
