@@ -145,6 +145,11 @@ impl Engine {
         self.resolve(End::Address(address)).pod
     }
 
+    /// Whether an address is known: of a pod, a node or a service.
+    pub fn knows(&self, address: IpAddr) -> bool {
+        self.addresses.contains_key(&address.to_canonical())
+    }
+
     /// The same connection to the first end behind a service, if it is to one.
     pub fn behind_service(&self, connection: &Connection) -> Option<Connection> {
         let End::Address(address) = connection.to else {

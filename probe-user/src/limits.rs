@@ -135,6 +135,8 @@ pub const HELD_ENDS: usize = 65_536;
 
 /// Connections that go on and were judged: some 50 bytes each.
 pub const JUDGED: usize = 2 * CONNECTIONS as usize;
+/// Addresses that containers were seen at: some 250 bytes each.
+pub const RESIDENTS: usize = 16_384;
 /// Rules of policies that are counted.
 pub const POLICY_RULES: usize = 16_384;
 /// Owners, directions, verdicts and outcomes that are counted.

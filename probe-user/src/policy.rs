@@ -9,6 +9,7 @@ mod follow;
 pub mod manifests;
 mod outcome;
 mod places;
+mod residents;
 mod sums;
 
 pub use self::{

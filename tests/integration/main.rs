@@ -23,6 +23,7 @@ mod modes;
 mod network;
 mod peers;
 mod plain;
+mod policy;
 mod prometheus;
 mod rigs;
 mod runtimes;

@@ -225,8 +225,14 @@ spec: {podSelector: {}, ingress: [{from: [{namespaceSelector: {}}], ports: [{por
         };
         let allows = hit("web-out", "shop", Direction::Egress, Some(0));
         let isolates = hit("pg-in", "db", Direction::Ingress, None);
-        assert_eq!(judged.hits(Direction::Egress), std::slice::from_ref(&allows));
-        assert_eq!(judged.hits(Direction::Ingress), std::slice::from_ref(&isolates));
+        assert_eq!(
+            judged.hits(Direction::Egress),
+            std::slice::from_ref(&allows)
+        );
+        assert_eq!(
+            judged.hits(Direction::Ingress),
+            std::slice::from_ref(&isolates)
+        );
         let web = engine.find("shop", "web");
         let closed = hit("web-out", "shop", Direction::Egress, None);
         assert_eq!(engine.rules_about(web), [closed, allows]);

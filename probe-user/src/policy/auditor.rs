@@ -15,6 +15,7 @@ use super::{
     follow::Change,
     outcome::outcome,
     places::Places,
+    residents::Residents,
     sums::{Seat, Sums, VerdictKey},
 };
 use crate::{
@@ -90,6 +91,7 @@ pub struct Auditor {
     /// Pods of what is in force and of what was before, by its generation.
     places: Vec<(u64, Places)>,
     known: FxHashMap<u64, Known>,
+    residents: Residents,
     settings: AuditSettings,
     sums: Sums,
 }
@@ -103,6 +105,7 @@ impl Auditor {
             places: vec![(policies.current().generation, places)],
             policies,
             known: FxHashMap::default(),
+            residents: Residents::default(),
             settings,
             sums: Sums::default(),
         };
@@ -154,6 +157,10 @@ impl Auditor {
         self.policies.settle(now);
         let snapshot = self.policies.current().clone();
         let flow = &report.flow;
+        // What policies say of ICMP and the like is open, and whoever sends it is seldom asked.
+        if !flow.tuple.transport.has_ports() {
+            return;
+        }
         let is_over = report.event == Event::End;
         let known = if is_over {
             self.known.remove(&flow.id)
@@ -164,9 +171,11 @@ impl Auditor {
             self.sums.no_pod += u64::from(is_over);
             return;
         };
+        self.meet(report, owners, &snapshot, now);
         let connection = |snapshot: &Snapshot| {
-            let [local, remote] =
-                [owners.local, owners.remote].map(|owner| self.pod_of(snapshot, owner));
+            let remote = || self.neighbour(report, snapshot, now);
+            let remote = owners.remote.or_else(remote);
+            let [local, remote] = [owners.local, remote].map(|it| self.pod_of(snapshot, it));
             connection(report, local, remote)
         };
         let would_now = match known {
@@ -215,6 +224,40 @@ impl Auditor {
         let mut places = self.places.iter();
         let (_, places) = places.find(|(generation, _)| *generation == snapshot.generation)?;
         places.pod_of(&snapshot.engine, owner?)
+    }
+
+    /// Remembers the address of the local socket, unless it is one that the whole host has.
+    fn meet(
+        &mut self,
+        report: &FlowReport,
+        owners: Owners<'_>,
+        snapshot: &Snapshot,
+        now: Duration,
+    ) {
+        let address = report.flow.tuple.local.to_canonical();
+        let is_own = !address.is_loopback() && !address.is_unspecified();
+        if let Some(container) = owners.local
+            && is_own
+            && !snapshot.engine.knows(address)
+        {
+            self.residents.enter(address, container, now);
+            self.sums.residents_refused = self.residents.refused();
+        }
+    }
+
+    /// The container that was last seen at the other end's address, where the manifests do not know that.
+    fn neighbour(
+        &self,
+        report: &FlowReport,
+        snapshot: &Snapshot,
+        now: Duration,
+    ) -> Option<&Container> {
+        let tuple = report.nat.unwrap_or(report.flow.tuple);
+        let address = tuple.remote.to_canonical();
+        if snapshot.engine.knows(address) {
+            return None;
+        }
+        self.residents.at(address, now)
     }
 
     fn remember(&mut self, report: &FlowReport, word: Word, snapshot: &Snapshot) {

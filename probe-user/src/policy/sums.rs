@@ -49,6 +49,8 @@ pub struct Sums {
     pub no_pod: u64,
     /// Reports of connections that found no room: these are judged at their end.
     pub put_off: u64,
+    /// Addresses of containers that found no room.
+    pub residents_refused: u64,
     /// Rules that found no room.
     pub rules_refused: u64,
 }
