@@ -5,8 +5,10 @@
 //! remembers which connections were judged. It knows no metric and writes no log: who asks decides what becomes of the answers.
 
 mod auditor;
+mod event;
 mod follow;
 pub mod manifests;
+mod names;
 mod outcome;
 mod places;
 mod residents;
@@ -14,6 +16,7 @@ mod sums;
 
 pub use self::{
     auditor::{Audit, AuditSettings, Auditor, How, Owners, Side},
+    event::{AuditEvent, Initiator},
     follow::{Change, FollowError, Follower, Sources},
     sums::{Sums, VerdictKey},
 };

@@ -3,6 +3,7 @@
 //! Owns the attached probes and the thread that follows cgroups. Dropping a session detaches everything.
 
 mod network;
+mod parties;
 mod plan;
 mod start;
 mod translation;
@@ -20,6 +21,7 @@ use probe_common::id::CgroupId;
 pub use network::{FlowEvent, FlowFollower, FlowReport, FlowSettings, FollowerCounts, Units};
 
 pub use crate::flows::Peer;
+pub use parties::{Parties, is_named};
 pub use start::{Enabled, Plan, StartError, examine};
 pub use translation::{TranslationCounts, TranslationScope, Translator, TranslatorError};
 

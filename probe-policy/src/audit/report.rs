@@ -1,5 +1,7 @@
 //! What is said of a connection, as it stands in an audit event.
 
+use std::fmt;
+
 use serde::Serialize;
 
 use super::{Assessment, Change, Judged, Outcome};
@@ -60,6 +62,21 @@ pub struct RuleHit {
     pub direction: Direction,
     /// Which of its rules, from 0; `None` where none of them allows.
     pub rule: Option<u16>,
+}
+
+impl fmt::Display for RuleHit {
+    /// Such as `NetworkPolicy shop/web-in, rule 0`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ", self.kind)?;
+        if let Some(namespace) = &self.namespace {
+            write!(f, "{namespace}/")?;
+        }
+        f.write_str(&self.name)?;
+        match self.rule {
+            Some(rule) => write!(f, ", rule {rule}"),
+            None => Ok(()),
+        }
+    }
 }
 
 impl<'a> Judged<'a> {

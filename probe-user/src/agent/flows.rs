@@ -21,13 +21,14 @@ pub(super) use self::log::open;
 use super::{Agent, RunError, policies::Desk};
 use crate::{
     config::{Config, FlowTarget},
-    flows::{Event, FlowLog, Observed, Owner, Sureness},
-    identity::Identities,
+    flows::{Event, FlowLog, Observed},
     kernel::clock::monotonic,
     limits,
-    model::{Container, Measurements, Naming, OwnerId},
+    model::Measurements,
     select::Rules,
-    session::{FlowEvent, FlowFollower, FlowReport, FlowSettings, Translator, Units},
+    session::{
+        FlowEvent, FlowFollower, FlowReport, FlowSettings, Parties, Translator, Units, is_named,
+    },
 };
 
 /// How often the rings are read.
@@ -246,9 +247,12 @@ impl<'a> Following<'a> {
             .unwrap_or_else(PoisonError::into_inner)
             .clone();
         let now = Instant::now();
-        while let Some(ready) = self.held.pop(now, all, |cgroup| named(identities, cgroup)) {
+        while let Some(ready) = self
+            .held
+            .pop(now, all, |cgroup| is_named(cgroup, identities))
+        {
             let parties = Parties::of(&ready.report, identities);
-            let observed = parties.observed(&ready);
+            let observed = parties.observed(&ready.report, ready.at);
             if let Some(desk) = &self.desk {
                 desk.take(&ready.report, &observed);
             }
@@ -288,55 +292,6 @@ impl<'a> Following<'a> {
             .balances(read, &follower.counts(), self.held.units);
         for balance in balances {
             log.balance(monotonic(), &balance);
-        }
-    }
-}
-
-/// Whether the names of a cgroup's container will not change any more.
-fn named(identities: &Identities, cgroup: CgroupId) -> bool {
-    identities
-        .lookup(of_socket(cgroup))
-        .is_some_and(|container| container.naming != Naming::Pending)
-}
-
-/// The cgroup that a socket counts for.
-fn of_socket(cgroup: CgroupId) -> CgroupId {
-    CgroupId(OwnerId::of_socket(cgroup.0).0)
-}
-
-/// Who has the ends of a flow.
-struct Parties {
-    local: Option<Arc<Container>>,
-    remote: Option<(Arc<Container>, Sureness)>,
-}
-
-impl Parties {
-    fn of(report: &FlowReport, identities: &Identities) -> Self {
-        let container = |cgroup| identities.lookup(of_socket(cgroup));
-        Self {
-            local: container(report.flow.cgroup),
-            remote: report
-                .peer
-                .and_then(|peer| Some((container(peer.cgroup)?, peer.sureness))),
-        }
-    }
-
-    fn observed<'a>(&'a self, ready: &'a Waiting) -> Observed<'a> {
-        let report = &*ready.report;
-        Observed {
-            event: report.event,
-            flow: &report.flow,
-            interval: report.interval,
-            dropped: report.dropped.as_ref(),
-            since: report.since,
-            at: ready.at,
-            local: self.local.as_deref(),
-            remote: self.remote.as_ref().map(|(container, sureness)| Owner {
-                container,
-                sureness: *sureness,
-            }),
-            nat: report.nat,
-            complete: None,
         }
     }
 }

@@ -5,8 +5,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use probe_policy::{audit::Report, engine::Options};
-use serde::Serialize;
+use probe_policy::engine::Options;
 use tracing::warn;
 
 use super::{RunError, flows::open};
@@ -14,7 +13,7 @@ use crate::{
     config::Config,
     flows::{FlowCounts, FlowLog, Observed},
     kernel::clock::monotonic,
-    policy::{Audit, AuditSettings, Auditor, Follower, How, Owners, Side, Sources},
+    policy::{Audit, AuditSettings, Auditor, Follower, Owners, Sources},
     session::{FlowReport, Session},
 };
 
@@ -23,21 +22,6 @@ pub(super) struct Desk {
     auditor: Mutex<Auditor>,
     follower: Follower,
     log: Option<FlowLog>,
-}
-
-/// What an audit event has besides the flow.
-#[derive(Serialize)]
-struct Event<'a> {
-    reporter: Side,
-    initiator: Initiator,
-    #[serde(flatten)]
-    policy: Report<'a>,
-}
-
-#[derive(Serialize)]
-struct Initiator {
-    side: Side,
-    how: How,
 }
 
 impl Desk {
@@ -86,15 +70,7 @@ impl Desk {
         };
         let tell = |audit: &Audit<'_>| {
             if let Some(log) = &self.log {
-                let event = Event {
-                    reporter: audit.reporter,
-                    initiator: Initiator {
-                        side: Side::Src,
-                        how: audit.how,
-                    },
-                    policy: audit.judged.report(audit.now),
-                };
-                log.audit(observed, &event);
+                log.audit(observed, &audit.event());
             }
         };
         self.auditor().take(report, owners, monotonic(), tell);

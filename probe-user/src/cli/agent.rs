@@ -66,10 +66,10 @@ impl From<RunError> for CliError {
     fn from(error: RunError) -> Self {
         match error {
             RunError::Start(error) => error.into(),
-            RunError::Bind(_)
-            | RunError::FlowLog { .. }
-            | RunError::Policies(_)
-            | RunError::System { .. } => Self::failure(error),
+            RunError::Policies(error) => error.into(),
+            RunError::Bind(_) | RunError::FlowLog { .. } | RunError::System { .. } => {
+                Self::failure(error)
+            }
         }
     }
 }

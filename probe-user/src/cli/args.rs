@@ -14,7 +14,7 @@ pub use self::{
     agent::AgentArgs,
     network::{DnsArgs, DnsBy, FlowsArgs, FlowsBy, TcpArgs},
     policy::{
-        Allowed, Ask, CheckArgs, CheckFormat, ExplainArgs, HostNetwork, ManifestArgs,
+        Allowed, Ask, AuditArgs, CheckArgs, CheckFormat, ExplainArgs, HostNetwork, ManifestArgs,
         PolicyCommand, PolicyFormat, ReplayArgs, SuggestArgs,
     },
     tools::{By, CommonArgs, OffcpuArgs, OutputFormat, RunqlatArgs, SyscallsArgs},

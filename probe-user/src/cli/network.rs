@@ -11,7 +11,9 @@ use std::time::Duration;
 use super::{CliError, args::CommonArgs};
 use crate::session::FlowSettings;
 
-pub(super) use self::{dns::run as dns, flows::run as flows, tcp::run as tcp};
+pub(super) use self::{
+    dns::run as dns, flows::run as flows, held::Held, log::Stream, tcp::run as tcp,
+};
 
 /// After how long without a packet a flow of datagrams ends.
 const IDLE: Duration = Duration::from_secs(30);
@@ -21,7 +23,7 @@ const PERIOD: Duration = Duration::from_secs(60);
 const SWEEP: Duration = Duration::from_secs(1);
 
 /// How flows are followed for these arguments. A table every so often wants to know what was exchanged until then.
-fn settings(args: &CommonArgs) -> FlowSettings {
+pub(super) fn settings(args: &CommonArgs) -> FlowSettings {
     FlowSettings {
         sweep: SWEEP,
         period: args.interval.map_or(PERIOD, |interval| interval.min(SWEEP)),
@@ -30,7 +32,7 @@ fn settings(args: &CommonArgs) -> FlowSettings {
 }
 
 /// Refuses `--pid`, where the kernel side adds up by container.
-fn refuse_pid(args: &CommonArgs, what: &str) -> Result<(), CliError> {
+pub(super) fn refuse_pid(args: &CommonArgs, what: &str) -> Result<(), CliError> {
     if args.pid.is_some() {
         let message = format!("--pid: {what} are counted by container and not by process");
         return Err(CliError::usage(message)

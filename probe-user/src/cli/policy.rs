@@ -1,6 +1,7 @@
 //! `nodeprobe policy`: what network policies mean for connections.
 
 mod answer;
+mod audit;
 mod check;
 mod explain;
 mod log;
@@ -18,6 +19,7 @@ use super::{CliError, Kind, args::PolicyCommand};
 /// If files cannot be read, or `--strict` finds something.
 pub(super) fn run(command: &PolicyCommand) -> Result<Kind, CliError> {
     match command {
+        PolicyCommand::Audit(args) => audit::run(args),
         PolicyCommand::Explain(args) => explain::run(args),
         PolicyCommand::Replay(args) => replay::run(args),
         PolicyCommand::Check(args) => check::run(args),

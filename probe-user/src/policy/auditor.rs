@@ -13,6 +13,7 @@ use serde::Serialize;
 
 use super::{
     follow::Change,
+    names::name,
     outcome::outcome,
     places::Places,
     residents::Residents,
@@ -76,6 +77,19 @@ pub struct Audit<'a> {
     pub judged: Judged<'a>,
     /// What is in force by now.
     pub now: &'a Snapshot,
+    /// The connection, for the engine that it was judged by.
+    pub connection: Connection,
+    /// Whether it was not judged before.
+    pub is_first: bool,
+}
+
+impl Audit<'_> {
+    /// What its ends are called: who began, then who was asked.
+    pub fn names(&self) -> (String, String) {
+        let engine = &self.judged.snapshot.engine;
+        let Connection { from, to, .. } = self.connection;
+        (name(engine, from), name(engine, to))
+    }
 }
 
 /// A connection that goes on and was judged.
@@ -206,6 +220,7 @@ impl Auditor {
         };
         let mut judged = snapshot.judge(&seen, self.settings.grace, connection);
         judged.would_now = judged.would_now.or(would_now);
+        let asked = connection(judged.snapshot);
         let word = judged.would_now.unwrap_or(judged.verdict.combined);
         self.remember(report, word, &snapshot);
         if known.is_none() {
@@ -215,8 +230,10 @@ impl Auditor {
         tell(&Audit {
             reporter: Side::of(flow),
             how,
+            connection: asked,
             judged,
             now: &snapshot,
+            is_first: known.is_none(),
         });
     }
 

@@ -1,5 +1,6 @@
-//! The tables of `nodeprobe flows`, `tcp` and `dns`.
+//! The tables of `nodeprobe flows`, `tcp`, `dns` and `policy audit`.
 
+mod audit;
 mod dns;
 mod flows;
 mod tcp;
@@ -11,7 +12,7 @@ use std::{
     io::{self, Write},
 };
 
-pub use self::{dns::write_dns, flows::write_flows, tcp::write_tcp};
+pub use self::{audit::write_audit, dns::write_dns, flows::write_flows, tcp::write_tcp};
 use super::{
     Look,
     format::{count, duration, or_dash},

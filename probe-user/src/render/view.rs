@@ -2,6 +2,7 @@
 //!
 //! Field names are the JSON schema of the one-shot tools. What is unknown is absent, never 0 or "".
 
+mod audit;
 mod dns;
 mod flows;
 mod histogram;
@@ -16,6 +17,7 @@ use std::time::Duration;
 
 use serde::Serializer;
 
+pub use audit::AuditView;
 pub use dns::{DnsView, LookupView};
 pub use flows::{Direction, EndView, FlowView};
 pub use histogram::{BucketView, HistogramView};

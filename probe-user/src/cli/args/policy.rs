@@ -1,13 +1,17 @@
 //! Arguments of `nodeprobe policy`.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Subcommand, ValueEnum};
 use probe_policy::model::Protocol;
 
-/// Commands of `nodeprobe policy`. None needs privileges or a cluster: they read files.
+use super::CommonArgs;
+
+/// Commands of `nodeprobe policy`. All but one need neither privileges nor a cluster: they read files.
 #[derive(Debug, Subcommand)]
 pub enum PolicyCommand {
+    /// Judge the connections of this host as they are made, and see whether the network does what policies say
+    Audit(AuditArgs),
     /// Explain what policies say of a connection, and by which rule
     Explain(ExplainArgs),
     /// Judge the connections of a flow log, and what proposed policies would change
@@ -16,6 +20,36 @@ pub enum PolicyCommand {
     Check(CheckArgs),
     /// Write policies that allow the connections of a flow log and nothing else
     Suggest(SuggestArgs),
+}
+
+/// `nodeprobe policy audit`
+#[derive(Args, Clone, Debug)]
+#[command(
+    after_help = "A gap is a connection that policies deny and that was made; a breakage one that they allow and that something dropped. Ends \
+    with 4 if there was one of either. Manifests are read again when their files change.\n\n\
+    Outside Kubernetes a container is the pod with its name, or the one whose annotation nodeprobe.io/container or \
+    nodeprobe.io/cgroup says so.\n\n\
+    Examples:\n  \
+    nodeprobe policy audit --manifests k8s/ --duration 1m\n  \
+    nodeprobe policy audit --manifests k8s/ --pending proposed/    what proposed policies would change\n  \
+    nodeprobe policy audit --manifests k8s/ -o ndjson              every connection, as it is judged"
+)]
+pub struct AuditArgs {
+    /// Flags of all tools.
+    #[command(flatten)]
+    pub common: CommonArgs,
+
+    /// What the host or cluster is made of
+    #[command(flatten)]
+    pub manifests: ManifestArgs,
+
+    /// Policies that are to be in force instead: what would they change?
+    #[arg(long, value_name = "PATH")]
+    pub pending: Option<PathBuf>,
+
+    /// Time after a change of the manifests in which what contradicts them is no gap
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = humantime::parse_duration)]
+    pub grace: Duration,
 }
 
 /// `nodeprobe policy explain`

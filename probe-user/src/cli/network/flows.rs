@@ -2,8 +2,6 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use probe_common::id::CgroupId;
-
 use super::{held::Held, log::Stream, settings};
 use crate::{
     cli::{
@@ -12,14 +10,14 @@ use crate::{
         tool::{Job, Needs, Period, Tool, filter, print},
     },
     identity::Identities,
-    model::{OwnerId, OwnerKind, Transport},
+    model::{OwnerKind, Transport},
     probes::Latency,
     render::{
         network::write_flows,
         view::{By, FlowView},
     },
     report::{Counted, Filter, FlowBook, Seen},
-    session::{Enabled, FlowEvent, FlowReport},
+    session::{Enabled, FlowEvent, FlowReport, Parties},
 };
 
 /// Rows of a table, unless the operator says how many.
@@ -58,7 +56,7 @@ pub(in crate::cli) fn run(args: &FlowsArgs) -> Result<Kind, CliError> {
         book: FlowBook::default(),
         held: Held::new(),
         stream: match common.output {
-            OutputFormat::Ndjson => Some(Stream::start()?),
+            OutputFormat::Ndjson => Some(Stream::start("flows")?),
             OutputFormat::Table | OutputFormat::Json => None,
         },
         args: &common,
@@ -97,14 +95,12 @@ struct Flows<'a> {
 
 impl Flows<'_> {
     fn write(&self, stream: &Stream, report: &FlowReport, at: Duration, identities: &Identities) {
-        let find = |cgroup: CgroupId| identities.lookup(CgroupId(OwnerId::of_socket(cgroup.0).0));
-        let local = find(report.flow.cgroup);
-        let peer = report.peer.and_then(|peer| find(peer.cgroup));
+        let parties = Parties::of(report, identities);
         if self
             .filter
-            .admits_flow(&report.flow, local.as_deref(), peer.as_deref())
+            .admits_flow(&report.flow, parties.local(), parties.remote())
         {
-            stream.write(report, at, identities);
+            stream.write(&parties.observed(report, at));
         }
     }
 }

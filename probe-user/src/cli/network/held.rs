@@ -4,30 +4,30 @@ use std::{collections::VecDeque, time::Duration};
 
 use probe_common::id::CgroupId;
 
-use crate::{
-    cli::tool::NAMES_WITHIN,
-    identity::Identities,
-    model::{Naming, OwnerId},
-};
+use crate::{cli::tool::NAMES_WITHIN, identity::Identities, session::is_named};
 
 /// Most events that wait; what comes then goes out without names.
 const MAX_HELD: usize = 65_536;
 
 /// Keeps the order of events, and each of them until its owner has a name or has had the time for one.
-pub(super) struct Held<T>(VecDeque<(Duration, CgroupId, T)>);
+pub(in crate::cli) struct Held<T>(VecDeque<(Duration, CgroupId, T)>);
 
 impl<T> Held<T> {
-    pub(super) fn new() -> Self {
+    pub(in crate::cli) fn new() -> Self {
         Self(VecDeque::new())
     }
 
     /// Takes an event of a cgroup that came at the monotonic time `now`.
-    pub(super) fn push(&mut self, now: Duration, cgroup: CgroupId, event: T) {
+    pub(in crate::cli) fn push(&mut self, now: Duration, cgroup: CgroupId, event: T) {
         self.0.push_back((now, cgroup, event));
     }
 
     /// The next event that need not wait any more, and when it came.
-    pub(super) fn pop(&mut self, now: Duration, identities: &Identities) -> Option<(Duration, T)> {
+    pub(in crate::cli) fn pop(
+        &mut self,
+        now: Duration,
+        identities: &Identities,
+    ) -> Option<(Duration, T)> {
         let (since, cgroup, _) = self.0.front()?;
         let late = now.saturating_sub(*since) >= NAMES_WITHIN || self.0.len() > MAX_HELD;
         if late || is_named(*cgroup, identities) {
@@ -38,15 +38,9 @@ impl<T> Held<T> {
     }
 
     /// The next event, and when it came.
-    pub(super) fn pop_any(&mut self) -> Option<(Duration, T)> {
+    pub(in crate::cli) fn pop_any(&mut self) -> Option<(Duration, T)> {
         self.0.pop_front().map(|(since, _, event)| (since, event))
     }
-}
-
-fn is_named(cgroup: CgroupId, identities: &Identities) -> bool {
-    identities
-        .lookup(CgroupId(OwnerId::of_socket(cgroup.0).0))
-        .is_some_and(|container| container.naming != Naming::Pending)
 }
 
 #[cfg(test)]

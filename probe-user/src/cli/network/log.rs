@@ -7,15 +7,11 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use probe_common::id::CgroupId;
-
 use crate::{
     cli::CliError,
-    flows::{FlowLog, Observed, Origin, Owner, WallClock},
-    identity::Identities,
+    flows::{FlowLog, Observed, Origin, WallClock},
     kernel::{Roots, clock::monotonic, host::Host},
-    model::OwnerId,
-    session::FlowReport,
+    policy::AuditEvent,
     sinks::{Settings, Target},
 };
 
@@ -23,40 +19,28 @@ use crate::{
 const LAST_LINES: Duration = Duration::from_secs(5);
 
 /// The flow log on standard output.
-pub(super) struct Stream(FlowLog);
+pub(in crate::cli) struct Stream(FlowLog);
 
 impl Stream {
-    pub(super) fn start() -> Result<Self, CliError> {
+    /// `name` is what messages call it.
+    pub(in crate::cli) fn start(name: &'static str) -> Result<Self, CliError> {
         let clock = WallClock::new(monotonic(), SystemTime::now());
-        let settings = Settings::new("flows", Target::Stdout);
+        let settings = Settings::new(name, Target::Stdout);
         Ok(Self(FlowLog::start(settings, origin(), clock)?))
     }
 
-    /// Writes what happened to a flow at the monotonic time `at`.
-    pub(super) fn write(&self, report: &FlowReport, at: Duration, identities: &Identities) {
-        let find = |cgroup: CgroupId| identities.lookup(CgroupId(OwnerId::of_socket(cgroup.0).0));
-        let local = find(report.flow.cgroup);
-        let peer = report.peer.as_ref();
-        let remote = peer.and_then(|peer| Some((find(peer.cgroup)?, peer.sureness)));
-        self.0.flow(&Observed {
-            event: report.event,
-            flow: &report.flow,
-            interval: report.interval,
-            dropped: report.dropped.as_ref(),
-            since: report.since,
-            at,
-            local: local.as_deref(),
-            remote: remote.as_ref().map(|(container, sureness)| Owner {
-                container,
-                sureness: *sureness,
-            }),
-            nat: report.nat,
-            complete: None,
-        });
+    /// Writes what happened to a flow.
+    pub(in crate::cli) fn write(&self, observed: &Observed<'_>) {
+        self.0.flow(observed);
+    }
+
+    /// Writes what policies say of a connection.
+    pub(in crate::cli) fn audit(&self, observed: &Observed<'_>, event: &AuditEvent<'_>) {
+        self.0.audit(observed, event);
     }
 
     /// Follows the time of day, and says whether lines can be written.
-    pub(super) fn check(&self) -> Result<(), CliError> {
+    pub(in crate::cli) fn check(&self) -> Result<(), CliError> {
         self.0.follow_clock(monotonic(), SystemTime::now());
         match self.0.counts().sink.fault {
             None => Ok(()),
@@ -69,7 +53,7 @@ impl Stream {
     }
 
     /// Waits for the last lines; answers how many were lost.
-    pub(super) fn finish(&self) -> u64 {
+    pub(in crate::cli) fn finish(&self) -> u64 {
         let unwritten = self.0.flush(monotonic(), LAST_LINES).err();
         let counts = self.0.counts();
         counts.refused + counts.encode_errors + unwritten.map_or(0, |it| it.lines)

@@ -16,7 +16,10 @@ use crate::{
         CliError, Kind,
         args::{HostNetwork, ManifestArgs},
     },
-    policy::manifests::{self, ManifestError},
+    policy::{
+        FollowError,
+        manifests::{self, ManifestError},
+    },
 };
 
 /// Findings that are told one by one.
@@ -42,6 +45,15 @@ impl From<ManifestError> for CliError {
         match error {
             ManifestError::Read { .. } => Self::failure(error),
             ManifestError::Empty(_) => Self::usage(error),
+        }
+    }
+}
+
+impl From<FollowError> for CliError {
+    fn from(error: FollowError) -> Self {
+        match error {
+            FollowError::Manifests(error) => error.into(),
+            FollowError::Thread(error) => error.into(),
         }
     }
 }
