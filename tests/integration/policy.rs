@@ -1,17 +1,24 @@
 //! Containers whose connections policies allow and deny, with a filter that does what the policies say, and with one that does not.
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+};
 
 use anyhow::{Context as _, Result};
 use serde_json::Value;
 use tests::{
+    cgroup::Cgroup,
     lock::alone,
     netns::Netns,
-    nodeprobe::Agent,
+    network::Namespace,
+    nodeprobe::{Agent, Tool},
     runtime::{Container, docker::Docker},
     scrape::Scrape,
-    skip::unless_available,
+    skip::{skip, unless_available},
     wait::LONG,
+    workload::Workload,
 };
 
 /// Where the database is, and anybody may connect as far as the network is concerned.
@@ -260,4 +267,86 @@ fn every_connection_is_judged_and_only_what_is_not_enforced_is_a_gap() -> Result
     );
     assert_eq!(gap["initiator"]["how"], "syn");
     Ok(())
+}
+
+const WEB: &str = "10.77.5.1";
+const DB: &str = "10.77.5.2";
+
+/// Without containers and without a filter: cgroups stand for pods.
+#[test]
+fn the_tool_tells_gaps_of_cgroups_that_manifests_name() -> Result<()> {
+    let _alone = alone();
+    let Some((server, client)) = unless_available("netns", ends()) else {
+        return Ok(());
+    };
+    let folder = tempfile::tempdir()?;
+    let pod = |name: &str, cgroup: &Cgroup| {
+        let annotation = format!("annotations: {{nodeprobe.io/cgroup: {:?}}}", cgroup.path());
+        manifest(name, name).replace("labels:", &format!("{annotation}, labels:"))
+    };
+    let policy = POLICY.replace("7000, endPort: 7002", "7001");
+    let text = pod("web", &client.1) + &pod("db", &server.1) + &policy;
+    fs::write(folder.path().join("all.yaml"), text)?;
+    let path = folder.path().display();
+    let tool = match Tool::attach(&format!("policy audit --manifests {path}")) {
+        Ok(tool) => tool,
+        Err(error) if format!("{error:#}").contains("probe `tcp`") => {
+            skip(
+                "tcp",
+                "the probe is not attached here; `nodeprobe doctor` says why",
+            );
+            return Ok(());
+        }
+        Err(error) => return Err(error),
+    };
+    let workload = Workload::new()?;
+    let at = |end: &(Namespace, Cgroup)| end.0.workload(&workload, &end.1);
+    let serve = format!("serve --host {DB} --port {OPEN} --connections 40");
+    let serving = workload.ready_as(at(&server)?, &serve)?;
+    serving.task.go()?;
+    for args in [
+        format!("connect --host {DB} --port {OPEN} --connections 40"),
+        format!("refused --host {DB} --port {DROPPED} --connections 3"),
+    ] {
+        workload.start_as(at(&client)?, &args)?.result()?;
+    }
+    let report: Value = serde_json::from_str(&tool.end_with(4)?)?;
+    let rows = report["rows"].as_array().context("there are rows")?;
+    let found: Vec<_> = rows
+        .iter()
+        .map(|row| {
+            [
+                "from",
+                "to",
+                "port",
+                "verdict",
+                "outcome",
+                "assessment",
+                "connections",
+            ]
+            .map(|field| row[field].to_string().replace('"', ""))
+            .join(" ")
+        })
+        .collect();
+    let expected = [
+        format!("shop/web shop/db {OPEN} would_deny delivered gap 40"),
+        format!("shop/web shop/db {DROPPED} allowed no_reply indeterminate 3"),
+    ];
+    assert_eq!(
+        BTreeSet::from_iter(found),
+        BTreeSet::from_iter(expected),
+        "{report:#}"
+    );
+    Ok(())
+}
+
+/// Two networks that are joined, and a cgroup in each.
+fn ends() -> Result<((Namespace, Cgroup), (Namespace, Cgroup))> {
+    let workload = Workload::new()?;
+    let end = |name| Ok::<_, anyhow::Error>((Namespace::new(&workload)?, Cgroup::new(name)?));
+    let (server, client) = (end("db")?, end("web")?);
+    client
+        .0
+        .join(&server.0, &format!("{WEB}/24"), &format!("{DB}/24"))?;
+    Ok((server, client))
 }

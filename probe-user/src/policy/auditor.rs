@@ -349,3 +349,6 @@ fn connection(report: &FlowReport, local: Option<u32>, remote: Option<u32>) -> C
         port: if tuple.transport.has_ports() { port } else { 0 },
     }
 }
+
+#[cfg(test)]
+mod tests;

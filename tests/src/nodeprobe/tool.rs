@@ -118,7 +118,21 @@ impl Tool {
     /// # Errors
     ///
     /// If the tool fails.
-    pub fn output(mut self) -> Result<String> {
+    pub fn output(self) -> Result<String> {
+        self.output_with(0)
+    }
+
+    /// Ends the measurement by SIGINT and returns what it printed, where the tool is to end with this code.
+    ///
+    /// # Errors
+    ///
+    /// If it ends otherwise.
+    pub fn end_with(self, code: i32) -> Result<String> {
+        self.process.signal(Signal::INT)?;
+        self.output_with(code)
+    }
+
+    fn output_with(mut self, code: i32) -> Result<String> {
         let status: ExitStatus = self.process.wait(2 * LONG)?;
         let stdout = self
             .stdout
@@ -126,7 +140,10 @@ impl Tool {
             .and_then(|thread| thread.join().ok())
             .unwrap_or_default();
         let stderr = self.stderr();
-        ensure!(status.success(), "the tool ended with {status}:\n{stderr}");
+        ensure!(
+            status.code() == Some(code),
+            "the tool ended with {status}:\n{stderr}"
+        );
         ensure!(!stderr.contains("panicked"), "the tool panicked:\n{stderr}");
         Ok(stdout)
     }
