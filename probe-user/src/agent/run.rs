@@ -107,8 +107,9 @@ pub fn run(config: Config, hooks: Hooks) -> Result<(), RunError> {
         warn!(%error, "the kernel does not count what programs cost; this needs CAP_SYS_ADMIN");
     }
     let mut session = Session::start(&Plan::from(&config))?;
-    let has_log = config.flows.log != FlowTarget::Off;
-    let translator = TranslationScope::new(config.flows.translation, has_log).and_then(translator);
+    // Policies are about what is behind a service.
+    let asks = config.flows.log != FlowTarget::Off || config.policy.manifests.is_some();
+    let translator = TranslationScope::new(config.flows.translation, asks).and_then(translator);
     let apart: Vec<_> = translator.iter().map(Translator::apart).collect();
     let keep = capabilities_for_map_reads();
     if let Err(error) = privileges::drop_after_attach(keep, &apart) {

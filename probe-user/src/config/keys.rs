@@ -185,7 +185,7 @@ keys! {
         "auto, host, all or off"
         "Whose connection tracking is asked for what is behind a translated address: the host's; that \
          of the socket's network namespace as well; or nobody's. auto: the host's, where there is a flow \
-         log. A thread keeps CAP_NET_ADMIN for it, and CAP_SYS_ADMIN and CAP_SYS_PTRACE for all."
+         log or policies are judged. A thread keeps CAP_NET_ADMIN for it, and CAP_SYS_ADMIN and CAP_SYS_PTRACE for all."
     "flows.log" (flows.log, Restart)
         read FlowTarget::read; show quoted;
         "off, - for standard output, or a path"

@@ -41,10 +41,10 @@ pub enum TranslationScope {
 }
 
 impl TranslationScope {
-    /// What the configuration asks for; `None` for nobody's.
-    pub fn new(wanted: FlowTranslation, has_log: bool) -> Option<Self> {
+    /// What the configuration asks for, where by default it depends on whether somebody `asks`; `None` for nobody's.
+    pub fn new(wanted: FlowTranslation, asks: bool) -> Option<Self> {
         match wanted {
-            FlowTranslation::Auto => has_log.then_some(Self::Host),
+            FlowTranslation::Auto => asks.then_some(Self::Host),
             FlowTranslation::Host => Some(Self::Host),
             FlowTranslation::All => Some(Self::All),
             FlowTranslation::Off => None,
