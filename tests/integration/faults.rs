@@ -327,6 +327,37 @@ fn lost_segments_are_sent_again_as_often_as_the_kernel_says() -> Result<()> {
     Ok(())
 }
 
+/// Every second FIN is lost, and the kernel asks by a probe whether its tail has come.
+#[test]
+fn tail_loss_probes_are_as_many_as_the_kernel_says() -> Result<()> {
+    const CONNECTIONS: u64 = 12;
+    let Some(watched) = Watched::new()? else {
+        return Ok(());
+    };
+    let Wire { near, far, .. } = &watched.wire;
+    let rule = "tcp flags & fin == fin numgen inc mod 2 0";
+    if unless_available("nftables", far.drop_incoming(rule)).is_none() {
+        return Ok(());
+    }
+    let site = watched
+        .wire
+        .serve(&format!("site --port {PORT} --answer 300"))?;
+    watched.wire.run(&format!(
+        "visit --to {FAR} --port {PORT} --connections {CONNECTIONS} --send 2000"
+    ))?;
+    site.close()?;
+    let probes = near.nstat("TcpExtTCPLossProbes")?;
+    assert!(probes > 0, "no tail was lost");
+    let retransmits = "nodeprobe_tcp_retransmits_total";
+    let others = near.nstat("TcpRetransSegs")? - probes;
+    let expected = [
+        (retransmits, ("kind", "loss_probe"), probes),
+        (retransmits, ("kind", "data"), others),
+    ];
+    watched.shows(near, &expected)?;
+    watched.log().map(drop)
+}
+
 #[test]
 fn what_a_connection_sent_again_is_what_ss_says_of_its_socket() -> Result<()> {
     let bulk = work(32 << 20, 2 << 20);

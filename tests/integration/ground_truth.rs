@@ -403,3 +403,50 @@ fn twenty_containers_agree_with_tcpdump_to_the_last_packet() -> Result<()> {
         },
     )
 }
+
+/// Containers with the network of their host have their own sockets all the same.
+#[test]
+fn containers_with_the_network_of_the_host_are_told_apart() -> Result<()> {
+    const CONNECTIONS: u64 = 50;
+    const SENT: u64 = 900;
+    let _alone = alone();
+    let Some(docker) = unless_available("docker", Docker::start_on_host_network()) else {
+        return Ok(());
+    };
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("flows.ndjson");
+    let agent = Agent::start(&format!(
+        "flows.log = {path:?}\nflows.sweep = \"1s\"\nruntimes.docker = [{:?}]\n",
+        docker.socket()
+    ))?;
+    let site = docker.start_workload("server", &format!("site --port {PORT} --answer 0"))?;
+    let visit =
+        format!("visit --port {PORT} --to 127.0.0.1 --connections {CONNECTIONS} --send {SENT}");
+    let visitors = ["first", "second"]
+        .iter()
+        .map(|name| docker.start_workload(name, &visit))
+        .collect::<Result<Vec<_>>>()?;
+    let netns = |it: &Container| std::fs::read_link(format!("/proc/{}/ns/net", it.task.pid()));
+    assert_eq!(netns(&visitors[0])?, netns(&site)?);
+    site.task.go()?;
+    visitors.iter().try_for_each(|it| it.task.go())?;
+    visitors.iter().try_for_each(|it| it.task.wait_done())?;
+    let ended = |scrape: &Scrape| {
+        let labels = [("container", "server"), ("direction", "ingress")];
+        scrape.sum("nodeprobe_tcp_connections_total", &labels) as u64 == 2 * CONNECTIONS
+    };
+    assert!(ended(&agent.scrape_until(LONG, ended)?));
+    let (status, _, said) = agent.terminate()?;
+    anyhow::ensure!(status.success(), "{said}");
+    let log = FlowLog::read(&path)?;
+    for (name, flows) in [("first", 1), ("second", 1), ("server", 2)] {
+        let sums = sums(of(&log, name, &["tcp"]));
+        let expected = (flows * CONNECTIONS, flows * CONNECTIONS * SENT);
+        assert_eq!((sums.flows, sums.bytes_fwd), expected, "{name}");
+    }
+    for flow in of(&log, "server", &["tcp"]) {
+        let from = flow.src_container.as_deref();
+        assert!(matches!(from, Some("first" | "second")), "{flow:?}");
+    }
+    log.is_whole()
+}

@@ -21,6 +21,7 @@ mod live;
 mod measure;
 mod modes;
 mod network;
+mod network_tools;
 mod peers;
 mod plain;
 mod policy;

@@ -15,6 +15,7 @@ pub mod goals;
 pub mod machine;
 pub mod matrix;
 pub mod net;
+pub mod policy;
 pub mod programs;
 pub mod reading;
 pub mod render;

@@ -8,6 +8,7 @@ use super::{
     agent::Agent,
     board::Board,
     flows::Flows,
+    policy::Policies,
     spread::Spread,
     subject::{Empty, Ours, Peer, Subject},
     workload::Workload,
@@ -86,7 +87,12 @@ const SCHEDULER: Subject = Subject::Ours(Ours::Scheduler);
 const RUNQLAT: Subject = Subject::Peer(Peer::Runqlat);
 
 /// All goals. `agent` and `tables` are absent if these parts were not run.
-pub fn all(board: &Board, agent: Option<&Agent>, tables: Option<&Flows>) -> Vec<Goal> {
+pub fn all(
+    board: &Board,
+    agent: Option<&Agent>,
+    tables: Option<&Flows>,
+    policies: Option<&Policies>,
+) -> Vec<Goal> {
     let a = |ours, other| wall(board, Workload::Syscall, ours, other);
     let b = |workload, ours, other| run_time(board, workload, ours, other);
     let (calls, switches) = (Workload::Syscall, Workload::PingPong);
@@ -205,6 +211,23 @@ pub fn all(board: &Board, agent: Option<&Agent>, tables: Option<&Flows>) -> Vec<
                 agent.idle_rss_mib,
             ),
             Goal::at_most("P13", "start to first metrics", "s", 1.0, agent.start_s),
+        ]);
+    }
+    if let Some(policies) = policies {
+        let goal = |what: &str, unit, limit, measured| {
+            let quantity = format!("10,000 policies and 10,000 pods: {what}");
+            Goal::at_most("P14", quantity, unit, limit, measured)
+        };
+        goals.extend([
+            goal("an engine is made", "ms", 250.0, policies.build_ms),
+            goal("a verdict, by pod", "ns", 1000.0, policies.by_pod_ns),
+            goal(
+                "a verdict, by address",
+                "ns",
+                1000.0,
+                policies.by_address_ns,
+            ),
+            goal("a verdict of 64 pairs", "ns", 1000.0, policies.again_ns),
         ]);
     }
     goals

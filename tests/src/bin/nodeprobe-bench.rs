@@ -7,7 +7,7 @@ use clap::{Parser, ValueEnum};
 use probe_user::{kernel::Roots, session};
 use tests::{
     bench::{
-        agent, board::Board, flows, goals, machine::Machine, matrix, render::Report,
+        agent, board::Board, flows, goals, machine::Machine, matrix, policy, render::Report,
         workload::Workload,
     },
     lock,
@@ -50,6 +50,8 @@ enum Part {
     Agent,
     /// Tables of 100,000 and a million flows, and records
     Flows,
+    /// Policies of a large cluster
+    Policy,
 }
 
 impl Args {
@@ -103,7 +105,16 @@ fn main() -> Result<ExitCode> {
     } else {
         Err(LEFT_OUT.to_owned())
     };
-    let goals = goals::all(&board, agent.as_ref().ok(), flows.as_ref().ok());
+    let policies = args
+        .wants(Part::Policy)
+        .then(|| policy::measure(rounds))
+        .transpose()?;
+    let goals = goals::all(
+        &board,
+        agent.as_ref().ok(),
+        flows.as_ref().ok(),
+        policies.as_ref(),
+    );
     let report = Report {
         machine: &machine,
         board: &board,

@@ -57,6 +57,15 @@ impl Docker {
         Self::start_as("bridge", BRIDGE, |_| {})
     }
 
+    /// As [`Self::start`], with containers that have the network of the host, which for them is the daemon's.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::start`].
+    pub fn start_on_host_network() -> Result<Self> {
+        Self::start_as("host", &["--bridge", "none"], |_| {})
+    }
+
     /// As [`Self::start`], on a host with cgroup v2 only.
     ///
     /// # Errors

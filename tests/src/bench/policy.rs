@@ -1,21 +1,22 @@
 //! How long it takes to prepare and to judge in a large cluster: 500 namespaces, 10,000 policies, 10,000 pods.
-//!
-//! `cargo run --release -p probe-policy --example scale`
 
 use std::{hint::black_box, time::Instant};
 
+use anyhow::{Result, ensure};
 use probe_policy::{
     engine::{Connection, End, Engine, Options},
     load::{Loader, Place},
-    model::Protocol,
+    model::{Cluster, Protocol},
 };
+use serde::Serialize;
 use serde_json::{Value, json};
+
+use super::spread::Spread;
 
 const NAMESPACES: u32 = 500;
 const POLICIES: u32 = 10_000;
 const PODS: u32 = 10_000;
 const PAIRS: usize = 1 << 16;
-const ROUNDS: usize = 7;
 
 /// The same numbers each time.
 struct Numbers(u64);
@@ -29,12 +30,61 @@ impl Numbers {
     }
 }
 
-fn main() {
+/// What was measured.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct Policies {
+    /// Time in which an engine is made of a cluster that is loaded.
+    pub build_ms: Option<Spread>,
+    /// Time of a verdict on a pair of pods, of which there are many.
+    pub by_pod_ns: Option<Spread>,
+    /// The same where the pods are known by their addresses.
+    pub by_address_ns: Option<Spread>,
+    /// The same of few pairs.
+    pub again_ns: Option<Spread>,
+}
+
+/// Measures an engine, `rounds` times each.
+///
+/// # Errors
+///
+/// If the manifests of the bench are not what they should be.
+pub fn measure(rounds: usize) -> Result<Policies> {
     let mut numbers = Numbers(0x9e37_79b9_7f4a_7c15);
+    let cluster = cluster(&mut numbers)?;
+    let mut build = Vec::new();
+    for _ in 0..rounds {
+        let cluster = cluster.clone();
+        let begun = Instant::now();
+        black_box(Engine::new(cluster, Options::default()));
+        build.push(begun.elapsed().as_secs_f64() * 1e3);
+    }
+    let engine = Engine::new(cluster, Options::default());
+    let mut judge = |by_address, different| {
+        let connections: Vec<_> = (0..different)
+            .map(|_| connection(&mut numbers, by_address))
+            .collect();
+        let round = || {
+            let begun = Instant::now();
+            for connection in connections.iter().cycle().take(PAIRS) {
+                black_box(engine.judge(connection));
+            }
+            begun.elapsed().as_secs_f64() * 1e9 / PAIRS as f64
+        };
+        Spread::of((0..rounds).map(|_| round()))
+    };
+    Ok(Policies {
+        build_ms: Spread::of(build),
+        by_pod_ns: judge(false, PAIRS),
+        by_address_ns: judge(true, PAIRS),
+        again_ns: judge(true, 64),
+    })
+}
+
+fn cluster(numbers: &mut Numbers) -> Result<Cluster> {
     let mut loader = Loader::default();
     let mut add = |object: Value| {
         let place = Place {
-            file: "scale".to_owned(),
+            file: "bench".to_owned(),
             document: 1,
         };
         loader.add_value(&place, &object);
@@ -46,62 +96,14 @@ fn main() {
         );
     }
     for number in 0..PODS {
-        add(pod(number, &mut numbers));
+        add(pod(number, numbers));
     }
     for number in 0..POLICIES {
-        add(policy(number, &mut numbers));
+        add(policy(number, numbers));
     }
-    let begun = Instant::now();
     let loaded = loader.finish();
-    assert!(!loaded.has_errors());
-    println!("finish: {:?}", begun.elapsed());
-
-    let mut compile = Vec::new();
-    for _ in 0..ROUNDS {
-        let cluster = loaded.cluster.clone();
-        let begun = Instant::now();
-        black_box(Engine::new(cluster, Options::default()));
-        compile.push(begun.elapsed());
-    }
-    compile.sort();
-    println!(
-        "Engine::new: {:?} to {:?}, median {:?}",
-        compile[0],
-        compile[ROUNDS - 1],
-        compile[ROUNDS / 2]
-    );
-
-    let engine = Engine::new(loaded.cluster, Options::default());
-    for (name, by_address, different) in [
-        ("by pod", false, PAIRS),
-        ("by address", true, PAIRS),
-        ("the same 64 pairs", true, 64),
-    ] {
-        let mut connections: Vec<_> = (0..different)
-            .map(|_| connection(&mut numbers, by_address))
-            .collect();
-        connections = connections.into_iter().cycle().take(PAIRS).collect();
-        let mut each = Vec::new();
-        let mut allowed = 0;
-        for _ in 0..ROUNDS {
-            let begun = Instant::now();
-            allowed = connections
-                .iter()
-                .filter(|connection| {
-                    black_box(engine.judge(connection)).combined.allows() == Some(true)
-                })
-                .count();
-            each.push(begun.elapsed().as_nanos() / PAIRS as u128);
-        }
-        each.sort_unstable();
-        println!(
-            "judge {name}: {} to {} ns, median {} ns; {} % allowed",
-            each[0],
-            each[ROUNDS - 1],
-            each[ROUNDS / 2],
-            100 * allowed / PAIRS
-        );
-    }
+    ensure!(!loaded.has_errors(), "{:?}", loaded.findings);
+    Ok(loaded.cluster)
 }
 
 fn namespace(number: u32) -> String {

@@ -1,0 +1,209 @@
+//! The tools `flows`, `tcp` and `dns`, beside a wire that carries known amounts.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context as _, Result};
+use serde_json::Value;
+use tests::{
+    lock::alone,
+    nodeprobe::{Tool, command, run},
+    skip::{skip, unless_available},
+    wire::{FAR, Wire},
+};
+
+const PORT: u16 = 7000;
+const CLOSED: u16 = 7009;
+const CONNECTIONS: u64 = 30;
+const SENT: u64 = 2000;
+const ANSWER: u64 = 700;
+const PACKETS: u64 = 90;
+const BYTES: u64 = 64;
+
+/// Starts a tool that watches one cgroup; `None` after saying why where its probe cannot be had.
+fn watch(args: &str) -> Result<Option<Tool>> {
+    match Tool::attach_as(args, command()) {
+        Ok(tool) => Ok(Some(tool)),
+        Err(error) if format!("{error:#}").contains("nodeprobe doctor") => {
+            skip("network", &format!("{error:#}"));
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Exchanges everything between both ends.
+fn live(wire: &Wire) -> Result<()> {
+    let site = wire.serve(&format!("site --port {PORT} --answer {ANSWER}"))?;
+    wire.run(&format!(
+        "visit --to {FAR} --port {PORT} --connections {CONNECTIONS} --send {SENT} --packets {PACKETS} --bytes {BYTES}"
+    ))?;
+    wire.run(&format!(
+        "refused --host {FAR} --port {CLOSED} --connections 4"
+    ))?;
+    site.close().map(drop)
+}
+
+fn rows(report: &str) -> Result<Vec<Value>> {
+    let report: Value = serde_json::from_str(report).with_context(|| report.to_owned())?;
+    let rows = report["rows"].as_array().context("there are rows")?;
+    Ok(rows.clone())
+}
+
+fn sum(rows: &[Value], field: &str) -> u64 {
+    rows.iter().filter_map(|row| row[field].as_u64()).sum()
+}
+
+#[test]
+fn flows_shows_what_one_end_has_exchanged_by_transport_and_port() -> Result<()> {
+    let _alone = alone();
+    let Some(wire) = unless_available("wire", Wire::new()) else {
+        return Ok(());
+    };
+    let near = wire.near.cgroup.path();
+    let Some(all) = watch(&format!("flows --cgroup {near} --top 1000 -o json"))? else {
+        return Ok(());
+    };
+    let narrow =
+        format!("flows --cgroup {near} --transport udp --port {PORT} --by container -o json");
+    let narrow = watch(&narrow)?.context("the first one was started")?;
+    live(&wire)?;
+    let flows = rows(&all.end()?)?;
+    let of = |transport: &str| -> Vec<Value> {
+        let flows = flows.iter().filter(|row| row["transport"] == transport);
+        flows.cloned().collect()
+    };
+    let tcp = of("tcp");
+    let expected = (CONNECTIONS * SENT, CONNECTIONS * ANSWER);
+    assert_eq!(
+        (sum(&tcp, "bytes_sent"), sum(&tcp, "bytes_received")),
+        expected
+    );
+    let mut ends = BTreeMap::<String, u64>::new();
+    for (end, count) in tcp
+        .iter()
+        .filter_map(|row| row["ends"].as_object())
+        .flatten()
+    {
+        *ends.entry(end.clone()).or_default() += count.as_u64().unwrap_or_default();
+    }
+    assert_eq!(ends.get("fin"), Some(&CONNECTIONS), "{ends:?}");
+    assert_eq!(ends.get("refused"), Some(&4), "{ends:?}");
+    let narrow = rows(&narrow.end()?)?;
+    assert_eq!(narrow.len(), 1, "{narrow:?}");
+    assert_eq!(narrow[0]["container"]["name"], near);
+    let found = [
+        "bytes_sent",
+        "packets_sent",
+        "bytes_received",
+        "packets_received",
+    ]
+    .map(|field| sum(&narrow, field));
+    assert_eq!(found, [PACKETS * BYTES, PACKETS, PACKETS * BYTES, PACKETS]);
+    Ok(())
+}
+
+#[test]
+fn flows_writes_each_flow_as_it_ends_and_a_table_for_people() -> Result<()> {
+    let _alone = alone();
+    let Some(wire) = unless_available("wire", Wire::new()) else {
+        return Ok(());
+    };
+    let near = wire.near.cgroup.path();
+    let Some(stream) = watch(&format!("flows --cgroup {near} --transport tcp -o ndjson"))? else {
+        return Ok(());
+    };
+    let table = watch(&format!("flows --cgroup {near} --by peer -o table"))?;
+    let table = table.context("the first one was started")?;
+    live(&wire)?;
+    let stream = stream.end()?;
+    let records: Vec<Value> = stream
+        .lines()
+        .map(|line| serde_json::from_str(line).with_context(|| line.to_owned()))
+        .collect::<Result<_>>()?;
+    let ended = |record: &&Value| record["type"] == "flow" && record["event"] == "end";
+    let ended: Vec<_> = records.iter().filter(ended).collect();
+    assert_eq!(ended.len() as u64, CONNECTIONS + 4);
+    let bytes: u64 = ended
+        .iter()
+        .filter_map(|it| it["bytes_fwd_total"].as_u64())
+        .sum();
+    assert_eq!(bytes, CONNECTIONS * SENT);
+    let table = table.end()?;
+    assert!(table.contains("lost: nothing"), "{table}");
+    assert!(table.contains(&wire.far.cgroup.name()), "{table}");
+    Ok(())
+}
+
+#[test]
+fn tcp_shows_attempts_failures_and_what_is_open() -> Result<()> {
+    let _alone = alone();
+    let Some(wire) = unless_available("wire", Wire::new()) else {
+        return Ok(());
+    };
+    let near = wire.near.cgroup.path();
+    let Some(tool) = watch(&format!("tcp --cgroup {near} -o json"))? else {
+        return Ok(());
+    };
+    live(&wire)?;
+    let found = rows(&tool.end()?)?;
+    assert_eq!(found.len(), 1, "{found:?}");
+    let row = &found[0];
+    let counts = ["attempts", "connected", "accepted", "closed"].map(|field| row[field].clone());
+    let expected = [CONNECTIONS + 4, CONNECTIONS, 0, CONNECTIONS].map(Value::from);
+    assert_eq!(counts, expected, "{row}");
+    assert_eq!(row["failed"]["refused"], 4, "{row}");
+    assert_eq!(row["connect"]["count"], CONNECTIONS, "{row}");
+
+    let site = wire.serve(&format!("site --port {PORT} --answer {ANSWER}"))?;
+    let visit = wire.ready(&format!(
+        "visit --to {FAR} --port {PORT} --bulk 5000 --keep"
+    ))?;
+    visit.work()?;
+    let args = format!("tcp --connections --cgroup {near} --port {PORT} --duration 2s -o json");
+    let (code, stdout, stderr) = run(&args, command())?;
+    assert_eq!(code, 0, "{stderr}");
+    let open = rows(&stdout)?;
+    assert_eq!(open.len(), 1, "{stdout}");
+    assert_eq!(
+        (&open[0]["bytes_sent"], &open[0]["state"]),
+        (&5000.into(), &"established".into())
+    );
+    visit.finish()?;
+    site.close().map(drop)
+}
+
+#[test]
+fn dns_shows_names_that_one_end_has_looked_up() -> Result<()> {
+    const LOOKUPS: u64 = 25;
+    let _alone = alone();
+    let Some(wire) = unless_available("wire", Wire::new()) else {
+        return Ok(());
+    };
+    let near = wire.near.cgroup.path();
+    let Some(by_server) = watch(&format!("dns --cgroup {near} --by server -o json"))? else {
+        return Ok(());
+    };
+    let lines = watch(&format!("dns --cgroup {near} -o ndjson"))?;
+    let lines = lines.context("the first one was started")?;
+    let server = wire.serve(&format!(
+        "name-server --host {FAR} --port 53 --packets {LOOKUPS}"
+    ))?;
+    wire.run(&format!(
+        "look-up --host {FAR} --port 53 --packets {LOOKUPS}"
+    ))?;
+    server.finish()?;
+    let rows = rows(&by_server.end()?)?;
+    assert_eq!(rows.len(), 1, "{rows:?}");
+    assert_eq!(
+        (&rows[0]["server"], &rows[0]["lookups"]),
+        (&FAR.into(), &LOOKUPS.into())
+    );
+    assert_eq!(rows[0]["rcodes"]["NXDOMAIN"], LOOKUPS, "{}", rows[0]);
+    let lines = lines.end()?;
+    let named = lines
+        .lines()
+        .filter(|line| line.contains("\"NXDOMAIN\""))
+        .count();
+    assert_eq!(named as u64, LOOKUPS, "{lines}");
+    Ok(())
+}
