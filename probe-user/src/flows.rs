@@ -31,7 +31,7 @@ pub use self::{
     field::{Id, Time},
     log::{FlowCounts, FlowLog},
     names::{KEPT, LONGEST, NAMES, NameCounts, Names},
-    read::{Fault, Reader, Record},
+    read::{Fault, HubbleFlow, HubbleLine, Reader, Record},
     record::{
         Balance, BalanceRecord, ByName, Event, FlowRecord, Gap, GapRecord, Loss, LossRecord,
         Observed, Origin, Owner, Sureness,

@@ -9,7 +9,7 @@ pub mod histogram;
 pub mod json;
 pub mod live;
 pub mod network;
-mod sheet;
+pub(crate) mod sheet;
 pub mod table;
 pub mod text;
 pub mod view;

@@ -362,3 +362,116 @@ fn what_is_suggested_is_what_a_replay_allows() {
         text(&replayed.stdout)
     );
 }
+
+/// Lines of Hubble: a connection with an answer, seen at both ends, one that began elsewhere, a loss, and half a line.
+fn hubble() -> String {
+    let line = |from: (&str, &str), to: (&str, &str), port: u16, direction: &str, reply: &str| {
+        format!(
+            r#"{{"flow":{{"verdict":"FORWARDED","IP":{{"source":"10.0.9.1","destination":"10.0.9.2","ipVersion":"IPv4"}},"l4":{{"TCP":{{"source_port":40000,"destination_port":{port}}}}},"source":{{"namespace":"{}","pod_name":"{}"}},"destination":{{"namespace":"{}","pod_name":"{}"}},"Type":"L3_L4","traffic_direction":"{direction}","is_reply":{reply}}},"node_name":"n1"}}"#,
+            from.0, from.1, to.0, to.1
+        )
+    };
+    let (web, cart) = (("shop", "web"), ("shop", "cart"));
+    [
+        line(web, cart, 8080, "EGRESS", "false"),
+        line(web, cart, 8080, "INGRESS", "false"),
+        line(web, cart, 8080, "EGRESS", "false"),
+        line(cart, web, 40_000, "EGRESS", "true"),
+        line(cart, web, 22, "EGRESS", "null"),
+        r#"{"lost_events":{"num_events_lost":"7"}}"#.to_owned(),
+        "{\"flow\":".to_owned(),
+        String::new(),
+    ]
+    .join("\n")
+}
+
+#[test]
+fn flows_of_hubble_are_judged_as_those_of_our_own_log() {
+    let args = ["replay", "--manifests", SHOP, "--flows", "-", "-o", "json"];
+    let output = with_input(policy(&args), &hubble());
+    let found: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let rows = found["rows"].as_array().unwrap();
+    assert_eq!(rows.len(), 1, "{found}");
+    let row = &rows[0];
+    assert_eq!(
+        (&row["from"], &row["to"]),
+        (&"shop/web".into(), &"shop/cart".into())
+    );
+    let seen = ["connections", "seen_by_source", "seen_by_destination"].map(|it| row[it].clone());
+    assert_eq!(seen, [1, 1, 1].map(Value::from));
+    let counts = ["initiator_guessed", "broken_lines", "lost_events"].map(|it| found[it].clone());
+    assert_eq!(
+        counts,
+        [1, 1, 7].map(Value::from),
+        "{}",
+        text(&output.stderr)
+    );
+}
+
+#[test]
+fn a_name_that_steers_a_terminal_is_shown_and_does_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let name = "a\\u001b[31mb";
+    let manifests =
+        format!("{{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"metadata\":{{\"name\":\"{name}\"}}}}");
+    fs::write(folder.path().join("a.json"), manifests).unwrap();
+    let path = folder.path().to_str().unwrap();
+    let output = policy(&["check", "--manifests", path]).output().unwrap();
+    let said = text(&output.stdout) + &text(&output.stderr);
+    assert!(said.contains("31mb"), "{said}");
+    assert!(!said.contains('\u{1b}'), "{said:?}");
+}
+
+#[test]
+fn who_may_talk_with_whom_is_drawn() {
+    let output = policy(&["check", "--manifests", SHOP, "-o", "svg"])
+        .output()
+        .unwrap();
+    let svg = text(&output.stdout);
+    assert!(
+        svg.contains("<svg") && svg.trim_end().ends_with("</svg>"),
+        "{svg}"
+    );
+    assert!(svg.contains("shop/cart"), "{svg}");
+}
+
+#[test]
+fn names_that_mean_something_in_a_picture_are_names() {
+    let folder = tempfile::tempdir().unwrap();
+    let pods = [
+        "<b>&amp;",
+        "q\\\"q",
+        "new\\nline",
+        "\\u001b[31m",
+        "]]>",
+        "-> ;",
+        "é",
+    ];
+    let pod = |name: &&str| {
+        format!(
+            "{{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"metadata\":{{\"name\":\"{name}\"}}}}\n---\n"
+        )
+    };
+    let manifests: String = pods.iter().map(pod).collect();
+    fs::write(folder.path().join("a.yaml"), manifests).unwrap();
+    let path = folder.path().to_str().unwrap();
+    for format in ["svg", "dot"] {
+        let output = policy(&["check", "--manifests", path, "-o", format])
+            .output()
+            .unwrap();
+        let picture = text(&output.stdout);
+        assert!(!picture.is_empty(), "{}", text(&output.stderr));
+        assert!(
+            !text(&output.stderr).contains("panicked"),
+            "{}",
+            text(&output.stderr)
+        );
+        assert!(!picture.contains('\u{1b}'), "{picture}");
+        let bold = if format == "svg" {
+            "&lt;b&gt;&amp;amp;"
+        } else {
+            "<b>&amp;"
+        };
+        assert!(picture.contains(bold), "{picture}");
+    }
+}

@@ -56,13 +56,14 @@ impl FlowLog {
             Record::Loss(loss) => loss.seq,
             Record::Gap(gap) => gap.seq,
             Record::Balance(balance) => balance.seq,
+            Record::Hubble(line) => anyhow::bail!("`{line:?}` is no record that we write"),
             Record::Other { kind } => anyhow::bail!("`{kind}` is no record that we write"),
         });
         match record {
             Record::Flow(flow) => self.flows.push(*flow),
             Record::Loss(loss) => self.losses.push(loss),
             Record::Balance(balance) => self.balances.push(balance),
-            Record::Gap(_) | Record::Other { .. } => {}
+            Record::Gap(_) | Record::Hubble(_) | Record::Other { .. } => {}
         }
         Ok(())
     }

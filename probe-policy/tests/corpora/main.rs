@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 mod cnp;
 mod cyclonus;
+mod explanations;
 mod np_guard;
 
 /// The folder of a corpus, or `None` after saying that it is not here.

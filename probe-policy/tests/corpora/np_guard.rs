@@ -20,7 +20,7 @@ use crate::{corpus, read};
 
 const PROTOCOLS: [Protocol; 3] = [Protocol::Tcp, Protocol::Udp, Protocol::Sctp];
 /// A port that no manifest mentions.
-const UNMENTIONED: u16 = 47_123;
+pub(crate) const UNMENTIONED: u16 = 47_123;
 /// Somewhere outside.
 const ANYWHERE: [&str; 2] = ["8.8.8.8", "203.0.113.77"];
 
@@ -53,7 +53,7 @@ fn all_lists_agree_at_all_points() {
 }
 
 /// With the choices of that project, where they matter.
-fn engine(folder: &Path, host_network: bool) -> Engine {
+pub(crate) fn engine(folder: &Path, host_network: bool) -> Engine {
     let mut loader = Loader::default();
     let mut files: Vec<_> = fs::read_dir(folder)
         .expect("a folder")
@@ -231,7 +231,7 @@ fn contains(ports: &Ports, protocol: Protocol, number: u16) -> bool {
 }
 
 /// Workloads by the name that lists have, each by one of its pods.
-fn workloads(engine: &Engine) -> BTreeMap<String, End> {
+pub(crate) fn workloads(engine: &Engine) -> BTreeMap<String, End> {
     let mut workloads = BTreeMap::new();
     for (index, pod) in (0..).zip(&engine.cluster().pods) {
         let (kind, name) = match &pod.owner {

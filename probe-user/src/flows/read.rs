@@ -1,8 +1,9 @@
-//! Reads flow logs: plain or compressed, from files or standard input.
+//! Reads flow logs, ours and Hubble's: plain or compressed, from files or standard input.
 //!
 //! A log may end in the middle of a line, and a line in the middle may be broken where an agent died. Both are told and
 //! neither ends the reading.
 
+mod hubble;
 #[cfg(test)]
 mod tests;
 
@@ -15,6 +16,7 @@ use std::{
 use flate2::bufread::MultiGzDecoder;
 use serde::Deserialize;
 
+pub use self::hubble::{HubbleFlow, HubbleLine};
 use super::record::{BalanceRecord, FlowRecord, GapRecord, LossRecord};
 use crate::limits::RECORD_LINE;
 
@@ -32,6 +34,8 @@ pub enum Record {
     Gap(GapRecord<'static>),
     /// Both sides of the sum.
     Balance(BalanceRecord<'static>),
+    /// A line of Hubble.
+    Hubble(HubbleLine),
     /// A kind of record, or a major version of one, that this program does not know.
     Other {
         /// Its schema, or its type where it has none.
@@ -223,7 +227,14 @@ fn parse(line: &[u8]) -> serde_json::Result<Record> {
         r#type: String,
         schema: Option<String>,
     }
-    let head: Head = serde_json::from_slice(line)?;
+    let head: Head = match serde_json::from_slice(line) {
+        Ok(head) => head,
+        // Hubble's lines have no type.
+        Err(error) => {
+            let hubble = hubble::parse(line).ok().flatten();
+            return hubble.map(Record::Hubble).ok_or(error);
+        }
+    };
     let kind = head.schema.unwrap_or(head.r#type);
     let known = kind
         .strip_prefix("nodeprobe.")

@@ -245,6 +245,8 @@ pub enum CheckFormat {
     Json,
     /// Who may talk with whom as a graph of Graphviz
     Dot,
+    /// The same as a picture
+    Svg,
 }
 
 /// Formats of `nodeprobe policy`.

@@ -14,7 +14,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::{
     cli::CliError,
-    flows::{Fault, FlowRecord, Reader, Record},
+    flows::{Fault, FlowRecord, HubbleFlow, HubbleLine, Reader, Record},
 };
 
 /// Faults that are told one by one.
@@ -59,6 +59,8 @@ pub(super) struct Log {
     pub(super) guessed: u64,
     /// Lines that are no record.
     pub(super) broken: u64,
+    /// Events that the log says were lost.
+    pub(super) lost: u64,
 }
 
 impl Log {
@@ -70,6 +72,7 @@ impl Log {
     pub(super) fn read(files: &[PathBuf]) -> Result<Self, CliError> {
         let mut log = Self::default();
         let mut known = FxHashSet::default();
+        let mut packets = FxHashSet::default();
         for file in files {
             let cannot =
                 |error: io::Error| CliError::failure(format!("read {}: {error}", file.display()));
@@ -79,6 +82,14 @@ impl Log {
                         // A flow has many records, and is one connection.
                         if known.insert((flow.boot_id.to_string(), flow.flow_id)) {
                             log.take(&flow);
+                        }
+                    }
+                    Ok(Record::Loss(loss)) => log.lost += loss.count,
+                    Ok(Record::Hubble(HubbleLine::Lost(count))) => log.lost += count,
+                    Ok(Record::Hubble(HubbleLine::Flow(packet))) => {
+                        // A connection has many packets, and is one.
+                        if packet.is_reply != Some(true) && packets.insert(tuple(&packet)) {
+                            log.take_packet(*packet);
                         }
                     }
                     Ok(_) => {}
@@ -120,6 +131,30 @@ impl Log {
         }
     }
 
+    fn take_packet(&mut self, packet: HubbleFlow) {
+        if packet.is_reply.is_none() {
+            self.guessed += 1;
+            return;
+        }
+        let protocol = Protocol::from_number(packet.protocol);
+        let party = |pod, address: IpAddr| Party {
+            pod,
+            address: address.to_canonical(),
+        };
+        let talk = Talk {
+            from: party(packet.source_pod, packet.source),
+            to: party(packet.destination_pod, packet.destination),
+            protocol,
+            port: packet.destination_port,
+        };
+        let seen = self.talks.entry(talk).or_default();
+        if packet.at_source {
+            seen.by_source += 1;
+        } else {
+            seen.by_destination += 1;
+        }
+    }
+
     fn fault(&mut self, fault: &Fault) {
         self.broken += 1;
         if self.broken <= TOLD {
@@ -130,6 +165,16 @@ impl Log {
             writeln!(io::stderr(), "warning: {fault}{why}").ok();
         }
     }
+}
+
+/// What tells connections apart, and the ends that they are seen at.
+fn tuple(packet: &HubbleFlow) -> ((IpAddr, u16), (IpAddr, u16), u8, bool) {
+    (
+        (packet.source, packet.source_port),
+        (packet.destination, packet.destination_port),
+        packet.protocol,
+        packet.at_source,
+    )
 }
 
 impl Talk {

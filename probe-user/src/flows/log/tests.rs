@@ -61,6 +61,7 @@ fn read(path: &Path) -> Vec<String> {
             Record::Loss(it) => format!("{} loss {} {}", it.seq, it.reason, it.count),
             Record::Gap(it) => format!("{} gap {}", it.seq, it.cause),
             Record::Balance(it) => format!("{} balance {}", it.seq, it.error),
+            Record::Hubble(line) => format!("{line:?}"),
             Record::Other { kind } => kind,
         })
         .collect()

@@ -20,6 +20,7 @@ fn read(bytes: &[u8]) -> (Vec<u64>, Vec<String>, bool) {
             Ok(Record::Loss(it)) => records.push(it.seq),
             Ok(Record::Gap(it)) => records.push(it.seq),
             Ok(Record::Balance(it)) => records.push(it.seq),
+            Ok(Record::Hubble(line)) => others.push(format!("{line:?}")),
             Ok(Record::Other { kind }) => others.push(kind),
             Err(fault) => others.push(fault.to_string()),
         }

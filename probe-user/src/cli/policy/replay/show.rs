@@ -1,6 +1,6 @@
 //! What a replay found, for people and for programs.
 
-use std::fmt::Write as _;
+use std::io::{self, Write as _};
 
 use probe_policy::{
     engine::{End, Engine},
@@ -15,6 +15,12 @@ use crate::cli::{
     args::{PolicyFormat, ReplayArgs},
     policy::log::Party,
     print as out,
+    tool::look,
+};
+use crate::render::{
+    Look,
+    sheet::{Column, Sheet},
+    text::safe,
 };
 
 /// Rows of a table.
@@ -50,6 +56,7 @@ struct Whole<'a> {
     unknown: u64,
     initiator_guessed: u64,
     broken_lines: u64,
+    lost_events: u64,
     rows: Vec<Row<'a>>,
 }
 
@@ -90,10 +97,15 @@ pub(super) fn print(
         unknown: count(&|verdict| verdict.combined == Word::Unknown),
         initiator_guessed: log.guessed,
         broken_lines: log.broken,
+        lost_events: log.lost,
         rows: Vec::new(),
     };
     let text = match args.output {
-        PolicyFormat::Table => table(&whole, judged.iter().filter(|j| j.is_finding()).map(row)),
+        PolicyFormat::Table => {
+            let rows = judged.iter().filter(|j| j.is_finding()).map(row);
+            let text = table(&whole, rows, &look())?;
+            String::from_utf8_lossy(&text).into_owned()
+        }
         PolicyFormat::Json => {
             let rows = judged.iter().map(row).collect();
             let whole = Whole { rows, ..whole };
@@ -134,38 +146,34 @@ fn named(engine: &Engine, judged: &Judged<'_>, party: &Party) -> String {
     }
 }
 
-fn table<'a>(whole: &Whole<'_>, rows: impl Iterator<Item = Row<'a>>) -> String {
-    let mut text = String::new();
+fn table<'a>(
+    whole: &Whole<'_>,
+    rows: impl Iterator<Item = Row<'a>>,
+    look: &Look,
+) -> io::Result<Vec<u8>> {
     let rows: Vec<_> = rows.collect();
-    let widest = |of: for<'r> fn(&'r Row<'a>) -> &'r str, least: usize| {
-        rows.iter()
-            .map(|row| of(row).chars().count())
-            .chain([least])
-            .max()
-            .unwrap_or(least)
-    };
-    let (from, to) = (widest(|row| &row.from, 4), widest(|row| &row.to, 2));
-    // Writing to a string cannot fail, here and below.
+    let mut out = Vec::new();
     if !rows.is_empty() {
-        let _written = writeln!(
-            text,
-            "{:from$}  {:to$}  {:11}  {:>11}  WHAT, AND WHY",
-            "FROM", "TO", "PORT", "CONNECTIONS"
-        );
-    }
-    for row in rows.iter().take(ROWS) {
-        let port = format!("{} {}", row.protocol, row.port);
-        let _written = writeln!(
-            text,
-            "{:from$}  {:to$}  {port:11}  {:>11}  {}",
-            row.from,
-            row.to,
-            row.connections,
-            what(row)
-        );
+        let mut sheet = Sheet::new(vec![
+            Column::name("FROM", 12, 0),
+            Column::name("TO", 12, 0),
+            Column::list("PORT", 10, 0),
+            Column::number("CONNECTIONS", 0),
+            Column::list("WHAT, AND WHY", 20, 0),
+        ]);
+        for row in rows.iter().take(ROWS) {
+            sheet.push(vec![
+                safe(&row.from, look.charset),
+                safe(&row.to, look.charset),
+                format!("{} {}", row.protocol, row.port),
+                row.connections.to_string(),
+                safe(&what(row), look.charset),
+            ]);
+        }
+        sheet.write(&mut out, look)?;
     }
     if rows.len() > ROWS {
-        let _written = writeln!(text, "and {} more; `-o json` has all", rows.len() - ROWS);
+        writeln!(out, "and {} more; `-o json` has all", rows.len() - ROWS)?;
     }
     let Whole {
         connections,
@@ -175,22 +183,29 @@ fn table<'a>(whole: &Whole<'_>, rows: impl Iterator<Item = Row<'a>>) -> String {
         unknown,
         initiator_guessed,
         broken_lines,
+        lost_events,
         ..
     } = whole;
-    let _written = writeln!(
-        text,
+    writeln!(
+        out,
         "{connections} connections: {allowed} allowed, {denied} denied, {undefined} undefined, {unknown} unknown"
-    );
-    if *initiator_guessed > 0 {
-        let _written = writeln!(
-            text,
-            "{initiator_guessed} more were not judged, because nobody saw who began"
-        );
+    )?;
+    for (count, what) in [
+        (
+            initiator_guessed,
+            "more were not judged, because nobody saw who began",
+        ),
+        (broken_lines, "lines of the log are no records"),
+        (
+            lost_events,
+            "events are not in the log: it says that they were lost",
+        ),
+    ] {
+        if *count > 0 {
+            writeln!(out, "{count} {what}")?;
+        }
     }
-    if *broken_lines > 0 {
-        let _written = writeln!(text, "{broken_lines} lines of the log are no records");
-    }
-    text
+    Ok(out)
 }
 
 /// What a row is about, and the policies behind it.
