@@ -125,6 +125,45 @@ fn a_rule_is_redundant_if_others_allow_all_of_it_and_not_if_they_allow_a_part() 
 }
 
 #[test]
+fn a_rule_of_a_cluster_wide_policy_is_shadowed_if_something_before_decides_all_of_it() {
+    let cluster = |name: &str, tier: &str, priority: u16, rules: &str| {
+        let subject = "subject: {namespaces: {matchLabels: {ns: x}}}";
+        let spec = format!("{{tier: {tier}, priority: {priority}, {subject}, ingress: [{rules}]}}");
+        cluster_policy(name, &spec)
+    };
+    let from = |ns: &str, action: &str, ports: &str| {
+        format!(
+            "{{action: {action}, from: [{{namespaces: {{matchLabels: {{ns: {ns}}}}}}}]{ports}}}"
+        )
+    };
+    let all = |action: &str| format!("{{action: {action}, from: [{{namespaces: {{}}}}]}}");
+    let shadowed = |name: &str, number: usize| {
+        let object = format!("ClusterNetworkPolicy {name}");
+        (Doubt::Shadowed, object, format!("spec.ingress[{number}]"))
+    };
+    let of = |text: String| doubts(&engine(&text));
+    // By an earlier rule of its policy, and by one of a smaller priority, whatever these do.
+    let rules = all("Deny") + "," + &from("y", "Accept", "");
+    assert_eq!(of(cluster("p", "Admin", 5, &rules)), [shadowed("p", 1)]);
+    for action in ["Accept", "Deny"] {
+        let both = cluster("p", "Admin", 5, &from("y", "Deny", ""))
+            + &cluster("q", "Admin", 4, &all(action));
+        assert_eq!(of(both), [shadowed("p", 0)], "{action}");
+    }
+    // Not where something is left: other peers, other ports, or a later place.
+    let rules = from("y", "Accept", "") + "," + &all("Deny");
+    assert_eq!(of(cluster("p", "Admin", 5, &rules)), []);
+    let ports = ", protocols: [{tcp: {destinationPort: {number: 80}}}]";
+    let rules = from("y", "Accept", ports) + "," + &from("y", "Deny", "");
+    assert_eq!(of(cluster("p", "Admin", 5, &rules)), []);
+    // What is passed on has a say. NetworkPolicies come before the baseline.
+    let baseline = cluster("b", "Baseline", 0, &all("Deny"));
+    assert_eq!(of(cluster("p", "Admin", 5, &all("Pass")) + &baseline), []);
+    let isolated = named_policy("n", "{podSelector: {}, policyTypes: [Ingress]}");
+    assert_eq!(of(isolated + &baseline), [shadowed("b", 0)]);
+}
+
+#[test]
 fn one_priority_twice_is_doubtful_where_pods_have_both() {
     let spec = |ns: &str| {
         format!(

@@ -3,6 +3,7 @@
 mod isolation;
 mod matrix;
 mod redundant;
+mod tries;
 
 use serde::Serialize;
 
@@ -23,6 +24,8 @@ pub enum Doubt {
     PeerMatchesNothing,
     /// Whatever a rule allows, another one allows as well.
     Redundant,
+    /// Whatever a rule of a cluster-wide policy matches, something before it decides.
+    Shadowed,
     /// Cluster-wide policies of one priority are about the same pods.
     SamePriority,
     /// Workloads of a namespace are isolated by no policy.

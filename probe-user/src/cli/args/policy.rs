@@ -204,6 +204,8 @@ pub enum Allowed {
     PeerMatchesNothing,
     /// Whatever a rule allows, another one allows as well
     Redundant,
+    /// Whatever a rule of a cluster-wide policy matches, something before it decides
+    Shadowed,
     /// Cluster-wide policies of one priority are about the same pods
     SamePriority,
     /// Workloads of a namespace are isolated by no policy

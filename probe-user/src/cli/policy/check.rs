@@ -91,6 +91,7 @@ fn doubt(allowed: Allowed) -> Doubt {
         Allowed::SelectsNothing => Doubt::SelectsNothing,
         Allowed::PeerMatchesNothing => Doubt::PeerMatchesNothing,
         Allowed::Redundant => Doubt::Redundant,
+        Allowed::Shadowed => Doubt::Shadowed,
         Allowed::SamePriority => Doubt::SamePriority,
         Allowed::NotIsolated => Doubt::NotIsolated,
         Allowed::Unused => Doubt::Unused,
