@@ -93,10 +93,15 @@ impl Rig {
         let path = self.client.path();
         let connects =
             |scrape: &Scrape| scrape.sum("nodeprobe_tcp_connects_total", &[("container", &path)]);
-        let scrape = self
-            .agent
-            .scrape_until(LONG, |scrape| connects(scrape) >= count as f64)?;
-        assert_eq!(connects(&scrape), count as f64);
+        let scrape = self.agent.scrape_until(LONG, |scrape| {
+            connects(scrape) + skipped(scrape) >= count as f64
+        })?;
+        let least = count as f64 - skipped(&scrape);
+        let found = connects(&scrape);
+        assert!(
+            least <= found && found <= count as f64,
+            "{found} of {count}"
+        );
         Ok(scrape)
     }
 
@@ -108,6 +113,12 @@ impl Rig {
         log.is_balanced(&said);
         Ok(log)
     }
+}
+
+/// Runs of the programs for connections that the kernel has skipped, because another one was at work on the same CPU.
+fn skipped(scrape: &Scrape) -> f64 {
+    let labels = [("stream", "tcp"), ("reason", "recursion")];
+    scrape.sum("nodeprobe_records_lost_total", &labels)
 }
 
 fn config(log: &Path, more: &str) -> String {
@@ -279,10 +290,14 @@ fn rules_of_the_log_are_exchanged_by_a_reload() -> Result<()> {
     rig.agent.signal(Signal::HUP)?;
     rig.agent.wait_until_said("flows.exclude", 1)?;
     rig.traffic(other_tcp, other_udp)?;
-    rig.wait_for_connects(2 * CONNECTIONS)?;
+    let skipped = skipped(&rig.wait_for_connects(2 * CONNECTIONS)?) as usize;
     let log = rig.end()?;
     assert_eq!(log.ends(tcp).len(), 0);
-    assert_eq!(log.ends(other_tcp).len(), 2 * CONNECTIONS);
+    let ends = log.ends(other_tcp).len();
+    assert!(
+        ends <= 2 * CONNECTIONS && ends + skipped >= 2 * CONNECTIONS,
+        "{ends}, and {skipped} skipped"
+    );
     assert_eq!(log.packets(other_udp), 0);
     Ok(())
 }
