@@ -122,6 +122,10 @@ pub struct Policy {
     pub pending: Option<PathBuf>,
     /// Namespace of objects that name none.
     pub namespace: String,
+    /// Whether an `ipBlock` matches pods by their addresses.
+    pub ipblock_pods: bool,
+    /// What pods with the network of their node are.
+    pub hostnetwork: PolicyHostNetwork,
     /// Time in which a change may not be in force everywhere.
     pub grace: Duration,
     /// Where audit events go.
@@ -229,7 +233,7 @@ words! {
 words! {
     /// Whose connection tracking is asked for translated addresses.
     FlowTranslation {
-        /// The host's, where there is a flow log.
+        /// The host's, where there is a flow log or policies are judged.
         Auto = "auto",
         /// The host's.
         Host = "host",
@@ -237,6 +241,16 @@ words! {
         All = "all",
         /// Nobody's.
         Off = "off",
+    }
+}
+
+words! {
+    /// What pods with the network of their node are to policies.
+    PolicyHostNetwork {
+        /// As their node is.
+        Ignore = "ignore",
+        /// Pods as any other.
+        Distinguish = "distinguish",
     }
 }
 
@@ -312,6 +326,8 @@ impl Default for Config {
                 manifests: None,
                 pending: None,
                 namespace: "default".to_owned(),
+                ipblock_pods: true,
+                hostnetwork: PolicyHostNetwork::Ignore,
                 grace: limits::POLICY_GRACE,
                 log: FlowTarget::Off,
             },

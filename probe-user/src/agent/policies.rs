@@ -10,7 +10,7 @@ use tracing::warn;
 
 use super::{RunError, flows::open};
 use crate::{
-    config::Config,
+    config::{Config, PolicyHostNetwork},
     flows::{FlowCounts, FlowLog, Observed},
     kernel::clock::monotonic,
     policy::{Audit, AuditSettings, Auditor, Follower, Owners, Sources},
@@ -35,7 +35,10 @@ impl Desk {
             manifests: manifests.clone(),
             pending: policy.pending.clone(),
             default_namespace: policy.namespace.clone(),
-            options: Options::default(),
+            options: Options {
+                blocks_match_pods: policy.ipblock_pods,
+                distinguish_host_network: policy.hostnetwork == PolicyHostNetwork::Distinguish,
+            },
             node: config.node.clone(),
         };
         let (follower, first) = Follower::start(sources)?;

@@ -3,7 +3,8 @@
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use super::{
-    Config, Enabled, FlowFsync, FlowTarget, FlowTranslation, Latency, LogFormat, LogLevel, flows,
+    Config, Enabled, FlowFsync, FlowTarget, FlowTranslation, Latency, LogFormat, LogLevel,
+    PolicyHostNetwork, flows,
     value::{Value, duration_text, size_text},
 };
 use crate::{limits, metrics::families, select::Rule};
@@ -227,6 +228,14 @@ keys! {
         read |v| v.text(); show quoted;
         "a text"
         "Namespace of objects in the manifests that name none."
+    "policy.ipblock_pods" (policy.ipblock_pods, Restart)
+        read |v| v.boolean(); show plain;
+        "true or false"
+        "Whether an ipBlock matches pods by their addresses, which network plug-ins see in different ways."
+    "policy.hostnetwork" (policy.hostnetwork, Restart)
+        read |v| v.word(PolicyHostNetwork::WORDS); show quoted;
+        "ignore or distinguish"
+        "What pods with the network of their node are: as their node is, so that no policy is about them; or pods as any other."
     "policy.grace" (policy.grace, Restart)
         read |v| v.duration(Duration::ZERO..=limits::POLICY_GRACE_MAX); show time;
         "a duration from 0s to 10m"

@@ -192,6 +192,7 @@ impl Auditor {
             let [local, remote] = [owners.local, remote].map(|it| self.pod_of(snapshot, it));
             connection(report, local, remote)
         };
+        let how = How::of(flow);
         let would_now = match known {
             None if !is_over && self.known.len() >= limits::JUDGED => {
                 self.sums.put_off += 1;
@@ -199,7 +200,8 @@ impl Auditor {
             }
             None => None,
             Some(known) => {
-                let is_new = known.generation != snapshot.generation;
+                // Of a guess nothing is known, whatever policies say.
+                let is_new = known.generation != snapshot.generation && how != How::Guessed;
                 let word = is_new.then(|| snapshot.would_now(known.word, &connection(&snapshot)));
                 let Some(word) = word.flatten() else {
                     self.remember(report, known.word, &snapshot);
@@ -211,7 +213,6 @@ impl Auditor {
         let Some(outcome) = outcome(report) else {
             return;
         };
-        let how = How::of(flow);
         let seen = Seen {
             outcome,
             started: flow.start,

@@ -173,6 +173,19 @@ fn a_connection_that_goes_on_is_told_of_again_when_its_verdict_changes() {
 }
 
 #[test]
+fn a_guess_is_told_of_once_whatever_becomes_of_the_policies() {
+    let mut auditor = auditor("");
+    let mut guessed = open(client());
+    guessed.guessed = true;
+    let start = report(Event::Start, guessed.clone());
+    let said = take(&mut auditor, &start, BOTH).unwrap();
+    assert_eq!((said.0, said.2), (Word::Unknown, Assessment::NotEvaluated));
+    auditor.replace(change(CLOSED), Duration::from_secs(5));
+    let update = report(Event::Update, guessed);
+    assert_eq!(take(&mut auditor, &update, BOTH), None);
+}
+
+#[test]
 fn whom_an_attempt_was_for_is_known_from_earlier_connections() {
     let mut auditor = auditor(CLOSED);
     let alone = [Some("web"), None];
