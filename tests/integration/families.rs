@@ -13,10 +13,10 @@ use tests::{
 const CONFIG: &str = "program_stats = true\nprobes.lifecycle.enabled = \"never\"\n\
                       probes.syscalls.per_syscall_latency = true\nlimits.naming_deadline = \"0s\"\n";
 
-/// What shows only where something happened on the network; see `traffic`.
-fn is_of_the_network(desc: &Desc) -> bool {
+/// What shows only where something happened on the network, or where there are policies; see `traffic` and `policy`.
+fn is_elsewhere(desc: &Desc) -> bool {
     let name = desc.name.trim_start_matches("nodeprobe_");
-    ["tcp_", "flow_", "dns_"]
+    ["tcp_", "flow_", "dns_", "policy_", "event_log_"]
         .iter()
         .any(|start| name.starts_with(start))
         || name.ends_with("_packet_drops_total")
@@ -47,7 +47,7 @@ fn every_family_is_there_with_its_labels() -> Result<()> {
     let missing = |scrape: &Scrape| -> Vec<_> {
         let shown = families::ALL
             .iter()
-            .filter(|desc| !is_of_the_network(desc))
+            .filter(|desc| !is_elsewhere(desc))
             .map(|desc| sample_of(desc));
         shown.filter(|name| !scrape.has(name)).collect()
     };
@@ -63,7 +63,7 @@ fn every_family_is_there_with_its_labels() -> Result<()> {
         missing(scrape).is_empty()
     })?;
     assert_eq!(missing(&scrape), Vec::<String>::new());
-    for desc in families::ALL.iter().filter(|desc| !is_of_the_network(desc)) {
+    for desc in families::ALL.iter().filter(|desc| !is_elsewhere(desc)) {
         let name = sample_of(desc);
         let whole = |labels: &[&str]| {
             let mut samples = scrape.with(&name, &[]);

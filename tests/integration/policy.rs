@@ -7,6 +7,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
+use probe_user::metrics::families;
 use serde_json::Value;
 use tests::{
     cgroup::Cgroup,
@@ -15,7 +16,7 @@ use tests::{
     network::Namespace,
     nodeprobe::{Agent, Tool},
     runtime::{Container, docker::Docker},
-    scrape::Scrape,
+    scrape::{Sample, Scrape},
     skip::{skip, unless_available},
     wait::LONG,
     workload::Workload,
@@ -127,6 +128,14 @@ fn closed() -> String {
     POLICY[..POLICY.find("  ingress:").unwrap_or_default()].to_owned()
 }
 
+/// Nothing of `web` may go out, once this is in force.
+const PENDING: &str = "
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: web-out, namespace: shop, annotations: {nodeprobe.io/pending: 'true'}}
+spec: {podSelector: {matchLabels: {app: web}}, policyTypes: [Egress]}
+";
+
 /// What the audit events of a log say of each client: how often which verdict, outcome and assessment.
 type Said = BTreeMap<(String, String), BTreeMap<[String; 3], u64>>;
 
@@ -199,7 +208,10 @@ fn every_connection_is_judged_and_only_what_is_not_enforced_is_a_gap() -> Result
     let (manifests, log) = (folder.path().join("m"), folder.path().join("events.ndjson"));
     fs::create_dir(&manifests)?;
     let pods: String = clients.iter().map(|it| manifest(it.name, it.app)).collect();
-    fs::write(manifests.join("pods.yaml"), pods + &manifest("db", "db"))?;
+    fs::write(
+        manifests.join("pods.yaml"),
+        pods + &manifest("db", "db") + PENDING,
+    )?;
     fs::write(manifests.join("policy.yaml"), POLICY)?;
     let agent = Agent::start(&format!(
         "policy.manifests = {manifests:?}\npolicy.log = {log:?}\nflows.log_size = \"1GiB\"\nflows.sweep = \"1s\"\nflows.period = \"2s\"\nruntimes.docker = [{:?}]\n",
@@ -245,6 +257,19 @@ fn every_connection_is_judged_and_only_what_is_not_enforced_is_a_gap() -> Result
         ("verdict", "allowed"),
     ];
     assert_eq!(count(&scrape, "verdicts", &labels), MANY);
+
+    let labels = [("namespace", "shop"), ("change", "allow_to_deny")];
+    assert_eq!(count(&scrape, "pending_changes", &labels), MANY + 2 * FEW);
+    let of_policies = |name: &str| {
+        name.starts_with("nodeprobe_policy_") || name.starts_with("nodeprobe_event_log_")
+    };
+    let families = families::ALL.iter().filter(|desc| of_policies(desc.name));
+    for desc in families {
+        let has_labels =
+            |sample: &Sample| desc.labels.iter().all(|it| sample.labels.contains_key(*it));
+        assert!(scrape.has(desc.name), "{}", desc.name);
+        assert!(scrape.with(desc.name, &[]).all(has_labels), "{}", desc.name);
+    }
 
     // A change is judged by without a restart.
     fs::write(manifests.join("policy.yaml"), closed())?;
