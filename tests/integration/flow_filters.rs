@@ -12,7 +12,7 @@ use tests::{
     lock::alone,
     nodeprobe::{Agent, free_port},
     scrape::Scrape,
-    skip::{skip, unless_available},
+    skip::{not_in_vm, skip, unless_available},
     wait::LONG,
     workload::Workload,
 };
@@ -237,7 +237,12 @@ fn a_rule_leaves_flows_out_of_the_log_and_metrics_have_them() -> Result<()> {
     };
     rig.traffic(tcp, udp)?;
     rig.traffic(other_tcp, other_udp)?;
-    rig.wait_for_connects(2 * CONNECTIONS)?;
+    let skipped = skipped(&rig.wait_for_connects(2 * CONNECTIONS)?);
+    if skipped > 0.0 && not_in_vm().is_err() {
+        let why = "this kernel skips programs that are preempted, and says so: nothing is exact";
+        skip("preemption", why);
+        return Ok(());
+    }
     let path = rig.client.path();
     let sent = |scrape: &Scrape| {
         let labels = [
