@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{model::Cluster, verdict::Word};
 
-/// Annotation of a policy that is not in force, with the value `true`.
+/// Annotation or label of a policy that is not in force, with the value `true`.
 pub const PENDING: &str = "nodeprobe.io/pending";
 
 /// What other policies would change.
@@ -67,22 +67,28 @@ mod tests {
 
     #[test]
     fn policies_that_are_marked_are_pending() {
-        let policy = |name: &str, annotations: &str| {
+        let policy = |name: &str, marks: &str| {
             format!(
-                "{{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {{name: {name}, annotations: {{{annotations}}}}}, spec: {{podSelector: {{}}}}}}\n---\n"
+                "{{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {{name: {name}{marks}}}, spec: {{podSelector: {{}}}}}}\n---\n"
             )
         };
         let mut loader = Loader::default();
-        let marked = "nodeprobe.io/pending: 'true'";
-        loader.add("a.yaml", &(policy("old", "") + &policy("new", marked)));
+        let marked = |by: &str, value| format!(", {by}: {{nodeprobe.io/pending: '{value}'}}");
+        let (label, annotation) = (marked("labels", true), marked("annotations", true));
+        let undone = label.clone() + &marked("annotations", false);
+        let all = policy("old", "")
+            + &policy("new", &annotation)
+            + &policy("newer", &label)
+            + &policy("undone", &undone);
+        loader.add("a.yaml", &all);
         let mut cluster = loader.finish().cluster;
         let with = pending(&mut cluster).unwrap();
         let names = |cluster: &Cluster| {
             let policies = cluster.policies.iter();
             policies.map(|it| it.name.clone()).collect::<Vec<_>>()
         };
-        assert_eq!(names(&cluster), ["old"]);
-        assert_eq!(names(&with), ["new", "old"]);
+        assert_eq!(names(&cluster), ["old", "undone"]);
+        assert_eq!(names(&with), ["new", "newer", "old", "undone"]);
         assert_eq!(pending(&mut cluster), None);
     }
 

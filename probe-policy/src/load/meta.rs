@@ -45,11 +45,13 @@ impl Meta {
     }
 }
 
-/// Those of `metadata` that are meant for nodeprobe. Others may be as large as their authors like.
+/// Annotations of `metadata` that are meant for nodeprobe, and labels with the same names, which count less. Others may be as large
+/// as their authors like.
 pub(super) fn annotations(meta: &Field<'_>) -> Labels {
-    let all = meta.get("annotations");
-    let all = all.as_ref().and_then(|field| field.value.as_object());
-    all.into_iter()
+    ["labels", "annotations"]
+        .iter()
+        .filter_map(|key| meta.get(key))
+        .filter_map(|field| field.value.as_object())
         .flatten()
         .filter(|(key, _)| key.starts_with(ANNOTATIONS))
         .filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())))

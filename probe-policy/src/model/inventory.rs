@@ -48,7 +48,7 @@ pub struct Pod {
     pub kind: String,
     /// Labels in force.
     pub labels: Labels,
-    /// Annotations that are meant for nodeprobe: those that begin with [`ANNOTATIONS`].
+    /// Annotations and labels that are meant for nodeprobe: those that begin with [`ANNOTATIONS`].
     pub annotations: Labels,
     /// All its addresses; none while it has none, and none of a workload.
     pub addresses: Vec<IpAddr>,

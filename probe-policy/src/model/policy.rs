@@ -95,7 +95,7 @@ pub struct Policy {
     pub uid: Option<String>,
     /// `metadata.generation`, where an API server gave it one.
     pub generation: Option<u64>,
-    /// Annotations that are meant for nodeprobe.
+    /// Annotations and labels that are meant for nodeprobe.
     pub annotations: Labels,
     /// What it says.
     pub body: Body,

@@ -223,7 +223,7 @@ keys! {
         read path; show maybe;
         "off, or the path of a file or folder"
         "Policies that are to be in force instead: audit events and metrics say what they would change. Without it those \
-         whose annotation nodeprobe.io/pending is \"true\"."
+         whose annotation or label nodeprobe.io/pending is \"true\"."
     "policy.namespace" (policy.namespace, Restart)
         read |v| v.text(); show quoted;
         "a text"
