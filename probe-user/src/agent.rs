@@ -128,14 +128,14 @@ impl Agent {
         let traffic = self.traffic.take();
         let mut registry = self.registry.lock();
         own::show_flows(&mut registry, &traffic, &measurements);
-        collector
-            .exporter
-            .export(&mut registry, &measurements, traffic, identities, now, last);
-        if let Some(desk) = self.policies.desk() {
-            collector
-                .exporter
-                .export_policies(&mut registry, desk, identities, now, last);
-        }
+        collector.exporter.export(
+            &mut registry,
+            &measurements,
+            (traffic, self.policies.desk()),
+            identities,
+            now,
+            last,
+        );
         let released = self.session.release();
         collector.exporter.forget(&mut registry, &released, now);
         own::retire(&mut registry, identities, &released, now);

@@ -8,7 +8,7 @@ mod auditor;
 mod event;
 mod follow;
 pub mod manifests;
-mod names;
+pub mod names;
 mod outcome;
 mod places;
 mod residents;

@@ -87,7 +87,7 @@ impl Exporter {
         &mut self,
         registry: &mut Registry,
         measurements: &Measurements,
-        traffic: traffic::State,
+        (traffic, desk): (traffic::State, Option<&Desk>),
         identities: &Identities,
         now: Instant,
         last: bool,
@@ -100,6 +100,9 @@ impl Exporter {
         };
         self.network
             .export(registry, measurements, traffic, &mut names);
+        if let Some(desk) = desk {
+            self.policies.export(registry, desk, &mut names);
+        }
         self.export_syscalls(registry, measurements, identities, now, last);
         self.export_errnos(registry, measurements, identities, now, last);
         self.export_sched(registry, measurements, identities, now, last);
@@ -122,24 +125,6 @@ impl Exporter {
         {
             registry.raise(&families::RECORDS_LOST, &[stream, stage, reason], *count);
         }
-    }
-
-    /// Passes on what was judged since the last call.
-    pub(super) fn export_policies(
-        &mut self,
-        registry: &mut Registry,
-        desk: &Desk,
-        identities: &Identities,
-        now: Instant,
-        last: bool,
-    ) {
-        let mut names = Names {
-            owners: &mut self.owners,
-            identities,
-            now,
-            last,
-        };
-        self.policies.export(registry, desk, &mut names);
     }
 
     /// Changes how long an owner that nobody knows may become known.

@@ -57,7 +57,7 @@ pub struct Change {
     pub findings: Vec<Finding>,
 }
 
-/// Follows the files on a thread of its own.
+/// Follows the files on a thread of its own, which ends when this is dropped.
 pub struct Follower {
     shared: Arc<Shared>,
     thread: JoinHandle<()>,
@@ -154,14 +154,13 @@ impl Follower {
     pub fn is_stale(&self) -> bool {
         self.shared.is_stale.load(Ordering::Relaxed)
     }
+}
 
-    /// Ends the thread.
-    pub fn end(self) {
+impl Drop for Follower {
+    /// Has the thread end, and does not wait for what it reads.
+    fn drop(&mut self) {
         self.shared.stop.store(true, Ordering::Relaxed);
         self.thread.thread().unpark();
-        if self.thread.join().is_err() {
-            warn!("the thread that follows policies has panicked");
-        }
     }
 }
 
@@ -286,7 +285,6 @@ mod tests {
         let change = wait(|| follower.take());
         assert_eq!(change.engine.cluster().policies.len(), 1);
         assert!(!follower.is_stale());
-        follower.end();
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use probe_policy::{
     audit::{Assessment, RuleHit},
-    model::{Body, Direction},
+    model::Body,
     report::word_of,
 };
 use rustc_hash::FxHashMap;
@@ -40,6 +40,7 @@ impl PolicySeries {
         self.objects(registry, &auditor);
         let sums = auditor.sums();
         for (reason, count) in [
+            ("addresses_full", sums.residents_refused),
             ("rules_full", sums.rules_refused),
             ("put_off", sums.put_off),
         ] {
@@ -63,8 +64,8 @@ impl PolicySeries {
             };
             let [namespace, pod, container] = labels.parts();
             let (verdict, outcome) = (word_of(&key.verdict), word_of(&key.outcome));
-            let direction = word_of(&key.direction);
-            let labels = [namespace, pod, container, &direction, &verdict, &outcome];
+            let direction = key.direction.list();
+            let labels = [namespace, pod, container, direction, &verdict, &outcome];
             registry.add(&families::POLICY_VERDICTS, &labels, *count);
             false
         });
@@ -127,13 +128,9 @@ fn with_labels(rule: &RuleHit, with: impl FnOnce(&[&str])) {
         rule.namespace.as_deref().unwrap_or_default(),
         &rule.name,
         rule.kind.name(),
-        direction(rule.direction),
+        rule.direction.list(),
         index.as_deref().unwrap_or(NO_RULE),
     ]);
-}
-
-fn direction(direction: Direction) -> &'static str {
-    direction.list()
 }
 
 fn findings(registry: &mut Registry, sums: &Sums) {
@@ -142,7 +139,7 @@ fn findings(registry: &mut Registry, sums: &Sums) {
             Assessment::Gap => &families::POLICY_GAPS,
             _ => &families::POLICY_BREAKAGES,
         };
-        registry.raise(desc, &[namespace, direction(*of)], *count);
+        registry.raise(desc, &[namespace, of.list()], *count);
     }
     for ((change, namespace), count) in &sums.changes {
         let labels = [namespace.as_str(), &word_of(change)];

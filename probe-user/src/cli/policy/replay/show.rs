@@ -3,24 +3,27 @@
 use std::io::{self, Write as _};
 
 use probe_policy::{
-    engine::{End, Engine},
+    engine::Engine,
     report::Entry,
     verdict::{Verdict, Word},
 };
 use serde::Serialize;
 
 use super::{Change, Judged, Log};
-use crate::cli::{
-    CliError,
-    args::{PolicyFormat, ReplayArgs},
-    policy::log::Party,
-    print as out,
-    tool::look,
-};
-use crate::render::{
-    Look,
-    sheet::{Column, Sheet},
-    text::safe,
+use crate::{
+    cli::{
+        CliError,
+        args::{PolicyFormat, ReplayArgs},
+        policy::log::Party,
+        print as out,
+        tool::look,
+    },
+    policy::names::workload,
+    render::{
+        Look,
+        sheet::{Column, Sheet},
+        text::safe,
+    },
 };
 
 /// Rows of a table.
@@ -131,19 +134,10 @@ fn named(engine: &Engine, judged: &Judged<'_>, party: &Party) -> String {
     } else {
         connection.to
     };
-    let index = match end {
-        End::Pod(index) | End::PodAt(index, _) => Some(index),
-        End::Address(address) => engine.pod_at(address),
-    };
-    match index.and_then(|index| engine.cluster().pods.get(index as usize)) {
-        Some(pod) => {
-            format!("{}/{}", pod.namespace, pod.workload().name)
-        }
-        None => match &party.pod {
-            Some((namespace, pod)) => format!("{namespace}/{pod}"),
-            None => party.address.to_string(),
-        },
-    }
+    workload(engine, end).unwrap_or_else(|| match &party.pod {
+        Some((namespace, pod)) => format!("{namespace}/{pod}"),
+        None => party.address.to_string(),
+    })
 }
 
 fn table<'a>(
