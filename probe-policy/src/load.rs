@@ -13,6 +13,7 @@ mod ports;
 mod read;
 mod selector;
 mod services;
+mod store;
 mod tiered;
 
 use std::collections::BTreeMap;
@@ -20,6 +21,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 pub use finding::{Finding, Place, Severity};
+pub use store::{Item, Put, Store};
 
 use crate::model::{Cluster, Labels, Node, Pod, Policy};
 use meta::Meta;
@@ -41,7 +43,7 @@ pub struct Loader {
 /// Kind (with what tells kinds of one name apart), namespace, name.
 type Key = (&'static str, String, String);
 
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq)]
 enum Object {
     Namespace(Labels),
     Node(Node),
@@ -191,19 +193,8 @@ impl Loader {
 
     /// All objects together.
     pub fn finish(mut self) -> Loaded {
-        let mut cluster = Cluster::default();
-        let (mut services, mut slices) = (Vec::new(), Vec::new());
-        for ((_, _, name), (_, object)) in self.objects {
-            match object {
-                Object::Namespace(labels) => drop(cluster.namespaces.insert(name, labels)),
-                Object::Node(node) => drop(cluster.nodes.insert(name, node)),
-                Object::Pod(pod) => cluster.pods.push(pod),
-                Object::Policy(policy) => cluster.policies.push(policy),
-                Object::Service(service) => services.push(service),
-                Object::Slice(slice) => slices.push(slice),
-            }
-        }
-        cluster.services = services::join(services, &slices);
+        let objects = self.objects.into_iter();
+        let cluster = assemble(objects.map(|(key, (_, object))| (key, object)));
         self.findings.sort_by(|a, b| a.place.cmp(&b.place));
         Loaded {
             cluster,
@@ -211,6 +202,24 @@ impl Loader {
             skipped: self.skipped,
         }
     }
+}
+
+/// A cluster of its objects, which come in their order.
+fn assemble(objects: impl Iterator<Item = (Key, Object)>) -> Cluster {
+    let mut cluster = Cluster::default();
+    let (mut services, mut slices) = (Vec::new(), Vec::new());
+    for ((_, _, name), object) in objects {
+        match object {
+            Object::Namespace(labels) => drop(cluster.namespaces.insert(name, labels)),
+            Object::Node(node) => drop(cluster.nodes.insert(name, node)),
+            Object::Pod(pod) => cluster.pods.push(pod),
+            Object::Policy(policy) => cluster.policies.push(policy),
+            Object::Service(service) => services.push(service),
+            Object::Slice(slice) => slices.push(slice),
+        }
+    }
+    cluster.services = services::join(services, &slices);
+    cluster
 }
 
 type Reader = fn(&mut Context, &Field<'_>, &Meta) -> Option<(Key, Object)>;
@@ -232,7 +241,8 @@ fn reader(version: &str, kind: &str) -> Option<Reader> {
         },
         ("v1", "Node") => services::node,
         ("v1", "Service") => services::service,
-        ("discovery.k8s.io/v1", "EndpointSlice") => services::slice,
+        ("discovery.k8s.io/v1" | "discovery.k8s.io/v1beta1", "EndpointSlice") => services::slice,
+        ("v1", "Endpoints") => services::endpoints,
         _ => return None,
     })
 }

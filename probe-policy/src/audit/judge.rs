@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Assessment, Change, Outcome, Snapshot};
+use super::{Assessment, Change, Outcome, Policies, Snapshot};
 use crate::{
     engine::{Connection, Engine},
     verdict::{Caveat, Reason, Side, Verdict, Word},
@@ -40,16 +40,16 @@ pub struct Judged<'a> {
     pub caveats: Vec<Caveat>,
 }
 
-impl Snapshot {
-    /// Judges a connection. What it is depends on the cluster: `connection` makes it for a state of that. Pods of pending
-    /// policies must be those of the policies in force.
+impl Policies {
+    /// Judges a connection by what was in force when it began. What the connection is depends on the cluster: `connection` makes
+    /// it for a state of that. Pods of pending policies must be those of the policies in force.
     ///
     /// A change of policies needs `grace` to be in force everywhere.
     pub fn judge(
         &self,
         seen: &Seen,
         grace: Duration,
-        connection: impl Fn(&Self) -> Connection,
+        connection: impl Fn(&Snapshot) -> Connection,
     ) -> Judged<'_> {
         let by = |engine: &Engine, connection: &Connection| {
             let verdict = engine.judge(connection);
@@ -59,60 +59,94 @@ impl Snapshot {
                 guessed(&verdict)
             }
         };
-        let of = |snapshot: &Self| by(&snapshot.engine, &connection(snapshot));
-        let now = connection(self);
-        let current = by(&self.engine, &now);
-        let previous = self.previous.as_deref();
+        let of = |snapshot: &Snapshot| by(&snapshot.engine, &connection(snapshot));
+        let current = &**self.current();
+        let in_current = connection(current);
+        let now = by(&current.engine, &in_current);
         let mut caveats = Vec::new();
-        let (snapshot, verdict, is_settled) = match previous {
-            // It began before this was in force, and it is known what was.
-            Some(previous) if seen.started < self.since && !seen.taken_over => {
-                caveats.push(Caveat::PolicyChangedSinceStart);
-                let verdict = of(previous);
-                (previous, verdict, previous.has_settled(seen, grace))
-            }
-            Some(previous) if !self.has_settled(seen, grace) => {
-                let is_same = of(previous).combined.allows() == current.combined.allows();
-                if !is_same {
+        let in_force = self.states().find(|state| state.since <= seen.started);
+        let (snapshot, verdict, is_settled) = match (in_force, seen.taken_over) {
+            (Some(state), false) => {
+                let verdict = if state.generation == current.generation {
+                    now.clone()
+                } else {
+                    of(state)
+                };
+                let agrees = self.agrees_before(seen.started, grace, &verdict, of);
+                if !agrees {
                     caveats.push(Caveat::WithinGrace);
                 }
-                (self, current.clone(), is_same && !seen.taken_over)
+                (state, verdict, agrees)
+            }
+            // It began before anything that is remembered. Where policies are the same since, and pods that came and went meanwhile
+            // made no difference, it is as if that were remembered.
+            (None, false) if current.same_policies_since + grace <= seen.started => {
+                let agrees = self.agrees_before(seen.started, grace, &now, of);
+                if !agrees {
+                    caveats.push(Caveat::WithinGrace);
+                }
+                (current, now.clone(), agrees)
             }
             _ => {
-                let is_older = seen.taken_over || seen.started < self.since;
-                if is_older {
-                    caveats.push(Caveat::StartedBeforePolicies);
-                }
-                (self, current.clone(), !is_older)
+                caveats.push(Caveat::StartedBeforePolicies);
+                (current, now.clone(), false)
             }
         };
         let assessment = Assessment::of(verdict.combined, seen.outcome);
-        let pending = self.pending.as_ref();
+        let would_now = (now.combined != verdict.combined).then_some(now.combined);
+        if would_now.is_some() {
+            caveats.insert(0, Caveat::PolicyChangedSinceStart);
+        }
+        let pending = current.pending.as_ref();
         Judged {
             snapshot,
-            pending: pending.map(|pending| by(pending, &now)),
+            pending: pending.map(|pending| by(pending, &in_current)),
             outcome: seen.outcome,
             assessment: if is_settled {
                 assessment
             } else {
                 assessment.unsettled()
             },
-            would_now: (current.combined != verdict.combined).then_some(current.combined),
+            would_now,
             verdict,
             caveats,
         }
     }
 
-    /// Whether it was in force for long enough when a connection began. The first one was not changed, as far as is known.
-    fn has_settled(&self, seen: &Seen, grace: Duration) -> bool {
-        let from = if self.generation == 1 {
-            self.since
-        } else {
-            self.since + grace
-        };
-        seen.started >= from
+    /// Whether all that may have been in force when a connection began would have said the same of it: the states since then are
+    /// not asked, those of the time before are, as far as `grace` reaches back. Before the very first one there was none.
+    fn agrees_before(
+        &self,
+        started: Duration,
+        grace: Duration,
+        verdict: &Verdict,
+        of: impl Fn(&Snapshot) -> Verdict,
+    ) -> bool {
+        let begin = started.saturating_sub(grace);
+        let mut reaches = false;
+        let mut until = Duration::MAX;
+        for state in self.states() {
+            let was_in_force = state.since <= started && until > begin;
+            // Of what began before anything that is remembered, all of it is compared.
+            let is_later = state.since > started;
+            if (was_in_force || (is_later && self.begins_after(started)))
+                && of(state).combined.allows() != verdict.combined.allows()
+            {
+                return false;
+            }
+            reaches |= state.since <= begin || state.generation == 1;
+            until = state.since;
+        }
+        reaches || self.current().same_policies_since + grace <= started
     }
 
+    /// Whether nothing that is remembered was in force at a time.
+    fn begins_after(&self, time: Duration) -> bool {
+        self.states().all(|state| state.since > time)
+    }
+}
+
+impl Snapshot {
     /// The word that a connection which goes on has by now, if it was another one.
     pub fn would_now(&self, was: Word, connection: &Connection) -> Option<Word> {
         let word = self.engine.judge(connection).combined;

@@ -1,13 +1,16 @@
 //! What is in force, and what was before.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use crate::engine::Engine;
 
 /// How long what was in force before is remembered: longer than the kernel tries to make a connection.
 const KEPT: Duration = Duration::from_secs(150);
 
-/// Policies that are in force from a moment on.
+/// How many states are remembered. Who has pods come and go every second has a shorter memory.
+const STATES: usize = 8;
+
+/// Policies, and pods that they are about, from a moment on.
 #[derive(Debug)]
 pub struct Snapshot {
     /// By which connections are judged.
@@ -18,48 +21,63 @@ pub struct Snapshot {
     pub generation: u64,
     /// Monotonic time at which it was read.
     pub since: Duration,
-    pub(super) previous: Option<Arc<Snapshot>>,
+    /// Monotonic time since which policies and namespaces are the same, while pods may have come and gone.
+    pub same_policies_since: Duration,
 }
 
 /// The policies of a running host. Times are those of one monotonic clock.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Policies {
+    /// The oldest first; never empty.
+    states: VecDeque<Arc<Snapshot>>,
     current: Arc<Snapshot>,
 }
 
 impl Policies {
     /// The first ones.
     pub fn new(engine: Engine, pending: Option<Engine>, now: Duration) -> Self {
+        let current = Arc::new(Snapshot {
+            engine,
+            pending,
+            generation: 1,
+            since: now,
+            same_policies_since: now,
+        });
         Self {
-            current: Arc::new(Snapshot {
-                engine,
-                pending,
-                generation: 1,
-                since: now,
-                previous: None,
-            }),
+            states: VecDeque::from([current.clone()]),
+            current,
         }
     }
 
     /// Others are in force from now on.
     pub fn replace(&mut self, engine: Engine, pending: Option<Engine>, now: Duration) {
-        let generation = self.current.generation + 1;
         self.settle(now);
-        // One state back is enough: who changes policies every minute learns that little is certain.
-        let previous = self.without_previous();
+        let before = &self.current;
+        let (was, is) = (before.engine.cluster(), engine.cluster());
+        let is_same = was.policies == is.policies && was.namespaces == is.namespaces;
         self.current = Arc::new(Snapshot {
             engine,
             pending,
-            generation,
+            generation: before.generation + 1,
             since: now,
-            previous: Some(previous),
+            same_policies_since: if is_same {
+                before.same_policies_since
+            } else {
+                now
+            },
         });
+        self.states.push_back(self.current.clone());
+        if self.states.len() > STATES {
+            self.states.pop_front();
+        }
     }
 
     /// Forgets what was in force too long ago for a connection to come to its outcome only now.
     pub fn settle(&mut self, now: Duration) {
-        if self.current.previous.is_some() && now.saturating_sub(self.current.since) >= KEPT {
-            self.current = self.without_previous();
+        while let Some(next) = self.states.get(1)
+            && now.saturating_sub(next.since) >= KEPT
+        {
+            self.states.pop_front();
         }
     }
 
@@ -68,11 +86,14 @@ impl Policies {
         &self.current
     }
 
-    fn without_previous(&mut self) -> Arc<Snapshot> {
-        if let Some(current) = Arc::get_mut(&mut self.current) {
-            current.previous = None;
-        }
-        self.current.clone()
+    /// All that is remembered, the newest first.
+    pub fn states(&self) -> impl DoubleEndedIterator<Item = &Snapshot> + Clone {
+        self.states.iter().rev().map(|state| &**state)
+    }
+
+    /// The state of that generation, if it is remembered.
+    pub fn of(&self, generation: u64) -> Option<&Snapshot> {
+        self.states().find(|state| state.generation == generation)
     }
 }
 
@@ -85,23 +106,41 @@ mod tests {
         Engine::new(Cluster::default(), Options::default())
     }
 
+    fn generations(policies: &Policies) -> Vec<u64> {
+        policies.states().map(|state| state.generation).collect()
+    }
+
     #[test]
-    fn one_state_is_remembered_and_not_for_ever() {
+    fn some_states_are_remembered_and_not_for_ever() {
         let at = Duration::from_secs;
         let mut policies = Policies::new(engine(), None, at(10));
-        assert!(policies.current().previous.is_none());
-        for (generation, seconds) in [(2, 20), (3, 30)] {
+        for seconds in [20, 30] {
             policies.replace(engine(), None, at(seconds));
-            let current = policies.current();
-            assert_eq!(current.generation, generation);
-            let previous = current.previous.as_ref().unwrap();
-            assert_eq!(previous.generation, generation - 1);
-            assert!(previous.previous.is_none());
         }
-        policies.settle(at(179));
-        assert!(policies.current().previous.is_some());
-        policies.settle(at(180));
-        assert!(policies.current().previous.is_none());
-        assert_eq!(policies.current().generation, 3);
+        assert_eq!(generations(&policies), [3, 2, 1]);
+        policies.settle(at(169));
+        assert_eq!(generations(&policies), [3, 2, 1]);
+        policies.settle(at(170));
+        assert_eq!(generations(&policies), [3, 2]);
+        policies.settle(at(1000));
+        assert_eq!(generations(&policies), [3]);
+        for seconds in 1001..1021 {
+            policies.replace(engine(), None, at(seconds));
+        }
+        assert_eq!(generations(&policies), (16..=23).rev().collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn pods_that_come_and_go_leave_the_policies_the_same() {
+        let at = Duration::from_secs;
+        let of = |cluster: Cluster| Engine::new(cluster, Options::default());
+        let mut policies = Policies::new(engine(), None, at(10));
+        let mut cluster = Cluster::default();
+        cluster.pods.push(crate::model::Pod::default());
+        policies.replace(of(cluster.clone()), None, at(20));
+        assert_eq!(policies.current().same_policies_since, at(10));
+        cluster.namespaces.insert("shop".into(), Default::default());
+        policies.replace(of(cluster), None, at(30));
+        assert_eq!(policies.current().same_policies_since, at(30));
     }
 }

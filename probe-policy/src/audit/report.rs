@@ -193,14 +193,12 @@ spec: {podSelector: {}, ingress: [{from: [{namespaceSelector: {}}], ports: [{por
             taken_over: false,
             has_initiator: true,
         };
-        policies
-            .current()
-            .judge(&seen, Duration::from_secs(10), |_| Connection {
-                from: End::Address([10, 0, 0, 1].into()),
-                to: End::Address([10, 0, 0, 2].into()),
-                protocol: Protocol::Tcp,
-                port: 5432,
-            })
+        policies.judge(&seen, Duration::from_secs(10), |_| Connection {
+            from: End::Address([10, 0, 0, 1].into()),
+            to: End::Address([10, 0, 0, 2].into()),
+            protocol: Protocol::Tcp,
+            port: 5432,
+        })
     }
 
     #[test]

@@ -49,6 +49,15 @@ pub(super) struct About {
     pub(super) invalid: Vec<Unread>,
 }
 
+impl About {
+    pub(super) fn is_empty(&self) -> bool {
+        self.isolating.is_empty()
+            && self.admin.is_empty()
+            && self.baseline.is_empty()
+            && self.invalid.is_empty()
+    }
+}
+
 /// A rule without what is the same in many.
 #[derive(Clone, Copy, Debug)]
 struct Compact {

@@ -38,16 +38,22 @@ impl Engine {
             Direction::Egress => (from, to),
             Direction::Ingress => (to, from),
         };
-        if subject.ended || peer.ended {
+        let is_open = subject.is_stranger && !self.cluster.policies.is_empty();
+        if subject.ended || peer.ended || is_open {
             return Side::because(Word::Unknown, Reason::NoPodData);
         }
         let (Some(pod), Some(identity)) = (subject.pod, subject.identity) else {
             return Side::plain(Word::NoPolicy);
         };
+        let about = self.compiled.about(identity, direction);
+        // Its labels are not known, so what rules say of it is open; where there are none it makes no difference.
+        if peer.is_stranger && !about.is_empty() {
+            return Side::because(Word::Unknown, Reason::NoPodData);
+        }
         let question = Question {
             engine: self,
             direction,
-            about: self.compiled.about(identity, direction),
+            about,
             subject: pod,
             peer,
             destination: to,

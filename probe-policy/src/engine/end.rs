@@ -51,6 +51,8 @@ pub(super) struct Resolved<'a> {
     pub(super) addresses: Addresses<'a>,
     /// A pod that has ended.
     pub(super) ended: bool,
+    /// An address that nodes give to pods, and no pod that is known has it.
+    pub(super) is_stranger: bool,
 }
 
 /// One or several.
@@ -97,10 +99,19 @@ impl Engine {
                         let pod = &self.cluster.pods[*index as usize];
                         self.resolve_pod(*index, pod, Addresses::One(address))
                     }
-                    _ => outside(Addresses::One(address)),
+                    Some(_) => outside(Addresses::One(address)),
+                    None => Resolved {
+                        is_stranger: self.is_in_pod_block(address),
+                        ..outside(Addresses::One(address))
+                    },
                 }
             }
         }
+    }
+
+    fn is_in_pod_block(&self, address: IpAddr) -> bool {
+        let blocks = self.cluster.nodes.values().flat_map(|node| &node.pod_blocks);
+        blocks.into_iter().any(|block| block.contains(&address))
     }
 
     fn resolve_pod<'a>(&self, index: u32, pod: &Pod, addresses: Addresses<'a>) -> Resolved<'a> {
@@ -112,6 +123,7 @@ impl Engine {
             identity: Some(self.identities.of_pod[index as usize]),
             addresses,
             ended: pod.phase == Phase::Ended,
+            is_stranger: false,
         }
     }
 
@@ -141,5 +153,48 @@ fn outside(addresses: Addresses<'_>) -> Resolved<'_> {
         identity: None,
         addresses,
         ended: false,
+        is_stranger: false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{
+        engine::{Connection, End, Engine, Options},
+        load::Loader,
+        model::Protocol,
+        verdict::{Reason, Word},
+    };
+
+    #[test]
+    fn who_has_an_address_of_pods_and_is_not_known_is_not_judged() {
+        let manifests = "
+{apiVersion: v1, kind: Node, metadata: {name: n}, spec: {podCIDRs: [10.0.0.0/24]}, status: {addresses: [{type: InternalIP, address: 10.0.0.1}]}}
+---
+{apiVersion: v1, kind: Pod, metadata: {name: a, labels: {app: a}}, spec: {nodeName: n}, status: {podIP: 10.0.0.7}}
+---
+{apiVersion: v1, kind: Pod, metadata: {name: free, labels: {app: free}}, status: {podIP: 10.0.0.8}}
+---
+{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {name: closed}, spec: {podSelector: {matchLabels: {app: a}}, policyTypes: [Ingress]}}
+";
+        let mut loader = Loader::default();
+        loader.add("all.yaml", manifests);
+        let loaded = loader.finish();
+        assert!(loaded.findings.is_empty(), "{:?}", loaded.findings);
+        let engine = Engine::new(loaded.cluster, Options::default());
+        let judge = |from: [u8; 4], to: &str| {
+            let verdict = engine.judge(&Connection {
+                from: End::Address(from.into()),
+                to: End::Pod(engine.find("default", to).unwrap()),
+                protocol: Protocol::Tcp,
+                port: 80,
+            });
+            (verdict.ingress.word, verdict.ingress.reason)
+        };
+        let unknown = (Word::Unknown, Some(Reason::NoPodData));
+        assert_eq!(judge([10, 0, 0, 9], "a"), unknown);
+        assert_eq!(judge([10, 0, 0, 9], "free"), (Word::NoPolicy, None));
+        assert_eq!(judge([10, 0, 0, 1], "a").0, Word::Exempt);
+        assert_eq!(judge([10, 0, 1, 9], "a").0, Word::WouldDeny);
     }
 }

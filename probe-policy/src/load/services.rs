@@ -1,6 +1,6 @@
 //! Nodes, services, and the slices with what is behind these.
 
-use std::net::IpAddr;
+use std::{collections::HashMap, net::IpAddr};
 
 use super::{
     Key, Object,
@@ -15,7 +15,7 @@ use crate::model::{Backend, Node, Protocol, Service};
 const SERVICE_LABEL: &str = "kubernetes.io/service-name";
 
 /// A service whose slices are not known yet.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Unjoined {
     service: Service,
     /// Protocol, number and name of each port.
@@ -23,10 +23,16 @@ pub(super) struct Unjoined {
 }
 
 /// Ready ends of a service.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Slice {
     namespace: String,
     service: String,
+    subsets: Vec<Subset>,
+}
+
+/// Ends that have the same ports.
+#[derive(Clone, Debug, PartialEq)]
+struct Subset {
     addresses: Vec<IpAddr>,
     /// Protocol, number and name of each port.
     ports: Vec<(Protocol, u16, String)>,
@@ -35,8 +41,25 @@ pub(super) struct Slice {
 pub(super) fn node(context: &mut Context, field: &Field<'_>, meta: &Meta) -> Option<(Key, Object)> {
     let mut node = Node {
         labels: meta.labels.clone(),
-        addresses: Vec::new(),
+        ..Node::default()
     };
+    for (list, one) in [("podCIDRs", false), ("podCIDR", true)] {
+        let Some(spec) = field.object(context, "spec") else {
+            break;
+        };
+        let texts = if one {
+            spec.get(list).into_iter().collect()
+        } else {
+            spec.items(context, list).unwrap_or_default()
+        };
+        for text in texts {
+            match text.value.as_str().unwrap_or_default().parse() {
+                Ok(block) if node.pod_blocks.contains(&block) => {}
+                Ok(block) => node.pod_blocks.push(block),
+                Err(_) => context.error(&text.path, "is no block of addresses such as 10.0.0.0/24"),
+            }
+        }
+    }
     let status = field.get("status");
     for item in status
         .and_then(|status| status.items(context, "addresses"))
@@ -127,10 +150,37 @@ pub(super) fn slice(
     let slice = Slice {
         namespace: meta.namespace.clone(),
         service,
-        addresses,
-        ports: numbered(context, field),
+        subsets: vec![Subset {
+            addresses,
+            ports: numbered(context, field),
+        }],
     };
     let key = ("EndpointSlice", meta.namespace.clone(), meta.name.clone());
+    Some((key, Object::Slice(slice)))
+}
+
+/// What servers without slices have. It has the name of its service.
+pub(super) fn endpoints(
+    context: &mut Context,
+    field: &Field<'_>,
+    meta: &Meta,
+) -> Option<(Key, Object)> {
+    let mut subsets = Vec::new();
+    for subset in field.items(context, "subsets").unwrap_or_default() {
+        let mut addresses = Vec::new();
+        for item in subset.items(context, "addresses").unwrap_or_default() {
+            let text = item.text(context, "ip").unwrap_or_default();
+            addresses.extend(address(context, &item.at("ip"), text));
+        }
+        let ports = numbered(context, &subset);
+        subsets.push(Subset { addresses, ports });
+    }
+    let slice = Slice {
+        namespace: meta.namespace.clone(),
+        service: meta.name.clone(),
+        subsets,
+    };
+    let key = ("Endpoints", meta.namespace.clone(), meta.name.clone());
     Some((key, Object::Slice(slice)))
 }
 
@@ -148,19 +198,24 @@ fn numbered(context: &mut Context, field: &Field<'_>) -> Vec<(Protocol, u16, Str
 
 /// Each service with what is behind its ports, which are told apart by their names.
 pub(super) fn join(services: Vec<Unjoined>, slices: &[Slice]) -> Vec<Service> {
+    let mut by_service: HashMap<(&str, &str), Vec<&Subset>> = HashMap::new();
+    for slice in slices {
+        let key = (slice.namespace.as_str(), slice.service.as_str());
+        by_service.entry(key).or_default().extend(&slice.subsets);
+    }
     let joined = |Unjoined { mut service, ports }: Unjoined| {
+        let key = (service.namespace.as_str(), service.name.as_str());
+        let subsets = by_service.get(&key).map(Vec::as_slice).unwrap_or_default();
         for (protocol, number, name) in ports {
-            let of_it = slices.iter().filter(|slice| {
-                slice.namespace == service.namespace && slice.service == service.name
-            });
-            let mut backends: Vec<Backend> = of_it
-                .flat_map(|slice| {
-                    let same = slice
+            let mut backends: Vec<Backend> = subsets
+                .iter()
+                .flat_map(|subset| {
+                    let same = subset
                         .ports
                         .iter()
                         .filter(|port| port.0 == protocol && port.2 == name);
                     same.flat_map(|(_, port, _)| {
-                        slice.addresses.iter().map(|address| Backend {
+                        subset.addresses.iter().map(|address| Backend {
                             address: *address,
                             port: *port,
                         })

@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeMap, net::IpAddr};
 
+use ipnet::IpNet;
+
 use super::{Policy, Protocol};
 
 /// Labels by key.
@@ -67,7 +69,10 @@ pub struct Pod {
 }
 
 impl Pod {
-    /// The workload that people know it by: of a ReplicaSet of a Deployment that Deployment, of others the owner, of none itself.
+    /// The workload that people know it by: of a ReplicaSet of a Deployment that Deployment, of a Job of a CronJob that CronJob,
+    /// of others the owner, of none itself.
+    ///
+    /// Both are told by names that controllers give: `<deployment>-<pod-template-hash>`, `<cronjob>-<time in digits>`.
     pub fn workload(&self) -> Owner {
         let Some(owner) = &self.owner else {
             return Owner {
@@ -79,13 +84,21 @@ impl Pod {
         let of_deployment = hash
             .filter(|_| owner.kind == "ReplicaSet")
             .and_then(|hash| owner.name.strip_suffix(hash.as_str())?.strip_suffix('-'));
-        match of_deployment {
-            Some(name) => Owner {
-                kind: "Deployment".to_owned(),
+        let of_cron_job = || {
+            let (name, time) = owner.name.rsplit_once('-')?;
+            let is_time = (8..=10).contains(&time.len()) && time.bytes().all(|b| b.is_ascii_digit());
+            (owner.kind == "Job" && is_time).then_some(name)
+        };
+        let found = of_deployment
+            .map(|name| ("Deployment", name))
+            .or_else(|| Some(("CronJob", of_cron_job()?)));
+        found.map_or_else(
+            || owner.clone(),
+            |(kind, name)| Owner {
+                kind: kind.to_owned(),
                 name: name.to_owned(),
             },
-            None => owner.clone(),
-        }
+        )
     }
 }
 
@@ -126,6 +139,8 @@ pub struct Node {
     pub labels: Labels,
     /// Its addresses.
     pub addresses: Vec<IpAddr>,
+    /// Where the addresses of its pods come from, if it says so.
+    pub pod_blocks: Vec<IpNet>,
 }
 
 /// A service.
@@ -169,6 +184,18 @@ mod tests {
         pod.labels.insert("pod-template-hash".into(), "5d4".into());
         let workload = pod.workload();
         assert_eq!((&*workload.kind, &*workload.name), ("Deployment", "web"));
+        for (job, kind, name) in [
+            ("tidy-28123456", "CronJob", "tidy"),
+            ("tidy-1606435200", "CronJob", "tidy"),
+            ("tidy-2", "Job", "tidy-2"),
+        ] {
+            pod.owner = Some(Owner {
+                kind: "Job".into(),
+                name: job.into(),
+            });
+            let workload = pod.workload();
+            assert_eq!((&*workload.kind, &*workload.name), (kind, name));
+        }
         pod.owner = None;
         assert_eq!(pod.workload().name, "web-5d4-x");
     }

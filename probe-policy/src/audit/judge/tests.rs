@@ -66,7 +66,7 @@ fn web_to_db(snapshot: &Snapshot) -> Connection {
 }
 
 fn judge<'a>(policies: &'a Policies, seen: &Seen) -> Judged<'a> {
-    policies.current().judge(seen, GRACE, web_to_db)
+    policies.judge(seen, GRACE, web_to_db)
 }
 
 #[test]
@@ -159,4 +159,34 @@ fn what_goes_on_is_judged_again() {
     let now = |was| current.would_now(was, &web_to_db(current));
     assert_eq!(now(Word::NoPolicy), Some(Word::WouldDeny));
     assert_eq!(now(Word::WouldDeny), None);
+}
+
+/// Pods that come and go each second leave what is said of others alone.
+#[test]
+fn changes_of_other_pods_hide_no_gap_and_make_none() {
+    let mut policies = first(CLOSED);
+    for seconds in 200..240 {
+        let pod = format!(
+            "---\n{{apiVersion: v1, kind: Pod, metadata: {{name: p{seconds}}}, status: {{podIP: 10.1.0.{seconds}}}}}"
+        );
+        policies = then(policies, &format!("{CLOSED}{pod}"), seconds);
+    }
+    for started in [150, 231, 239] {
+        let judged = judge(&policies, &seen(Outcome::Delivered, started));
+        assert_eq!(judged.assessment, Assessment::Gap, "{started}");
+        assert!(judged.caveats.is_empty(), "{started}");
+    }
+    let unknown = judge(&policies, &seen(Outcome::Delivered, 105));
+    assert_eq!(unknown.assessment, Assessment::Indeterminate);
+}
+
+/// A policy that was there for a moment raises nothing, before or after.
+#[test]
+fn a_policy_that_comes_and_goes_is_within_grace_both_times() {
+    let policies = then(then(first(""), CLOSED, 200), "", 205);
+    let of = |started| judge(&policies, &seen(Outcome::Delivered, started)).assessment;
+    assert_eq!(of(203), Assessment::Indeterminate);
+    let after = judge(&policies, &seen(Outcome::Dropped, 207));
+    assert_eq!(after.assessment, Assessment::Indeterminate);
+    assert_eq!(of(216), Assessment::Consistent);
 }
