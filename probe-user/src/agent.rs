@@ -1,5 +1,6 @@
 //! The agent: owns all that runs, collects, and answers scrapes and the live table.
 
+mod cluster;
 mod delta;
 mod export;
 mod flows;
@@ -25,6 +26,7 @@ pub use run::{Hooks, RunError, run};
 use crate::{
     config::{Config, Latency},
     http::{Backend, Dropped, ProbeStatus},
+    kubernetes::{Catalog, Kubernetes},
     metrics::{Budgets, Format, SharedRegistry},
     model::Measurements,
     session::Session,
@@ -47,6 +49,7 @@ pub struct Agent {
     served: Served,
     traffic: Traffic,
     policies: Policies,
+    kubernetes: Option<Arc<Kubernetes>>,
 }
 
 /// What is remembered between collections.
@@ -57,8 +60,14 @@ struct Collector {
 }
 
 impl Agent {
-    /// An agent over running probes. `log_losses` counts the log lines that nobody saw.
-    pub fn new(session: Session, config: &Config, log_losses: LogLosses) -> Self {
+    /// An agent over running probes, with names from an API server where one is asked. `log_losses` counts the log lines that nobody
+    /// saw.
+    pub fn new(
+        session: Session,
+        kubernetes: Option<Kubernetes>,
+        config: &Config,
+        log_losses: LogLosses,
+    ) -> Self {
         let syscalls = &config.probes.syscalls;
         let choice = Choice {
             latency: syscalls.latency != Latency::Off,
@@ -69,7 +78,11 @@ impl Agent {
         Self {
             registry,
             collector: Mutex::new(Collector {
-                exporter: Exporter::new(choice, config.limits.naming_deadline),
+                exporter: Exporter::new(
+                    choice,
+                    config.limits.naming_deadline,
+                    kubernetes.as_ref().map(|it| it.catalog().clone()),
+                ),
                 own: OwnMetrics::new(config, log_losses),
                 latest: None,
             }),
@@ -77,6 +90,7 @@ impl Agent {
             served: Served::default(),
             traffic: Traffic::default(),
             policies: Policies::default(),
+            kubernetes: kubernetes.map(Arc::new),
             session,
         }
     }
@@ -84,6 +98,16 @@ impl Agent {
     /// The probes and what is known of cgroups.
     pub fn session(&self) -> &Session {
         &self.session
+    }
+
+    /// What is watched of Kubernetes.
+    fn kubernetes(&self) -> Option<&Arc<Kubernetes>> {
+        self.kubernetes.as_ref()
+    }
+
+    /// What an API server tells.
+    fn catalog(&self) -> Option<&Catalog> {
+        self.kubernetes.as_ref().map(|it| &**it.catalog())
     }
 
     /// Takes over what can change while the agent runs. Waits for a collection that is under way.
@@ -140,6 +164,9 @@ impl Agent {
         collector.exporter.forget(&mut registry, &released, now);
         own::retire(&mut registry, identities, &released, now);
         collector.own.update(&mut registry, &self.session);
+        if let Some(catalog) = self.catalog() {
+            cluster::show(&mut registry, catalog);
+        }
         drop(registry);
         collector.latest = Some((now, measurements.clone()));
         measurements

@@ -48,6 +48,8 @@ pub struct Config {
     pub flows: Flows,
     /// Network policies that connections are judged by.
     pub policy: Policy,
+    /// Names and policies of Kubernetes.
+    pub kubernetes: Kubernetes,
     /// Bounds.
     pub limits: Limits,
     /// Where names come from.
@@ -130,6 +132,23 @@ pub struct Policy {
     pub grace: Duration,
     /// Where audit events go.
     pub log: FlowTarget,
+}
+
+/// Kubernetes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kubernetes {
+    /// Whose pods are named by the API server.
+    pub names: KubernetesNames,
+    /// How to reach the API server; `None` for the service account of our own pod.
+    pub kubeconfig: Option<PathBuf>,
+    /// Whether its policies are what connections are judged by.
+    pub policies: bool,
+    /// Whether enforcement gaps are written as Events.
+    pub events: bool,
+    /// Labels of pods that are exported.
+    pub labels: Vec<String>,
+    /// Annotations of pods that are exported.
+    pub annotations: Vec<String>,
 }
 
 /// The system call probe.
@@ -255,6 +274,20 @@ words! {
 }
 
 words! {
+    /// Whose pods are named by the API server.
+    KubernetesNames {
+        /// Those of this node where we are a pod ourselves, of the cluster where policies are judged; else nobody's.
+        Auto = "auto",
+        /// Nobody's: names come from the runtimes alone.
+        Off = "off",
+        /// Those of this node.
+        Node = "node",
+        /// Those of the cluster, with its services.
+        Cluster = "cluster",
+    }
+}
+
+words! {
     /// Severity of a log line.
     LogLevel {
         /// Data is lost or a person must act.
@@ -277,6 +310,13 @@ words! {
         Text = "text",
         /// One JSON object a line.
         Json = "json",
+    }
+}
+
+impl Config {
+    /// Whether connections are judged by policies.
+    pub fn judges(&self) -> bool {
+        self.policy.manifests.is_some() || self.kubernetes.policies
     }
 }
 
@@ -330,6 +370,14 @@ impl Default for Config {
                 hostnetwork: PolicyHostNetwork::Ignore,
                 grace: limits::POLICY_GRACE,
                 log: FlowTarget::Off,
+            },
+            kubernetes: Kubernetes {
+                names: KubernetesNames::Auto,
+                kubeconfig: None,
+                policies: false,
+                events: false,
+                labels: Vec::new(),
+                annotations: Vec::new(),
             },
             limits: Limits {
                 kernel_memory: limits::KERNEL_MEMORY,

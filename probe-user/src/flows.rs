@@ -34,7 +34,7 @@ pub use self::{
     read::{Fault, HubbleFlow, HubbleLine, Reader, Record},
     record::{
         Balance, BalanceRecord, ByName, Event, FlowRecord, Gap, GapRecord, Loss, LossRecord,
-        Observed, Origin, Owner, Sureness,
+        Observed, Origin, Owner, PodName, Sureness, Surroundings, WorkloadName,
     },
     table::{Change, FlowTable},
 };

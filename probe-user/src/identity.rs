@@ -55,7 +55,18 @@ pub enum Answer {
         reason: &'static str,
         /// Whether asking again may help.
         again: bool,
+        /// The pod that it is in, where no more than that is known.
+        pod: Option<Pod>,
     },
+}
+
+/// A pod of Kubernetes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pod {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
 }
 
 /// The names of a container.

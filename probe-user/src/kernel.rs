@@ -2,6 +2,7 @@
 //!
 //! Asks the kernel and never its version. Loads no probe and decides nothing.
 
+pub mod addresses;
 mod bpf;
 pub mod btf;
 pub mod cgroupfs;

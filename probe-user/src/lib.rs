@@ -10,6 +10,7 @@ pub mod flows;
 pub mod http;
 pub mod identity;
 pub mod kernel;
+pub mod kubernetes;
 pub mod limits;
 pub mod loader;
 pub mod logs;

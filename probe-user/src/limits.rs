@@ -137,6 +137,14 @@ pub const HELD_ENDS: usize = 65_536;
 pub const JUDGED: usize = 2 * CONNECTIONS as usize;
 /// Addresses that containers were seen at: some 250 bytes each.
 pub const RESIDENTS: usize = 16_384;
+/// Addresses of pods and nodes that are known, and were until not long ago: some 300 bytes each.
+pub const KUBERNETES_ADDRESSES: usize = 262_144;
+/// Containers of our own node whose names the API server told: some 150 bytes each.
+pub const KUBERNETES_CONTAINERS: usize = 65_536;
+/// Pods that are gone and still known: some 400 bytes each.
+pub const KUBERNETES_GONE: usize = 16_384;
+/// Events that wait to be written.
+pub const KUBERNETES_EVENTS: usize = 256;
 /// Rules of policies that are counted.
 pub const POLICY_RULES: usize = 16_384;
 /// Owners, directions, verdicts and outcomes that are counted.

@@ -110,7 +110,11 @@ impl Engine {
     }
 
     fn is_in_pod_block(&self, address: IpAddr) -> bool {
-        let blocks = self.cluster.nodes.values().flat_map(|node| &node.pod_blocks);
+        let blocks = self
+            .cluster
+            .nodes
+            .values()
+            .flat_map(|node| &node.pod_blocks);
         blocks.into_iter().any(|block| block.contains(&address))
     }
 

@@ -125,9 +125,10 @@ impl Store {
 
     /// All services with what is behind them.
     pub fn services(&self) -> Vec<Service> {
-        let of_services = self.objects.iter().filter(|(_, object)| {
-            matches!(object, Object::Service(_) | Object::Slice(_))
-        });
+        let of_services = self
+            .objects
+            .iter()
+            .filter(|(_, object)| matches!(object, Object::Service(_) | Object::Slice(_)));
         assemble(of_services.map(|(key, object)| (key.clone(), object.clone()))).services
     }
 

@@ -86,7 +86,8 @@ impl Pod {
             .and_then(|hash| owner.name.strip_suffix(hash.as_str())?.strip_suffix('-'));
         let of_cron_job = || {
             let (name, time) = owner.name.rsplit_once('-')?;
-            let is_time = (8..=10).contains(&time.len()) && time.bytes().all(|b| b.is_ascii_digit());
+            let is_time =
+                (8..=10).contains(&time.len()) && time.bytes().all(|b| b.is_ascii_digit());
             (owner.kind == "Job" && is_time).then_some(name)
         };
         let found = of_deployment

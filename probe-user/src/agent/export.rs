@@ -24,6 +24,7 @@ use super::{
 };
 use crate::{
     identity::Identities,
+    kubernetes::Catalog,
     metrics::{Registry, families},
     model::{LostCount, Measurements, OwnerId, Syscall, errno_name},
 };
@@ -65,10 +66,10 @@ enum SchedCounter {
 }
 
 impl Exporter {
-    pub(super) fn new(choice: Choice, patience: Duration) -> Self {
+    pub(super) fn new(choice: Choice, patience: Duration, catalog: Option<Arc<Catalog>>) -> Self {
         Self {
             choice,
-            owners: Owners::new(patience),
+            owners: Owners::new(patience, catalog),
             calls: Previous::default(),
             latencies: Previous::default(),
             errnos: Previous::default(),

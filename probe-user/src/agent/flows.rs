@@ -28,6 +28,7 @@ use crate::{
     select::Rules,
     session::{
         FlowEvent, FlowFollower, FlowReport, FlowSettings, Parties, Translator, Units, is_named,
+        peer_of,
     },
 };
 
@@ -65,13 +66,13 @@ impl Flows {
         translator: Option<Translator>,
     ) -> Result<Option<Self>, RunError> {
         let readers = agent.session().take_flow_readers();
-        let is_wanted = config.flows.log != FlowTarget::Off || config.policy.manifests.is_some();
+        let is_wanted = config.flows.log != FlowTarget::Off || config.judges();
         if readers.0.is_none() && readers.1.is_none() && !is_wanted {
             return Ok(None);
         }
         let drops = agent.session().take_drops_reader();
         let log = open("flow log", &config.flows.log, config, agent.session())?.map(Arc::new);
-        let desk = Desk::open(config, agent.session())?.map(Arc::new);
+        let desk = Desk::open(config, agent.session(), agent.kubernetes())?.map(Arc::new);
         if let Some(desk) = &desk {
             agent.policies.open(desk.clone());
         }
@@ -224,7 +225,8 @@ impl<'a> Following<'a> {
             let FlowEvent::Flow(report) = event else {
                 continue;
             };
-            self.agent.traffic.add(&report);
+            let known = peer_of(&report, self.agent.catalog());
+            self.agent.traffic.add(&report, known.as_deref());
             if self.log.is_some() || self.desk.is_some() {
                 self.held.push(report, now);
             }
@@ -241,6 +243,7 @@ impl<'a> Following<'a> {
             desk.follow_clock(monotonic, wall);
         }
         let identities = self.agent.session().identities();
+        let catalog = self.agent.catalog();
         let rules = self
             .rules
             .lock()
@@ -249,9 +252,9 @@ impl<'a> Following<'a> {
         let now = Instant::now();
         while let Some(ready) = self
             .held
-            .pop(now, all, |cgroup| is_named(cgroup, identities))
+            .pop(now, all, |cgroup| is_named(cgroup, identities, catalog))
         {
-            let parties = Parties::of(&ready.report, identities);
+            let parties = Parties::of(&ready.report, identities, catalog);
             let observed = parties.observed(&ready.report, ready.at);
             if let Some(desk) = &self.desk {
                 desk.take(&ready.report, &observed);

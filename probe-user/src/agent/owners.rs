@@ -11,6 +11,7 @@ use rustc_hash::FxHashMap;
 
 use crate::{
     identity::Identities,
+    kubernetes::Catalog,
     model::{Container, Naming, OwnerId},
 };
 
@@ -20,6 +21,8 @@ pub(super) struct OwnerLabels {
     pub(super) namespace: String,
     pub(super) pod: String,
     pub(super) container: String,
+    /// What the pod belongs to; empty outside Kubernetes, or where no API server is asked.
+    pub(super) workload: String,
 }
 
 impl OwnerLabels {
@@ -29,6 +32,7 @@ impl OwnerLabels {
             namespace: name.into(),
             pod: name.into(),
             container: name.into(),
+            workload: name.into(),
         }
     }
 
@@ -44,6 +48,7 @@ impl From<&Container> for OwnerLabels {
             namespace: container.namespace.clone(),
             pod: container.pod.clone(),
             container: container.name.clone(),
+            workload: String::new(),
         }
     }
 }
@@ -68,16 +73,19 @@ pub(super) struct Owners {
     /// Owners that nobody knows, and since when.
     strangers: FxHashMap<OwnerId, Instant>,
     patience: Duration,
+    catalog: Option<Arc<Catalog>>,
 }
 
 impl Owners {
-    pub(super) fn new(patience: Duration) -> Self {
+    /// Pods belong to what the catalog of an API server says.
+    pub(super) fn new(patience: Duration, catalog: Option<Arc<Catalog>>) -> Self {
         Self {
             other: Arc::new(OwnerLabels::bucket(Container::OTHER)),
             unknown: Arc::new(OwnerLabels::bucket(Container::UNKNOWN)),
             settled: FxHashMap::default(),
             strangers: FxHashMap::default(),
             patience,
+            catalog,
         }
     }
 
@@ -103,23 +111,40 @@ impl Owners {
         match identities.lookup(CgroupId(owner.0)) {
             Some(container) if container.naming == Naming::Pending && !last => Owner::Waiting,
             Some(container) => {
-                let labels = Arc::new(OwnerLabels::from(&*container));
+                let workload = self.workload(&container);
+                if workload.is_none() && !last && self.may_wait(owner, now) {
+                    return Owner::Waiting;
+                }
+                let labels = Arc::new(OwnerLabels {
+                    workload: workload.unwrap_or_default(),
+                    ..OwnerLabels::from(&*container)
+                });
                 self.settled.insert(owner, labels.clone());
                 self.strangers.remove(&owner);
                 Owner::Known(labels)
             }
-            None => {
-                let since = match self.strangers.entry(owner) {
-                    Entry::Occupied(entry) => *entry.get(),
-                    Entry::Vacant(entry) => *entry.insert(now),
-                };
-                if last || now.duration_since(since) >= self.patience {
-                    Owner::Unknown(self.unknown.clone())
-                } else {
-                    Owner::Waiting
-                }
-            }
+            None if !last && self.may_wait(owner, now) => Owner::Waiting,
+            None => Owner::Unknown(self.unknown.clone()),
         }
+    }
+
+    /// What a container's pod belongs to; `None` where that may still be told.
+    fn workload(&self, container: &Container) -> Option<String> {
+        match &self.catalog {
+            Some(catalog) if !container.pod_uid.is_empty() => {
+                let pod = catalog.pod(&container.pod_uid)?;
+                Some(pod.workload.name.clone())
+            }
+            _ => Some(String::new()),
+        }
+    }
+
+    fn may_wait(&mut self, owner: OwnerId, now: Instant) -> bool {
+        let since = match self.strangers.entry(owner) {
+            Entry::Occupied(entry) => *entry.get(),
+            Entry::Vacant(entry) => *entry.insert(now),
+        };
+        now.duration_since(since) < self.patience
     }
 
     /// Forgets owners whose counters have been freed.

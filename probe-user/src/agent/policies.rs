@@ -1,61 +1,118 @@
 //! The desk at which connections are judged: policies that are followed, the auditor and its log.
 
+mod happenings;
+
 use std::{
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::{Duration, SystemTime},
 };
 
 use probe_policy::engine::Options;
-use tracing::warn;
+use tracing::{info, warn};
 
 use super::{RunError, flows::open};
 use crate::{
     config::{Config, PolicyHostNetwork},
     flows::{FlowCounts, FlowLog, Observed},
     kernel::clock::monotonic,
-    policy::{Audit, AuditSettings, Auditor, Follower, Owners, Sources},
+    kubernetes::Kubernetes,
+    policy::{
+        Audit, AuditSettings, Auditor, Change, ClusterFollower, ClusterSources, Follower, Owners,
+        Sources,
+    },
     session::{FlowReport, Session},
 };
 
 /// Judges connections, writes audit events, and answers what was counted.
 pub(super) struct Desk {
-    auditor: Mutex<Auditor>,
-    follower: Follower,
+    /// Nobody judges before the policies are known.
+    auditor: Mutex<Option<Auditor>>,
+    feed: Feed,
+    settings: AuditSettings,
     log: Option<FlowLog>,
+    kubernetes: Option<Arc<Kubernetes>>,
+}
+
+/// Where policies come from.
+enum Feed {
+    Files(Follower),
+    Cluster(ClusterFollower),
+}
+
+impl Feed {
+    fn take(&self) -> Option<Change> {
+        match self {
+            Self::Files(files) => files.take(),
+            Self::Cluster(cluster) => cluster.take(),
+        }
+    }
+
+    fn is_stale(&self) -> bool {
+        match self {
+            Self::Files(files) => files.is_stale(),
+            Self::Cluster(cluster) => cluster.is_stale(),
+        }
+    }
 }
 
 impl Desk {
-    /// Reads the policies and opens the log; `None` where there are none to judge by.
-    pub(super) fn open(config: &Config, session: &Session) -> Result<Option<Self>, RunError> {
+    /// Reads the policies, or begins to, and opens the log; `None` where there are none to judge by.
+    pub(super) fn open(
+        config: &Config,
+        session: &Session,
+        kubernetes: Option<&Arc<Kubernetes>>,
+    ) -> Result<Option<Self>, RunError> {
         let policy = &config.policy;
-        let Some(manifests) = &policy.manifests else {
-            return Ok(None);
+        let options = Options {
+            blocks_match_pods: policy.ipblock_pods,
+            distinguish_host_network: policy.hostnetwork == PolicyHostNetwork::Distinguish,
         };
-        let sources = Sources {
-            manifests: manifests.clone(),
-            pending: policy.pending.clone(),
-            default_namespace: policy.namespace.clone(),
-            options: Options {
-                blocks_match_pods: policy.ipblock_pods,
-                distinguish_host_network: policy.hostnetwork == PolicyHostNetwork::Distinguish,
-            },
-            node: config.node.clone(),
-        };
-        let (follower, first) = Follower::start(sources)?;
         let settings = AuditSettings {
             grace: policy.grace,
         };
+        let (feed, first) = if let Some(manifests) = &policy.manifests {
+            let sources = Sources {
+                manifests: manifests.clone(),
+                pending: policy.pending.clone(),
+                default_namespace: policy.namespace.clone(),
+                options,
+                node: config.node.clone(),
+            };
+            let (follower, first) = Follower::start(sources)?;
+            (Feed::Files(follower), Some(first))
+        } else if let (Some(kubernetes), true) = (kubernetes, config.kubernetes.policies) {
+            let follower = ClusterFollower::start(ClusterSources {
+                catalog: kubernetes.catalog().clone(),
+                pending: policy.pending.clone(),
+                options,
+                node: config.node.clone(),
+            })?;
+            (Feed::Cluster(follower), None)
+        } else {
+            return Ok(None);
+        };
+        let auditor = first.map(|first| Auditor::new(first, settings, monotonic()));
         Ok(Some(Self {
-            auditor: Mutex::new(Auditor::new(first, settings, monotonic())),
-            follower,
+            auditor: Mutex::new(auditor),
+            feed,
+            settings,
             log: open("event log", &policy.log, config, session)?,
+            kubernetes: kubernetes.cloned(),
         }))
     }
 
     /// Judges by other policies, if they have changed.
     pub(super) fn follow(&self, now: Duration) {
-        if let Some(change) = self.follower.take() {
-            self.auditor().replace(change, now);
+        let Some(change) = self.feed.take() else {
+            return;
+        };
+        let mut auditor = self.auditor();
+        match &mut *auditor {
+            Some(auditor) => auditor.replace(change, now),
+            None => {
+                info!("connections are judged from now on");
+                *auditor = Some(Auditor::new(change, self.settings, now));
+            }
         }
     }
 
@@ -75,18 +132,24 @@ impl Desk {
             if let Some(log) = &self.log {
                 log.audit(observed, &audit.event());
             }
+            if let Some(kubernetes) = &self.kubernetes {
+                happenings::tell(kubernetes, audit, owners);
+            }
         };
-        self.auditor().take(report, owners, monotonic(), tell);
+        if let Some(auditor) = &mut *self.auditor() {
+            auditor.take(report, owners, monotonic(), tell);
+        }
     }
 
-    /// The auditor. A panic of another thread leaves single counts behind at worst, which is no reason to stop.
-    pub(super) fn auditor(&self) -> MutexGuard<'_, Auditor> {
+    /// The auditor, once there are policies. A panic of another thread leaves single counts behind at worst, which is no reason to
+    /// stop.
+    pub(super) fn auditor(&self) -> MutexGuard<'_, Option<Auditor>> {
         self.auditor.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether the policies may be out of date.
     pub(super) fn is_stale(&self) -> bool {
-        self.follower.is_stale()
+        self.feed.is_stale()
     }
 
     /// Counts of the log, where there is one.

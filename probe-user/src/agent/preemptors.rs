@@ -135,6 +135,7 @@ mod tests {
         OwnerLabels {
             namespace: String::new(),
             pod: String::new(),
+            workload: String::new(),
             container: name.into(),
         }
     }

@@ -24,10 +24,11 @@ use tracing_log::LogTracer;
 
 use super::{Agent, LogLosses, flows::Flows};
 use crate::{
-    config::{self, Config, ConfigError, FlowTarget, LogLevel},
+    config::{self, Config, ConfigError, FlowTarget, KubernetesNames, LogLevel},
     http::{self, BindError, Limits},
     identity::resolver,
     kernel::{Roots, capabilities_for_map_reads},
+    kubernetes::{self, Kubernetes, Scope},
     logs::chain,
     policy::FollowError,
     privileges,
@@ -108,7 +109,7 @@ pub fn run(config: Config, hooks: Hooks) -> Result<(), RunError> {
     }
     let mut session = Session::start(&Plan::from(&config))?;
     // Policies are about what is behind a service.
-    let asks = config.flows.log != FlowTarget::Off || config.policy.manifests.is_some();
+    let asks = config.flows.log != FlowTarget::Off || config.judges();
     let translator = TranslationScope::new(config.flows.translation, asks).and_then(translator);
     let apart: Vec<_> = translator.iter().map(Translator::apart).collect();
     let keep = capabilities_for_map_reads();
@@ -116,8 +117,11 @@ pub fn run(config: Config, hooks: Hooks) -> Result<(), RunError> {
         warn!(error = chain(&error), "privileges are kept");
     }
     session.follow().map_err(system("start a thread"))?;
+    let kubernetes = kubernetes(&config).map_err(system("start a thread"))?;
     give_memory_back();
-    runtime.block_on(serve(session, translator, listener, config, hooks))
+    runtime.block_on(serve(
+        session, translator, kubernetes, listener, config, hooks,
+    ))
 }
 
 /// Who asks connection tracking; `None` after saying why nobody can.
@@ -130,6 +134,30 @@ fn translator(scope: TranslationScope) -> Option<Translator> {
             );
         })
         .ok()
+}
+
+/// Watches what is asked for. `None` where nothing is.
+fn kubernetes(config: &Config) -> std::io::Result<Option<Kubernetes>> {
+    let wanted = &config.kubernetes;
+    // Every container of a pod has this, whether or not it may ask.
+    let in_pod = std::env::var_os("KUBERNETES_SERVICE_HOST").is_some();
+    let scope = match wanted.names {
+        KubernetesNames::Auto if wanted.policies => Scope::Cluster,
+        KubernetesNames::Auto if in_pod || wanted.kubeconfig.is_some() => Scope::Node,
+        KubernetesNames::Auto | KubernetesNames::Off => return Ok(None),
+        KubernetesNames::Node => Scope::Node,
+        KubernetesNames::Cluster => Scope::Cluster,
+    };
+    let settings = kubernetes::Settings {
+        kubeconfig: wanted.kubeconfig.clone(),
+        node: config.node.clone(),
+        scope,
+        policies: wanted.policies,
+        events: wanted.events,
+        labels: wanted.labels.clone(),
+        annotations: wanted.annotations.clone(),
+    };
+    Kubernetes::start(settings).map(Some)
 }
 
 /// Returns to the system what only the start needed: the kernel's types take 40 MiB while they are searched.
@@ -145,6 +173,7 @@ fn give_memory_back() {
 async fn serve(
     session: Session,
     translator: Option<Translator>,
+    kubernetes: Option<Kubernetes>,
     listener: tokio::net::TcpListener,
     config: Config,
     hooks: Hooks,
@@ -158,7 +187,8 @@ async fn serve(
     let mut terminate = signals(SignalKind::terminate())?;
     let mut interrupt = signals(SignalKind::interrupt())?;
     let mut hang_up = signals(SignalKind::hangup())?;
-    let agent = Arc::new(Agent::new(session, &config, hooks.log_losses.clone()));
+    let agent = Agent::new(session, kubernetes, &config, hooks.log_losses.clone());
+    let agent = Arc::new(agent);
     let flows = Flows::start(&agent, &config, translator)?;
     let messages = config.debug.then(|| read_messages(&agent));
     let (stop, stopped) = watch::channel(());
@@ -278,6 +308,7 @@ impl Names {
         let task = tokio::spawn(resolver::run(
             identities,
             (&config.runtimes).into(),
+            agent.kubernetes().map(|it| it.catalog().clone()),
             ended(stopped),
         ));
         Self { stop, task }

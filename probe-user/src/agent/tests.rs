@@ -5,7 +5,12 @@ use std::{sync::mpsc::sync_channel, thread};
 use super::*;
 
 fn idle(mount: &std::path::Path) -> Agent {
-    Agent::new(Session::idle(mount), &Config::default(), Arc::new(|| 3))
+    Agent::new(
+        Session::idle(mount),
+        None,
+        &Config::default(),
+        Arc::new(|| 3),
+    )
 }
 
 #[test]

@@ -2,25 +2,73 @@
 
 use std::{
     mem,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use rustc_hash::{FxBuildHasher, FxHashMap};
 
 use crate::{
     flows::{Event, FlowCounts},
+    kubernetes::Peer,
     limits,
     model::{Counters, OwnerId, Transport},
     session::{FlowReport, FollowerCounts},
 };
 
-/// Traffic is summed up by this. Without a peer it went beyond this host.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// Who is at the other end.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum TrafficPeer {
+    /// A socket of this host, with its owner.
+    Here(OwnerId),
+    /// A pod or node that is known by its address.
+    Elsewhere(Arc<Elsewhere>),
+    /// Somebody outside.
+    External,
+}
+
+/// What is told of a pod or node in a metric.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Elsewhere {
+    /// Namespace of the pod; `~node` of a node.
+    pub(super) namespace: String,
+    /// What the pod belongs to; `~node` of a node.
+    pub(super) workload: String,
+}
+
+impl TrafficPeer {
+    /// Of a report, with who is known to have the other end's address.
+    pub(super) fn of(report: &FlowReport, known: Option<&Peer>) -> Self {
+        match (report.peer, known) {
+            (Some(peer), _) => Self::Here(OwnerId::of_socket(peer.cgroup.0)),
+            (None, None) => Self::External,
+            (None, Some(peer)) => Self::Elsewhere(Arc::new(Elsewhere::from(peer))),
+        }
+    }
+}
+
+impl From<&Peer> for Elsewhere {
+    fn from(peer: &Peer) -> Self {
+        const NODE: &str = "~node";
+        if peer.pod.is_empty() {
+            return Self {
+                namespace: NODE.into(),
+                workload: NODE.into(),
+            };
+        }
+        Self {
+            namespace: peer.namespace.clone(),
+            workload: peer.workload.name.clone(),
+        }
+    }
+}
+
+/// Traffic is summed up by this.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct TrafficKey {
     /// Owner of the local socket.
     pub(super) owner: OwnerId,
-    /// Owner of the other one.
-    pub(super) peer: Option<OwnerId>,
+    /// Who has the other one.
+    pub(super) peer: TrafficPeer,
     pub(super) transport: Transport,
 }
 
@@ -44,12 +92,12 @@ pub(super) struct State {
 }
 
 impl Traffic {
-    /// Adds what a report says.
-    pub(super) fn add(&self, report: &FlowReport) {
+    /// Adds what a report says. `known` is who is known to have the other end's address.
+    pub(super) fn add(&self, report: &FlowReport, known: Option<&Peer>) {
         let owner = OwnerId::of_socket(report.flow.cgroup.0);
         let key = TrafficKey {
             owner,
-            peer: report.peer.map(|peer| OwnerId::of_socket(peer.cgroup.0)),
+            peer: TrafficPeer::of(report, known),
             transport: report.flow.tuple.transport,
         };
         let mut state = self.lock();
@@ -176,17 +224,20 @@ pub(super) mod tests {
     #[test]
     fn intervals_are_summed_up_by_owner_and_peer_and_taken_once() {
         let traffic = Traffic::default();
-        traffic.add(&report(Event::Start, 1, 7, Some(8), 2));
-        traffic.add(&report(Event::Update, 1, 7, Some(8), 4));
-        traffic.add(&report(Event::Start, 2, 7, None, 1));
+        traffic.add(&report(Event::Start, 1, 7, Some(8), 2), None);
+        traffic.add(&report(Event::Update, 1, 7, Some(8), 4), None);
+        traffic.add(&report(Event::Start, 2, 7, None, 1), None);
         let state = traffic.take();
         let key = |peer| TrafficKey {
             owner: OwnerId(7),
             peer,
             transport: Transport::UDP,
         };
-        assert_eq!(state.added[&key(Some(OwnerId(8)))].bytes_sent, 600);
-        assert_eq!(state.added[&key(None)].packets_sent, 1);
+        assert_eq!(
+            state.added[&key(TrafficPeer::Here(OwnerId(8)))].bytes_sent,
+            600
+        );
+        assert_eq!(state.added[&key(TrafficPeer::External)].packets_sent, 1);
         assert!(traffic.take().added.is_empty());
     }
 
@@ -194,23 +245,23 @@ pub(super) mod tests {
     fn a_flow_is_active_from_its_first_report_to_its_end() {
         let traffic = Traffic::default();
         let active = || traffic.take().active.get(&OwnerId(7)).copied();
-        traffic.add(&report(Event::Start, 1, 7, None, 0));
-        traffic.add(&report(Event::Update, 1, 7, None, 0));
-        traffic.add(&report(Event::Update, 2, 7, None, 0));
+        traffic.add(&report(Event::Start, 1, 7, None, 0), None);
+        traffic.add(&report(Event::Update, 1, 7, None, 0), None);
+        traffic.add(&report(Event::Update, 2, 7, None, 0), None);
         assert_eq!(active(), Some(2));
-        traffic.add(&report(Event::End, 1, 7, None, 0));
+        traffic.add(&report(Event::End, 1, 7, None, 0), None);
         // One whose beginning was not reported ends only.
-        traffic.add(&report(Event::End, 3, 7, None, 0));
+        traffic.add(&report(Event::End, 3, 7, None, 0), None);
         assert_eq!(active(), Some(1));
-        traffic.add(&report(Event::End, 2, 7, None, 0));
+        traffic.add(&report(Event::End, 2, 7, None, 0), None);
         assert_eq!(active(), None);
     }
 
     #[test]
     fn sockets_without_a_cgroup_are_of_the_root() {
         let traffic = Traffic::default();
-        traffic.add(&report(Event::Start, 1, 0, None, 1));
-        traffic.add(&report(Event::Start, 2, 1, None, 1));
+        traffic.add(&report(Event::Start, 1, 0, None, 1), None);
+        traffic.add(&report(Event::Start, 2, 1, None, 1), None);
         let state = traffic.take();
         assert_eq!(state.active.get(&OwnerId::ROOT), Some(&2));
         assert_eq!(state.added.len(), 1);

@@ -69,11 +69,12 @@ fn measure(duration: Duration, format: Format) -> Result<Bytes, CliError> {
     let_go(None);
     session.follow()?;
     let identities = session.identities().clone();
-    let agent = Agent::new(session, &config, Arc::new(|| 0));
+    let agent = Agent::new(session, None, &config, Arc::new(|| 0));
     runtime.block_on(async {
         let names = resolver::run(
             identities.clone(),
             (&config.runtimes).into(),
+            None,
             future::pending(),
         );
         tokio::spawn(names);

@@ -259,6 +259,7 @@ impl Tool {
             tokio::spawn(resolver::run(
                 identities.clone(),
                 runtimes,
+                None,
                 future::pending(),
             ));
             let mut interrupt = signal(SignalKind::interrupt())?;

@@ -55,6 +55,8 @@ pub enum Place {
     Environment(String),
     /// An argument of the command line.
     Argument,
+    /// None alone: it does not go together with another key.
+    Together,
 }
 
 impl fmt::Display for Place {
@@ -65,6 +67,7 @@ impl fmt::Display for Place {
             }
             Self::Environment(name) => f.write_str(name),
             Self::Argument => f.write_str("command line"),
+            Self::Together => f.write_str("all together"),
         }
     }
 }

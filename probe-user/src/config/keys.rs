@@ -3,8 +3,8 @@
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use super::{
-    Config, Enabled, FlowFsync, FlowTarget, FlowTranslation, Latency, LogFormat, LogLevel,
-    PolicyHostNetwork, flows,
+    Config, Enabled, FlowFsync, FlowTarget, FlowTranslation, KubernetesNames, Latency, LogFormat,
+    LogLevel, PolicyHostNetwork, flows,
     value::{Value, duration_text, size_text},
 };
 use crate::{limits, metrics::families, select::Rule};
@@ -245,6 +245,32 @@ keys! {
         "off, - for standard output, or a path"
         "Where audit events go, one JSON object a line; docs/policy.md describes them. Sizes, ages and numbers of files are those \
          of the flow log."
+    "kubernetes.names" (kubernetes.names, Restart)
+        read |v| v.word(KubernetesNames::WORDS); show quoted;
+        "auto, off, node or cluster"
+        "Whose pods the API server is asked for, besides the runtimes. node: those of this node; cluster: those of all nodes, with \
+         services, so that both ends of a flow have names; auto: node in a pod, cluster where policies are judged, off elsewhere. \
+         `node` has to be the name of the node in the cluster."
+    "kubernetes.kubeconfig" (kubernetes.kubeconfig, Restart)
+        read path; show maybe;
+        "off, or the path of a file"
+        "How to reach the API server; off for the service account of our own pod."
+    "kubernetes.policies" (kubernetes.policies, Restart)
+        read |v| v.boolean(); show plain;
+        "true or false"
+        "Judge connections by the network policies of the cluster. Not together with policy.manifests."
+    "kubernetes.events" (kubernetes.events, Restart)
+        read |v| v.boolean(); show plain;
+        "true or false"
+        "Write enforcement gaps as Events of the pod as well, at most one in five minutes for a pod and policy, and 30 a minute in all."
+    "kubernetes.labels" (kubernetes.labels, Restart)
+        read |v| label_keys(v); show quoted_list;
+        "a list of at most 16 keys of labels"
+        "Labels of pods that are exported as nodeprobe_pod_label_info."
+    "kubernetes.annotations" (kubernetes.annotations, Restart)
+        read |v| label_keys(v); show quoted_list;
+        "a list of at most 16 keys of annotations"
+        "Annotations of pods that are exported as nodeprobe_pod_label_info."
     "limits.kernel_memory" (limits.kernel_memory, Restart)
         read |v| v.size(limits::KERNEL_MEMORY_MIN..=limits::KERNEL_MEMORY_MAX);
         show |size: &u64| quoted(&size_text(*size));
@@ -331,6 +357,26 @@ fn path(value: &Value<'_>) -> Result<Option<PathBuf>, String> {
         "off" => Ok(None),
         path => Ok(Some(path.into())),
     }
+}
+
+/// Keys of labels, each of which becomes a label of a metric.
+fn label_keys(value: &Value<'_>) -> Result<Vec<String>, String> {
+    const ALLOWED: &str = "a list of at most 16 keys such as [\"app.kubernetes.io/name\"]";
+    let keys = value.texts(',', ALLOWED)?;
+    let is_key = |key: &&str| {
+        let is_part = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
+        !key.is_empty() && key.len() <= 317 && key.chars().all(is_part)
+    };
+    if keys.len() <= 16 && keys.iter().all(is_key) {
+        Ok(keys.into_iter().map(str::to_owned).collect())
+    } else {
+        Err(format!("must be {ALLOWED}"))
+    }
+}
+
+fn quoted_list(texts: &impl AsRef<[String]>) -> String {
+    let texts: Vec<_> = texts.as_ref().iter().map(quoted).collect();
+    format!("[{}]", texts.join(", "))
 }
 
 fn maybe(path: &Option<PathBuf>) -> String {

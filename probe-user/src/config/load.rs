@@ -12,7 +12,7 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
-use super::{Config, ConfigError, Fault, KEYS, Key, Place, value::Value};
+use super::{Config, ConfigError, Fault, KEYS, Key, KubernetesNames, Place, value::Value};
 use crate::limits::CONFIG_FILE;
 
 /// Where a configuration comes from.
@@ -56,11 +56,47 @@ pub fn load(sources: &Sources) -> Result<Config, ConfigError> {
             .to_string_lossy()
             .into_owned();
     }
+    faults.extend(disagreements(&config));
     if faults.is_empty() {
         Ok(config)
     } else {
         Err(ConfigError::Faults(faults))
     }
+}
+
+/// Keys that do not go together, wherever each came from.
+fn disagreements(config: &Config) -> Vec<Fault> {
+    let kubernetes = &config.kubernetes;
+    let needs_cluster = matches!(
+        kubernetes.names,
+        KubernetesNames::Off | KubernetesNames::Node
+    );
+    let faults = [
+        (
+            kubernetes.policies && config.policy.manifests.is_some(),
+            "kubernetes.policies",
+            "does not go together with policy.manifests: policies come from one of them",
+        ),
+        (
+            kubernetes.policies && needs_cluster,
+            "kubernetes.policies",
+            "needs kubernetes.names = \"cluster\" or \"auto\": policies are about the pods of all nodes",
+        ),
+        (
+            kubernetes.events && !kubernetes.policies,
+            "kubernetes.events",
+            "needs kubernetes.policies = true: Events tell of enforcement gaps",
+        ),
+    ];
+    faults
+        .into_iter()
+        .filter(|(is_wrong, ..)| *is_wrong)
+        .map(|(_, key, why)| Fault {
+            place: Place::Together,
+            key: key.into(),
+            why: why.into(),
+        })
+        .collect()
 }
 
 /// Variables that name no key are left alone: Kubernetes makes some, as `NODEPROBE_SERVICE_HOST`.
@@ -116,7 +152,7 @@ impl File<'_> {
         // Tables are walked in the order of their keys.
         faults.sort_by_key(|fault| match fault.place {
             Place::File { line, column, .. } => (line, column),
-            Place::Environment(_) | Place::Argument => (usize::MAX, 0),
+            Place::Environment(_) | Place::Argument | Place::Together => (usize::MAX, 0),
         });
     }
 

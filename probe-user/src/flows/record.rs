@@ -16,7 +16,7 @@ use std::{borrow::Cow, collections::BTreeMap, net::IpAddr, time::Duration};
 
 pub(super) use self::audit::AuditRecord;
 pub use self::{
-    build::{Event, Observed, Owner, Sureness},
+    build::{Event, Observed, Owner, PodName, Sureness, Surroundings, WorkloadName},
     marks::{Balance, BalanceRecord, Gap, GapRecord, Loss, LossRecord},
 };
 use super::{
@@ -124,6 +124,10 @@ record! {
 
         /// Namespace of the initiator's pod; `~host` for parts of the host.
         src_namespace: Option<Cow<'a, str>>,
+        /// What the pod belongs to, as an API server of Kubernetes tells: the Deployment rather than its ReplicaSet.
+        src_workload: Option<Cow<'a, str>>,
+        /// `Deployment`, `DaemonSet`, `Node` and so on.
+        src_workload_kind: Option<Cow<'a, str>>,
         /// Its pod.
         src_pod: Option<Cow<'a, str>>,
         /// UID of the pod.
@@ -142,7 +146,7 @@ record! {
         src_process: Option<Cow<'a, str>>,
         /// Its thread group id, in the namespace of the host.
         src_pid: Option<u32>,
-        /// How the owner is known: `socket_cgroup`, or `none`.
+        /// How the owner is known: `socket_cgroup`; `pod_ip` by its address from the API server; or `none`.
         src_attribution: Cow<'a, str>,
         /// How sure that is: `exact` or `likely`.
         src_confidence: Option<Cow<'a, str>>,
@@ -151,6 +155,10 @@ record! {
 
         /// As `src_namespace`, for the other side.
         dst_namespace: Option<Cow<'a, str>>,
+        /// As `src_workload`.
+        dst_workload: Option<Cow<'a, str>>,
+        /// As `src_workload_kind`.
+        dst_workload_kind: Option<Cow<'a, str>>,
         /// As `src_pod`.
         dst_pod: Option<Cow<'a, str>>,
         /// As `src_pod_uid`.
@@ -175,6 +183,11 @@ record! {
         dst_confidence: Option<Cow<'a, str>>,
         /// As `src_dns_name`.
         dst_dns_name: Option<Cow<'a, str>>,
+
+        /// Namespace of the service that was asked, where the API server is.
+        dst_service_namespace: Option<Cow<'a, str>>,
+        /// The service that was asked: by its address, or by the one of what is behind it.
+        dst_service: Option<Cow<'a, str>>,
 
         /// Address of the initiator on the other side of a translation. Like the next four only where one was found.
         nat_src_ip: Option<IpAddr>,

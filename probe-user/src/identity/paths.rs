@@ -47,6 +47,8 @@ pub struct Question {
     pub runtimes: &'static [Runtime],
     /// containerd's namespace of the container, where the path shows one.
     pub namespace: Option<String>,
+    /// UID of the Kubernetes pod that it is in, where the path shows one.
+    pub pod_uid: Option<String>,
     /// Whether it is open that this is a container at all, so that one "no" ends the search.
     pub guess: bool,
 }
@@ -125,6 +127,7 @@ fn contained(own: &[&str], found: Found, pod_uid: Option<String>) -> Parsed {
             id: id.clone(),
             runtimes: found.runtimes,
             namespace: found.namespace.or(namespace).map(str::to_owned),
+            pod_uid: pod_uid.clone(),
             guess: false,
         });
     Parsed {
@@ -155,6 +158,7 @@ fn outside(parts: &[&str], pod_uid: Option<String>) -> Parsed {
             id: (*name).to_owned(),
             runtimes: &[Runtime::Containerd],
             namespace: Some((*namespace).to_owned()),
+            pod_uid: None,
             guess: true,
         });
     }

@@ -9,6 +9,7 @@ mod docker;
 mod gate;
 mod grpc;
 mod http;
+mod kubernetes;
 mod labels;
 mod podman;
 mod sockets;
@@ -24,6 +25,7 @@ use std::{
 use tokio::task::JoinSet;
 
 use super::{Answer, Identities, Ticket, paths::Question};
+use crate::kubernetes::Catalog;
 pub use sockets::{RuntimeSocket, SocketState, probe_sockets};
 use source::{Source, SourceError};
 
@@ -76,8 +78,15 @@ impl Default for Config {
 
 /// Answers the questions of `identities` until `shutdown` completes. Must run inside a tokio
 /// runtime.
-pub async fn run(identities: Arc<Identities>, config: Config, shutdown: impl Future<Output = ()>) {
-    let sources: Arc<[Arc<Source>]> = source::all(&config).into();
+///
+/// Of containers in pods the `catalog` of an API server is asked as well.
+pub async fn run(
+    identities: Arc<Identities>,
+    config: Config,
+    catalog: Option<Arc<Catalog>>,
+    shutdown: impl Future<Output = ()>,
+) {
+    let sources: Arc<[Arc<Source>]> = source::all(&config, catalog).into();
     let mut watchers = JoinSet::new();
     for source in sources.iter().map(Arc::clone) {
         watchers.spawn(async move { source.watch().await });

@@ -11,13 +11,14 @@ const END: &str = "<!-- end -->\n";
 /// A heading, and which families stand below it.
 type Section = (&'static str, fn(&Desc) -> bool);
 
-const SECTIONS: [Section; 5] = [
+const SECTIONS: [Section; 6] = [
     ("System calls", |d| d.name.starts_with("nodeprobe_syscall")),
     ("Scheduler", |d| d.name.starts_with("nodeprobe_sched_")),
     ("Network", is_of_the_network),
     ("Policies", is_of_policies),
+    ("Kubernetes", is_of_kubernetes),
     ("The probe itself", |d| {
-        !d.per_container() && !is_of_the_network(d) && !is_of_policies(d)
+        !d.per_container() && !is_of_the_network(d) && !is_of_policies(d) && !is_of_kubernetes(d)
     }),
 ];
 
@@ -30,6 +31,11 @@ fn is_of_the_network(desc: &Desc) -> bool {
 
 fn is_of_policies(desc: &Desc) -> bool {
     desc.name.starts_with("nodeprobe_policy_")
+}
+
+fn is_of_kubernetes(desc: &Desc) -> bool {
+    let prefixes = ["nodeprobe_kubernetes_", "nodeprobe_pod_"];
+    prefixes.iter().any(|prefix| desc.name.starts_with(prefix))
 }
 
 fn tables() -> String {

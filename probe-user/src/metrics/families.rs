@@ -3,6 +3,7 @@
 //! The `container` label of a container outside Kubernetes is its name at the runtime, with empty `namespace` and
 //! `pod`; parts of the host have the namespace `~host`, what could not be resolved `~unknown`.
 
+mod kubernetes;
 mod network;
 mod own;
 mod policy;
@@ -14,6 +15,7 @@ use super::{
     desc::{CONTAINER_LABELS, PREFIX},
 };
 
+pub use kubernetes::*;
 pub use network::*;
 pub use own::*;
 pub use policy::*;
@@ -58,6 +60,16 @@ pub static ALL: &[&Desc] = &[
     &POLICY_OBJECTS,
     &POLICY_GENERATION,
     &POLICY_STALE,
+    &POD,
+    &POD_LABEL,
+    &KUBERNETES_WATCH,
+    &KUBERNETES_STALENESS,
+    &KUBERNETES_OBJECTS,
+    &KUBERNETES_LISTS,
+    &KUBERNETES_REQUESTS,
+    &KUBERNETES_RECEIVED,
+    &KUBERNETES_MALFORMED,
+    &KUBERNETES_EVENTS,
     &BUILD,
     &RECORDS_LOST,
     &UNATTRIBUTED,

@@ -102,7 +102,7 @@ struct Known {
 /// Judges connections, and remembers which it has judged.
 pub struct Auditor {
     policies: Policies,
-    /// Pods of what is in force and of what was before, by its generation.
+    /// Pods of what is in force and of what was before, by generations.
     places: Vec<(u64, Places)>,
     known: FxHashMap<u64, Known>,
     residents: Residents,
@@ -133,7 +133,8 @@ impl Auditor {
         self.policies.replace(change.engine, change.pending, now);
         let generation = self.policies.current().generation;
         self.places.push((generation, places));
-        self.places.retain(|(known, _)| known + 1 >= generation);
+        self.places
+            .retain(|(known, _)| self.policies.of(*known).is_some());
         self.follow_rules();
     }
 
@@ -169,7 +170,8 @@ impl Auditor {
         tell: impl FnOnce(&Audit<'_>),
     ) {
         self.policies.settle(now);
-        let snapshot = self.policies.current().clone();
+        let policies = self.policies.clone();
+        let snapshot = policies.current();
         let flow = &report.flow;
         // What policies say of ICMP and the like is open, and whoever sends it is seldom asked.
         if !flow.tuple.transport.has_ports() {
@@ -181,11 +183,11 @@ impl Auditor {
         } else {
             self.known.get(&flow.id).copied()
         };
-        let Some(pod) = self.pod_of(&snapshot, owners.local) else {
+        let Some(pod) = self.pod_of(snapshot, owners.local) else {
             self.sums.no_pod += u64::from(is_over);
             return;
         };
-        self.meet(report, owners, &snapshot, now);
+        self.meet(report, owners, snapshot, now);
         let connection = |snapshot: &Snapshot| {
             let remote = || self.neighbour(report, snapshot, now);
             let remote = owners.remote.or_else(remote);
@@ -202,9 +204,9 @@ impl Auditor {
             Some(known) => {
                 // Of a guess nothing is known, whatever policies say.
                 let is_new = known.generation != snapshot.generation && how != How::Guessed;
-                let word = is_new.then(|| snapshot.would_now(known.word, &connection(&snapshot)));
+                let word = is_new.then(|| snapshot.would_now(known.word, &connection(snapshot)));
                 let Some(word) = word.flatten() else {
-                    self.remember(report, known.word, &snapshot);
+                    self.remember(report, known.word, snapshot);
                     return;
                 };
                 Some(word)
@@ -219,21 +221,21 @@ impl Auditor {
             taken_over: flow.taken_over,
             has_initiator: how != How::Guessed,
         };
-        let mut judged = snapshot.judge(&seen, self.settings.grace, connection);
+        let mut judged = policies.judge(&seen, self.settings.grace, connection);
         judged.would_now = judged.would_now.or(would_now);
         let asked = connection(judged.snapshot);
         let word = judged.would_now.unwrap_or(judged.verdict.combined);
-        self.remember(report, word, &snapshot);
+        self.remember(report, word, snapshot);
         if known.is_none() {
             self.sums
-                .add(&judged, &Seat::of(report, owners, &snapshot, pod));
+                .add(&judged, &Seat::of(report, owners, snapshot, pod));
         }
         tell(&Audit {
             reporter: Side::of(flow),
             how,
             connection: asked,
             judged,
-            now: &snapshot,
+            now: snapshot,
             is_first: known.is_none(),
         });
     }

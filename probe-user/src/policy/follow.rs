@@ -23,7 +23,10 @@ use super::{
     manifests::{self, Fingerprint, ManifestError},
     places,
 };
-use crate::logs::chain;
+use crate::{
+    kernel::{Roots, addresses},
+    logs::chain,
+};
 
 /// How often files are looked at. What has changed is read when it has not changed once more.
 const EVERY: Duration = Duration::from_secs(1);
@@ -111,18 +114,11 @@ impl Sources {
 }
 
 /// All addresses of this host but loopback.
-fn own_addresses() -> Vec<IpAddr> {
-    match if_addrs::get_if_addrs() {
-        Ok(interfaces) => interfaces
-            .iter()
-            .filter(|interface| !interface.is_loopback())
-            .map(|interface| interface.ip())
-            .collect(),
-        Err(error) => {
-            warn!(%error, "the addresses of this host are not known; what comes from it is taken for something outside");
-            Vec::new()
-        }
-    }
+pub(super) fn own_addresses() -> Vec<IpAddr> {
+    addresses::of_host(&Roots::default().proc).unwrap_or_else(|error| {
+        warn!(%error, "the addresses of this host are not known; what comes from it is taken for something outside");
+        Vec::new()
+    })
 }
 
 impl Follower {

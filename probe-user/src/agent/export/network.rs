@@ -8,7 +8,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use super::super::{
     delta::Previous,
     owners::{Owner, OwnerLabels, Owners},
-    traffic::{self, TrafficKey},
+    traffic::{self, Elsewhere, TrafficKey, TrafficPeer},
 };
 use crate::{
     flows::rcode_name,
@@ -19,6 +19,9 @@ use crate::{
 
 /// What is at the other end where that is not on this host.
 const EXTERNAL: &str = "~external";
+
+/// Container at the other end where that is a pod or node that is known by its address.
+const ELSEWHERE: &str = "~remote";
 
 /// Response code of look-ups that nobody answered.
 const TIMEOUT: &str = "~timeout";
@@ -318,9 +321,10 @@ impl Network {
             let Some(local) = owner.labels() else {
                 return true;
             };
-            let peer = match key.peer {
-                None => None,
-                Some(peer) => match names.find(peer).labels() {
+            let peer = match &key.peer {
+                TrafficPeer::External => None,
+                TrafficPeer::Elsewhere(peer) => Some(Arc::new(elsewhere(peer))),
+                TrafficPeer::Here(peer) => match names.find(*peer).labels() {
                     None => return true,
                     labels => labels,
                 },
@@ -336,9 +340,9 @@ impl Network {
                 let labels = ["flows", "no_identity"];
                 registry.add(&families::UNATTRIBUTED, &labels, packets);
             }
-            if let (Some(id), Some(peer)) = (key.peer, peer) {
+            if let (TrafficPeer::Here(id), Some(peer)) = (&key.peer, peer) {
                 let series = (local, peer, key.transport);
-                peers.entry(id).or_default().insert(series);
+                peers.entry(*id).or_default().insert(series);
             }
             false
         });
@@ -414,16 +418,30 @@ fn active(registry: &mut Registry, active: &FxHashMap<OwnerId, u64>, names: &mut
     }
 }
 
+/// Labels of a pod that is known by its address, without its name: there are as many as the cluster has.
+fn elsewhere(peer: &Elsewhere) -> OwnerLabels {
+    OwnerLabels {
+        namespace: peer.namespace.clone(),
+        pod: ELSEWHERE.into(),
+        container: ELSEWHERE.into(),
+        workload: peer.workload.clone(),
+    }
+}
+
 fn flow_labels<'a>(
     local: &'a OwnerLabels,
     peer: Option<&'a OwnerLabels>,
     transport: &'a str,
     direction: &'a str,
-) -> [&'a str; 7] {
+) -> [&'a str; 8] {
     let [namespace, pod, container] = local.parts();
-    let (peer_namespace, peer_container) = match peer {
-        Some(peer) => (peer.namespace.as_str(), peer.container.as_str()),
-        None => (EXTERNAL, EXTERNAL),
+    let (peer_namespace, peer_container, peer_workload) = match peer {
+        Some(peer) => (
+            peer.namespace.as_str(),
+            peer.container.as_str(),
+            peer.workload.as_str(),
+        ),
+        None => (EXTERNAL, EXTERNAL, EXTERNAL),
     };
     [
         namespace,
@@ -431,6 +449,7 @@ fn flow_labels<'a>(
         container,
         peer_namespace,
         peer_container,
+        peer_workload,
         transport,
         direction,
     ]

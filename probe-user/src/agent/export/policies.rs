@@ -30,23 +30,6 @@ pub(super) struct PolicySeries {
 
 impl PolicySeries {
     pub(super) fn export(&mut self, registry: &mut Registry, desk: &Desk, names: &mut Names<'_>) {
-        let mut auditor = desk.auditor();
-        for (key, count) in auditor.take_verdicts() {
-            *self.waiting.entry(key).or_default() += count;
-        }
-        self.verdicts(registry, names);
-        self.rules(registry, auditor.sums(), names);
-        findings(registry, auditor.sums());
-        self.objects(registry, &auditor);
-        let sums = auditor.sums();
-        for (reason, count) in [
-            ("addresses_full", sums.residents_refused),
-            ("rules_full", sums.rules_refused),
-            ("put_off", sums.put_off),
-        ] {
-            registry.raise(&families::RECORDS_LOST, &["policy", "join", reason], count);
-        }
-        drop(auditor);
         registry.set(
             &families::POLICY_STALE,
             &[],
@@ -54,6 +37,25 @@ impl PolicySeries {
         );
         if let Some(log) = desk.log() {
             show_log(registry, &log);
+        }
+        let mut auditor = desk.auditor();
+        let Some(auditor) = &mut *auditor else {
+            return;
+        };
+        for (key, count) in auditor.take_verdicts() {
+            *self.waiting.entry(key).or_default() += count;
+        }
+        self.verdicts(registry, names);
+        self.rules(registry, auditor.sums(), names);
+        findings(registry, auditor.sums());
+        self.objects(registry, auditor);
+        let sums = auditor.sums();
+        for (reason, count) in [
+            ("addresses_full", sums.residents_refused),
+            ("rules_full", sums.rules_refused),
+            ("put_off", sums.put_off),
+        ] {
+            registry.raise(&families::RECORDS_LOST, &["policy", "join", reason], count);
         }
     }
 

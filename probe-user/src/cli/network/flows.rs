@@ -95,7 +95,7 @@ struct Flows<'a> {
 
 impl Flows<'_> {
     fn write(&self, stream: &Stream, report: &FlowReport, at: Duration, identities: &Identities) {
-        let parties = Parties::of(report, identities);
+        let parties = Parties::of(report, identities, None);
         if self
             .filter
             .admits_flow(&report.flow, parties.local(), parties.remote())

@@ -30,7 +30,7 @@ impl<T> Held<T> {
     ) -> Option<(Duration, T)> {
         let (since, cgroup, _) = self.0.front()?;
         let late = now.saturating_sub(*since) >= NAMES_WITHIN || self.0.len() > MAX_HELD;
-        if late || is_named(*cgroup, identities) {
+        if late || is_named(*cgroup, identities, None) {
             self.pop_any()
         } else {
             None

@@ -93,7 +93,7 @@ struct Watch<'a> {
 
 impl Watch<'_> {
     fn take(&mut self, report: &FlowReport, at: Duration, identities: &Identities) {
-        let parties = Parties::of(report, identities);
+        let parties = Parties::of(report, identities, None);
         let (local, remote) = (parties.local(), parties.remote());
         if !self.filter.admits_flow(&report.flow, local, remote) {
             return;

@@ -61,6 +61,39 @@ pub struct Owner<'a> {
     pub sureness: Sureness,
 }
 
+/// What a pod belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WorkloadName<'a> {
+    /// Such as `Deployment`.
+    pub kind: &'a str,
+    /// Its name.
+    pub name: &'a str,
+}
+
+/// A pod that is known by its address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PodName<'a> {
+    /// Its namespace; empty of a node.
+    pub namespace: &'a str,
+    /// Its name; empty of a node.
+    pub name: &'a str,
+    /// Its uid; empty of a node.
+    pub uid: &'a str,
+}
+
+/// What an API server of Kubernetes says of both ends.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Surroundings<'a> {
+    /// What the pod of the local socket belongs to.
+    pub local_workload: Option<WorkloadName<'a>>,
+    /// The pod or node that has the other end's address, where that is no local socket.
+    pub remote_pod: Option<PodName<'a>>,
+    /// What the other end's pod belongs to.
+    pub remote_workload: Option<WorkloadName<'a>>,
+    /// Namespace and name of the service that was asked.
+    pub service: Option<(&'a str, &'a str)>,
+}
+
 /// A flow, and what only its observer knows.
 #[derive(Clone, Copy, Debug)]
 pub struct Observed<'a> {
@@ -80,6 +113,8 @@ pub struct Observed<'a> {
     pub local: Option<&'a Container>,
     /// Owner of the other end, where that is local too.
     pub remote: Option<Owner<'a>>,
+    /// What is known besides.
+    pub surroundings: Surroundings<'a>,
     /// Both ends as they are on the other side of a translation, still as the local socket would see them.
     pub nat: Option<Tuple>,
     /// Whether the counters of the interval lack nothing, where the observer knows. A loss that the log was told of is taken
@@ -163,6 +198,8 @@ impl<'a> FlowRecord<'a> {
             initiator_guessed: flow.guessed,
             taken_over: flow.taken_over,
             src_namespace: src.namespace,
+            src_workload: src.workload,
+            src_workload_kind: src.workload_kind,
             src_pod: src.pod,
             src_pod_uid: src.pod_uid,
             src_container: src.container,
@@ -176,6 +213,8 @@ impl<'a> FlowRecord<'a> {
             src_confidence: src.confidence,
             src_dns_name: src.dns_name,
             dst_namespace: dst.namespace,
+            dst_workload: dst.workload,
+            dst_workload_kind: dst.workload_kind,
             dst_pod: dst.pod,
             dst_pod_uid: dst.pod_uid,
             dst_container: dst.container,
@@ -188,6 +227,11 @@ impl<'a> FlowRecord<'a> {
             dst_attribution: dst.attribution,
             dst_confidence: dst.confidence,
             dst_dns_name: dst.dns_name,
+            dst_service_namespace: observed
+                .surroundings
+                .service
+                .and_then(|(namespace, _)| text(namespace)),
+            dst_service: observed.surroundings.service.and_then(|it| text(it.1)),
             nat_src_ip: nat.as_ref().map(|nat| nat.src.0),
             nat_src_port: nat.as_ref().and_then(|nat| nat.src.1),
             nat_dst_ip: nat.as_ref().map(|nat| nat.dst.0),
@@ -235,6 +279,8 @@ impl<'a> FlowRecord<'a> {
 #[derive(Default)]
 struct Party<'a> {
     namespace: Option<Cow<'a, str>>,
+    workload: Option<Cow<'a, str>>,
+    workload_kind: Option<Cow<'a, str>>,
     pod: Option<Cow<'a, str>>,
     pod_uid: Option<Cow<'a, str>>,
     container: Option<Cow<'a, str>>,
@@ -260,22 +306,51 @@ impl<'a> Party<'a> {
             netns: flow.netns,
             process: process.and_then(|process| text(&process.comm)),
             pid: process.map(|process| process.pid),
-            ..Self::owned(observed.local, known.then_some(Sureness::Exact))
+            ..Self::owned(
+                observed.local,
+                known.then_some(Sureness::Exact),
+                observed.surroundings.local_workload,
+            )
         }
     }
 
     fn remote(observed: &Observed<'a>) -> Self {
         let owner = observed.remote;
         let container = owner.map(|owner| owner.container);
+        let around = &observed.surroundings;
+        let dns_name = observed.flow.remote_name.as_deref().and_then(text);
+        if let (None, Some(pod)) = (owner, around.remote_pod) {
+            let known = Self::owned(None, None, around.remote_workload);
+            return Self {
+                namespace: text(pod.namespace),
+                pod: text(pod.name),
+                pod_uid: text(pod.uid),
+                // Another one may have had the address a moment before.
+                attribution: "pod_ip".into(),
+                confidence: Some(Sureness::Likely.name().into()),
+                dns_name,
+                ..known
+            };
+        }
         Self {
             cgroup_id: container.map(|container| Id(container.cgroup.0)),
-            dns_name: observed.flow.remote_name.as_deref().and_then(text),
-            ..Self::owned(container, owner.map(|owner| owner.sureness))
+            dns_name,
+            ..Self::owned(
+                container,
+                owner.map(|owner| owner.sureness),
+                around.remote_workload,
+            )
         }
     }
 
-    fn owned(container: Option<&'a Container>, sureness: Option<Sureness>) -> Self {
+    fn owned(
+        container: Option<&'a Container>,
+        sureness: Option<Sureness>,
+        workload: Option<WorkloadName<'a>>,
+    ) -> Self {
         Self {
+            workload: workload.and_then(|it| text(it.name)),
+            workload_kind: workload.and_then(|it| text(it.kind)),
             namespace: container.and_then(|it| text(&it.namespace)),
             pod: container.and_then(|it| text(&it.pod)),
             pod_uid: container.and_then(|it| text(&it.pod_uid)),

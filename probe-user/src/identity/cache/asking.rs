@@ -94,6 +94,11 @@ impl Asking {
         true
     }
 
+    /// Whether a question is open.
+    pub(super) fn is_open(&self, ticket: Ticket) -> bool {
+        self.open.contains_key(&ticket)
+    }
+
     /// A question past its deadline, and the last reason why it has no answer.
     pub(super) fn overdue(&self, now: Instant) -> Option<(Ticket, Option<&'static str>)> {
         let (_, ticket) = self

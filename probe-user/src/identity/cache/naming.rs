@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Instant};
 
 use super::{Cache, Ticket};
 use crate::{
-    identity::{Answer, Names, paths::Question},
+    identity::{Answer, Names, Pod, paths::Question},
     model::{Naming, Runtime},
 };
 
@@ -42,11 +42,17 @@ impl Cache {
             Answer::No {
                 reason,
                 again: true,
-            } => self.asking.again(ticket, reason, now),
+                pod,
+            } => {
+                self.note_pod(ticket, pod);
+                self.asking.again(ticket, reason, now);
+            }
             Answer::No {
                 reason,
                 again: false,
+                pod,
             } => {
+                self.note_pod(ticket, pod);
                 // A guess that was wrong leaves the path, and that is the right name of such a
                 // cgroup.
                 let naming = if guess {
@@ -71,6 +77,16 @@ impl Cache {
             self.close(ticket, Naming::Unnamed(reason.unwrap_or(TOO_LATE)));
         }
         self.expire_retained(now);
+    }
+
+    /// Notes the pod of a container whose own name may follow, or never come. Nobody sees it before the question ends.
+    fn note_pod(&mut self, ticket: Ticket, pod: Option<Pod>) {
+        let entry = self.entries.get_mut(&ticket);
+        if let (Some(entry), Some(pod), true) = (entry, pod, self.asking.is_open(ticket)) {
+            let container = Arc::make_mut(&mut entry.container);
+            container.namespace = pod.namespace;
+            container.pod = pod.name;
+        }
     }
 
     fn is_guess(&self, ticket: Ticket) -> bool {

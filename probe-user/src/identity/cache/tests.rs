@@ -11,10 +11,12 @@ const ID: &str = "0a1b2c3d4e5f60718293a4b5c6d7e8f90a1b2c3d4e5f60718293a4b5c6d7e8
 const UNKNOWN: Answer = Answer::No {
     reason: "not known",
     again: true,
+    pod: None,
 };
 const GONE: Answer = Answer::No {
     reason: "no socket",
     again: false,
+    pod: None,
 };
 
 fn docker() -> String {

@@ -7,9 +7,13 @@ use std::{
     sync::Arc,
 };
 
-use super::{Answer, Config, containerd::Containerd, cri::Cri, docker::Docker, podman::Storage};
+use super::{
+    Answer, Config, containerd::Containerd, cri::Cri, docker::Docker, kubernetes::Kubernetes,
+    podman::Storage,
+};
 use crate::{
-    identity::{Names, paths::Question},
+    identity::{Names, Pod, paths::Question},
+    kubernetes::Catalog,
     model::Runtime,
 };
 
@@ -37,6 +41,9 @@ pub(super) enum SourceError {
     /// It answered that there is no such container.
     #[error("does not know the container")]
     NotFound,
+    /// The container's pod is known, and nothing was said of the container itself yet.
+    #[error("knows the pod and not yet the container")]
+    OnlyPod(Pod),
 }
 
 impl SourceError {
@@ -56,7 +63,11 @@ impl SourceError {
             .map(|failure| failure.weight(question))
             .max()
             .unwrap_or((0, "no runtime to ask is configured", false));
-        Answer::No { reason, again }
+        let pod = failures.iter().find_map(|failure| match failure {
+            Self::OnlyPod(pod) => Some(pod.clone()),
+            _ => None,
+        });
+        Answer::No { reason, again, pod }
     }
 
     /// How much this says about the container, the reason for the operator, and whether to ask
@@ -68,6 +79,11 @@ impl SourceError {
             }
             // The path was no more than a guess; an id may not have been registered yet.
             Self::NotFound => (1, "no runtime that was asked knows it", !question.guess),
+            Self::OnlyPod(_) => (
+                1,
+                "the API server knows its pod, and no runtime that was asked knows the container",
+                true,
+            ),
             Self::BackingOff => (2, "the runtime cannot be reached", true),
             Self::Unreachable(_) => (3, "the runtime cannot be reached", true),
             Self::Timeout => (4, "the runtime did not answer in time", true),
@@ -96,6 +112,8 @@ pub(super) enum Source {
     Cri(Cri),
     /// containerd's own interface.
     Containerd(Containerd),
+    /// What an API server told of its own accord.
+    Kubernetes(Kubernetes),
 }
 
 impl Source {
@@ -104,7 +122,7 @@ impl Source {
         match self {
             Self::Docker(docker) => docker.serves(),
             Self::Storage(_) => Runtime::Podman,
-            Self::Cri(_) => Runtime::Kubernetes,
+            Self::Cri(_) | Self::Kubernetes(_) => Runtime::Kubernetes,
             Self::Containerd(_) => Runtime::Containerd,
         }
     }
@@ -115,6 +133,7 @@ impl Source {
             Self::Docker(docker) => docker.names(&question.id).await,
             Self::Storage(storage) => storage.names(&question.id).await,
             Self::Cri(cri) => cri.names(&question.id).await,
+            Self::Kubernetes(kubernetes) => kubernetes.names(question),
             Self::Containerd(containerd) => {
                 let namespace = question.namespace.as_deref().ok_or(SourceError::NotFound)?;
                 containerd.names(namespace, &question.id).await
@@ -131,13 +150,14 @@ impl Source {
 }
 
 /// All places of a configuration. Must be called inside a tokio runtime.
-pub(super) fn all(config: &Config) -> Vec<Arc<Source>> {
+pub(super) fn all(config: &Config, catalog: Option<Arc<Catalog>>) -> Vec<Arc<Source>> {
     let docker = |runtime| move |path| Source::Docker(Docker::new(runtime, path, config.timeout));
     let mut sources = Vec::new();
     sources.extend(distinct(&config.docker).map(docker(Runtime::Docker)));
     sources.extend(distinct(&config.podman).map(docker(Runtime::Podman)));
     sources
         .extend(distinct(&config.podman_storage).map(|path| Source::Storage(Storage::new(path))));
+    sources.extend(catalog.map(|catalog| Source::Kubernetes(Kubernetes::new(catalog))));
     sources.extend(distinct(&config.cri).map(|path| Source::Cri(Cri::new(path, config.timeout))));
     let containerd = distinct(&config.containerd);
     sources

@@ -39,7 +39,12 @@ async fn resolve(config: Config, path: &str, deadline: Duration) -> Arc<Containe
         deadline,
         ..Limits::default()
     }));
-    let running = tokio::spawn(run(Arc::clone(&identities), config, std::future::pending()));
+    let running = tokio::spawn(run(
+        Arc::clone(&identities),
+        config,
+        None,
+        std::future::pending(),
+    ));
     identities.appeared(CgroupId(1), path, Instant::now());
     assert!(
         resolve_now(&identities, Instant::now() + LONG / 2).await,
@@ -156,7 +161,12 @@ async fn a_runtime_that_starts_after_the_agent_is_found() {
         docker: vec![socket.clone()],
         ..nowhere()
     };
-    let running = tokio::spawn(run(Arc::clone(&identities), config, std::future::pending()));
+    let running = tokio::spawn(run(
+        Arc::clone(&identities),
+        config,
+        None,
+        std::future::pending(),
+    ));
     identities.appeared(CgroupId(1), &format!("/docker/{SANDBOX}"), Instant::now());
     assert!(resolve_now(&identities, Instant::now() + LONG).await);
     let bound = http(&directory, |_| Reply::json(r#"{"Name":"/web"}"#));

@@ -92,6 +92,7 @@ const FLOW: &[&str] = &[
     "container",
     "peer_namespace",
     "peer_container",
+    "peer_workload",
     "transport",
     "direction",
 ];
@@ -101,7 +102,7 @@ pub static FLOW_BYTES: Desc = Desc {
     unit: Unit::Bytes,
     ..counter(
         "nodeprobe_flow_bytes_total",
-        "Payload that sockets of the container sent (egress) and received (ingress), by peer on this host, of sampled flows: see nodeprobe_sampling_ratio.",
+        "Payload that sockets of the container sent (egress) and received (ingress), by peer, of sampled flows: see nodeprobe_sampling_ratio.",
         FLOW,
         800,
     )
@@ -110,7 +111,7 @@ pub static FLOW_BYTES: Desc = Desc {
 /// Packets of flows.
 pub static FLOW_PACKETS: Desc = counter(
     "nodeprobe_flow_packets_total",
-    "Packets that sockets of the container sent (egress) and received (ingress), by peer on this host, of sampled flows: see nodeprobe_sampling_ratio.",
+    "Packets that sockets of the container sent (egress) and received (ingress), by peer, of sampled flows: see nodeprobe_sampling_ratio.",
     FLOW,
     800,
 );

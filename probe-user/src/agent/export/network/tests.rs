@@ -38,7 +38,7 @@ impl Rig {
         }
         Self {
             network: Network::default(),
-            owners: Owners::new(Duration::from_secs(3)),
+            owners: Owners::new(Duration::from_secs(3), None),
             identities,
             metrics: SharedRegistry::new("n", Budgets::default()),
             traffic: Traffic::default(),
@@ -136,13 +136,15 @@ fn traffic_is_split_by_peer_and_direction_of_the_local_socket() {
     use crate::agent::traffic::tests::report;
     let mut rig = Rig::new();
     rig.traffic
-        .add(&report(Event::Start, 1, WEB.0, Some(DB.0), 2));
-    rig.traffic.add(&report(Event::Start, 2, WEB.0, None, 4));
+        .add(&report(Event::Start, 1, WEB.0, Some(DB.0), 2), None);
+    rig.traffic
+        .add(&report(Event::Start, 2, WEB.0, None, 4), None);
     rig.export(&Measurements::default());
     rig.export(&Measurements::default());
     let web = "namespace=~host,pod=,container=web.service";
-    let db = "peer_namespace=~host,peer_container=db.service,transport=udp";
-    let beyond = "peer_namespace=~external,peer_container=~external,transport=udp";
+    let db = "peer_namespace=~host,peer_container=db.service,peer_workload=,transport=udp";
+    let beyond =
+        "peer_namespace=~external,peer_container=~external,peer_workload=~external,transport=udp";
     assert_eq!(
         rig.shown("flow_bytes_total"),
         [
@@ -167,17 +169,19 @@ fn traffic_waits_until_both_ends_have_names() {
     use crate::agent::traffic::tests::report;
     let mut rig = Rig::new();
     rig.traffic
-        .add(&report(Event::Start, 1, WEB.0, Some(99), 2));
+        .add(&report(Event::Start, 1, WEB.0, Some(99), 2), None);
     rig.export(&Measurements::default());
     assert!(rig.shown("flow_bytes_total").is_empty());
     let path = "/system.slice/late.service";
     rig.identities.appeared(CgroupId(99), path, Instant::now());
     rig.traffic
-        .add(&report(Event::Update, 1, WEB.0, Some(99), 2));
+        .add(&report(Event::Update, 1, WEB.0, Some(99), 2), None);
     rig.export(&Measurements::default());
     let shown = rig.shown("flow_packets_total");
     assert!(
-        shown[0].ends_with("peer_container=late.service,transport=udp,direction=egress} 4"),
+        shown[0].ends_with(
+            "peer_container=late.service,peer_workload=,transport=udp,direction=egress} 4"
+        ),
         "{shown:?}"
     );
 }
@@ -233,7 +237,7 @@ fn lookups_drops_and_what_found_no_room_are_told_by_owner() {
         rig.shown("node_packet_drops_total"),
         ["{reason=no_socket} 4"]
     );
-    let other = "peer_namespace=~other,peer_container=~other,transport=~other";
+    let other = "peer_namespace=~other,peer_container=~other,peer_workload=~other,transport=~other";
     assert_eq!(
         rig.shown("flow_bytes_total"),
         [format!("{{{web},{other},direction=egress}} 7")]

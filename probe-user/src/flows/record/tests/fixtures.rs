@@ -269,6 +269,7 @@ pub(in crate::flows) fn observed(flow: &Flow) -> Observed<'_> {
         at: ms(70_000),
         local: None,
         remote: None,
+        surroundings: Surroundings::default(),
         nat: None,
         complete: None,
     }
@@ -317,11 +318,18 @@ pub(super) fn by_hand(origin: &Origin, clock: &WallClock) -> Vec<Vec<u8>> {
     };
     let none = ByName::new;
     flow(&known(&udp), none());
+    let workload = |kind, name| Some(WorkloadName { kind, name });
     let service = Observed {
         remote: Some(Owner {
             container: &postgres,
             sureness: Sureness::Exact,
         }),
+        surroundings: Surroundings {
+            local_workload: workload("Deployment", "cart"),
+            remote_workload: workload("StatefulSet", "postgres"),
+            service: Some(("db", "postgres")),
+            ..Surroundings::default()
+        },
         nat: Some(Tuple {
             remote: [10, 0, 2, 9].into(),
             ..tcp.tuple
@@ -351,7 +359,19 @@ pub(super) fn by_hand(origin: &Origin, clock: &WallClock) -> Vec<Vec<u8>> {
         },
         none(),
     );
-    flow(&known(&refused), none());
+    let elsewhere = Observed {
+        surroundings: Surroundings {
+            remote_pod: Some(PodName {
+                namespace: "db",
+                name: "postgres-1",
+                uid: "0b0c",
+            }),
+            remote_workload: workload("StatefulSet", "postgres"),
+            ..Surroundings::default()
+        },
+        ..known(&refused)
+    };
+    flow(&elsewhere, none());
     flow(&observed(&taken_over()), none());
     flow(&known(&ping), none());
     flow(&observed(&odd()), none());

@@ -1,0 +1,405 @@
+//! All that is known, behind one lock that is held for moments.
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    net::IpAddr,
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use probe_policy::{
+    load::{Finding, Item, Store},
+    model::{Cluster, Owner},
+};
+use serde_json::Value;
+
+use super::{
+    Settings,
+    addresses::{Addresses, Peer},
+    connect::{RequestCounts, Requests},
+    events::EventCounts,
+    pods::{PodFacts, Pods},
+    resources,
+    state::{Phase, ResourceState},
+};
+use crate::kernel::clock::monotonic;
+
+/// What is said of a container.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Named {
+    /// Its pod, and its own name.
+    Container(Arc<PodFacts>, String),
+    /// Its pod is known; its own name was not told yet.
+    Pod(Arc<PodFacts>),
+    /// Neither is known.
+    Unknown,
+}
+
+/// A service.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ServiceName {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+}
+
+/// How much is known, and what was counted since the start.
+#[derive(Clone, Debug, Default)]
+pub struct Counts {
+    /// Addresses that are known.
+    pub addresses: usize,
+    /// Addresses that found no room.
+    pub addresses_refused: u64,
+    /// Objects in which something is wrong.
+    pub malformed: u64,
+    /// Requests by resource, and bytes of their answers.
+    pub requests: BTreeMap<String, RequestCounts>,
+    /// Events that were written or not.
+    pub events: EventCounts,
+}
+
+/// What is known of a cluster. All methods may be called from any thread.
+#[derive(Debug)]
+pub struct Catalog {
+    inner: Mutex<Inner>,
+    changed: Condvar,
+    pub(super) requests: Requests,
+}
+
+#[derive(Debug)]
+struct Inner {
+    store: Store,
+    pods: Pods,
+    addresses: Addresses,
+    services: Services,
+    states: Vec<ResourceState>,
+    malformed: u64,
+    events: EventCounts,
+    /// Counts changes of what policies are about.
+    generation: u64,
+    /// The same without those of pods.
+    policy_generation: u64,
+}
+
+/// Services by their addresses and by those of what is behind them.
+#[derive(Debug, Default)]
+struct Services {
+    is_stale: bool,
+    by_address: HashMap<IpAddr, Arc<ServiceName>>,
+    by_backend: HashMap<(IpAddr, u16), Arc<ServiceName>>,
+}
+
+impl Catalog {
+    pub(super) fn new(settings: &Settings) -> Self {
+        let states = resources::wanted(settings.scope, settings.policies)
+            .map(|it| ResourceState::new(it.plural, it.is_essential()));
+        Self {
+            inner: Mutex::new(Inner {
+                store: Store::default(),
+                pods: Pods::new(&settings.node, &settings.labels, &settings.annotations),
+                addresses: Addresses::default(),
+                services: Services::default(),
+                states: states.collect(),
+                malformed: 0,
+                events: EventCounts::default(),
+                generation: 0,
+                policy_generation: 0,
+            }),
+            changed: Condvar::new(),
+            requests: Requests::default(),
+        }
+    }
+
+    /// The names of a container that is in a pod with this uid.
+    pub fn names(&self, pod_uid: &str, container_id: &str) -> Named {
+        let inner = self.lock();
+        let container = inner.pods.container(container_id);
+        let uid = container.map_or(pod_uid, |(uid, _)| uid);
+        match (inner.pods.of_uid(uid), container) {
+            (Some(facts), Some((_, name))) => Named::Container(facts.clone(), name.to_owned()),
+            (Some(facts), None) => Named::Pod(facts.clone()),
+            (None, _) => Named::Unknown,
+        }
+    }
+
+    /// A pod by the uid that its cgroups carry.
+    pub fn pod(&self, uid: &str) -> Option<Arc<PodFacts>> {
+        self.lock().pods.of_uid(uid).cloned()
+    }
+
+    /// Pods of our own node.
+    pub fn pods_here(&self) -> Vec<Arc<PodFacts>> {
+        self.lock().pods.ours()
+    }
+
+    /// Who had an address at a monotonic time.
+    pub fn peer(&self, address: IpAddr, at: Duration) -> Option<Arc<Peer>> {
+        self.lock().addresses.at(address, at).cloned()
+    }
+
+    /// The service that has an address, or that has something behind it there.
+    pub fn service(&self, address: IpAddr, port: u16) -> Option<Arc<ServiceName>> {
+        let mut inner = self.lock();
+        inner.join_services();
+        let address = address.to_canonical();
+        let services = &inner.services;
+        let found = services
+            .by_address
+            .get(&address)
+            .or_else(|| services.by_backend.get(&(address, port)));
+        found.cloned()
+    }
+
+    /// All that policies are about, and those themselves.
+    pub fn cluster(&self) -> Cluster {
+        self.lock().store.cluster()
+    }
+
+    /// Counts the changes of that.
+    pub fn generation(&self) -> u64 {
+        self.lock().generation
+    }
+
+    /// The same, without changes of pods, services and nodes.
+    pub fn policy_generation(&self) -> u64 {
+        self.lock().policy_generation
+    }
+
+    /// Waits until something has changed since a generation, or the time is up.
+    pub fn wait(&self, since: u64, timeout: Duration) {
+        let waited = self
+            .changed
+            .wait_timeout_while(self.lock(), timeout, |inner| inner.generation == since);
+        drop(waited);
+    }
+
+    /// Whether all that connections are judged by was read once, and of the rest what can be.
+    pub fn has_policies(&self) -> bool {
+        self.lock().states.iter().all(|state| {
+            state.has_synced || !state.is_essential && !matches!(state.phase, Phase::Waiting)
+        })
+    }
+
+    /// The watches.
+    pub fn states(&self) -> Vec<ResourceState> {
+        self.lock().states.clone()
+    }
+
+    /// Whether any watch is not up to date.
+    pub fn is_stale(&self) -> bool {
+        self.lock().states.iter().any(|state| !state.is_fresh())
+    }
+
+    /// Fill and counts.
+    pub fn counts(&self) -> Counts {
+        let inner = self.lock();
+        Counts {
+            addresses: inner.addresses.len(),
+            addresses_refused: inner.addresses.refused(),
+            malformed: inner.malformed,
+            requests: self.requests.counts(),
+            events: inner.events,
+        }
+    }
+
+    /// Takes an object. Answers what is wrong with it.
+    pub(super) fn put(&self, value: &Value) -> Vec<Finding> {
+        let (now, at) = (Instant::now(), monotonic());
+        let mut inner = self.lock();
+        let Inner {
+            store,
+            pods,
+            addresses,
+            services,
+            ..
+        } = &mut *inner;
+        let place = place(value);
+        let put = store.put(&place, value);
+        let kind = value["kind"].as_str().unwrap_or_default();
+        match put.item {
+            Some(Item::Pod(pod)) => {
+                if let Some(facts) = pods.put(pod, value, now) {
+                    let has_own =
+                        !pod.host_network && pod.phase != probe_policy::model::Phase::Ended;
+                    let own = if has_own {
+                        pod.addresses.as_slice()
+                    } else {
+                        &[]
+                    };
+                    let peer = Arc::new(Peer {
+                        namespace: pod.namespace.clone(),
+                        pod: pod.name.clone(),
+                        uid: facts.uid.clone(),
+                        workload: facts.workload.clone(),
+                    });
+                    addresses.set((&pod.namespace, &pod.name), own, &peer, at);
+                }
+            }
+            Some(_) if kind == "Node" => {
+                let name = value["metadata"]["name"].as_str().unwrap_or_default();
+                let peer = Arc::new(Peer {
+                    namespace: String::new(),
+                    pod: String::new(),
+                    uid: String::new(),
+                    workload: Owner {
+                        kind: kind.to_owned(),
+                        name: name.to_owned(),
+                    },
+                });
+                addresses.set(("", name), &node_addresses(value), &peer, at);
+            }
+            Some(_) => services.is_stale |= put.changed && is_of_services(kind),
+            None => {}
+        }
+        let (changed, findings) = (put.changed, put.findings);
+        inner.malformed += u64::from(!findings.is_empty());
+        if changed {
+            self.note(&mut inner, kind);
+        }
+        findings
+    }
+
+    /// Forgets an object.
+    pub(super) fn remove(&self, kind: &str, namespace: &str, name: &str) {
+        self.take_away(&mut self.lock(), kind, namespace, name);
+    }
+
+    fn take_away(&self, inner: &mut Inner, kind: &str, namespace: &str, name: &str) {
+        let was_there = inner.store.remove(kind, namespace, name);
+        inner.forget(kind, namespace, name);
+        if was_there {
+            self.note(inner, kind);
+        }
+    }
+
+    /// All objects of a kind were told: others are gone. A read of all is a good moment to forget what is old.
+    pub(super) fn keep_only(&self, kind: &str, keep: &HashSet<(String, String)>) {
+        let mut inner = self.lock();
+        let gone = inner.store.keep_only(kind, keep);
+        for (namespace, name) in &gone {
+            inner.forget(kind, namespace, name);
+        }
+        if !gone.is_empty() {
+            self.note(&mut inner, kind);
+        }
+    }
+
+    /// Forgets what was gone long ago.
+    pub(super) fn expire(&self) {
+        let mut inner = self.lock();
+        inner.pods.expire(Instant::now());
+        inner.addresses.expire(monotonic());
+    }
+
+    /// Changes the state of a watch; answers the phase that it had.
+    pub(super) fn update(
+        &self,
+        resource: &str,
+        kind: &str,
+        change: impl FnOnce(&mut ResourceState),
+    ) -> Phase {
+        let mut inner = self.lock();
+        let objects = inner.store.count(kind);
+        let Some(state) = inner.states.iter_mut().find(|it| it.resource == resource) else {
+            return Phase::Absent;
+        };
+        let before = state.phase.clone();
+        state.objects = objects;
+        change(state);
+        // Who waits for all to be there looks again.
+        if state.phase != before {
+            self.note(&mut inner, kind);
+        }
+        before
+    }
+
+    /// Nothing can be asked, for this reason.
+    pub(super) fn fail_all(&self, reason: &str) {
+        let mut inner = self.lock();
+        for state in &mut inner.states {
+            state.phase = Phase::Failed(reason.to_owned());
+        }
+        self.note(&mut inner, "");
+    }
+
+    pub(super) fn count_events(&self, count: impl FnOnce(&mut EventCounts)) {
+        count(&mut self.lock().events);
+    }
+
+    fn note(&self, inner: &mut Inner, kind: &str) {
+        inner.generation += 1;
+        if kind == "Namespace" || kind.ends_with("Policy") {
+            inner.policy_generation += 1;
+        }
+        self.changed.notify_all();
+    }
+
+    /// A panic of another thread leaves one object half entered at worst, which is no reason to stop.
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    fn forget(&mut self, kind: &str, namespace: &str, name: &str) {
+        match kind {
+            "Pod" => {
+                self.pods.remove(namespace, name, Instant::now());
+                self.addresses.vacate((namespace, name), monotonic());
+            }
+            "Node" => self.addresses.vacate(("", name), monotonic()),
+            _ => self.services.is_stale |= is_of_services(kind),
+        }
+    }
+
+    /// Brings the services up to date, if any has changed.
+    fn join_services(&mut self) {
+        if !std::mem::take(&mut self.services.is_stale) {
+            return;
+        }
+        let (mut by_address, mut by_backend) = (HashMap::new(), HashMap::new());
+        for service in self.store.services() {
+            let name = Arc::new(ServiceName {
+                namespace: service.namespace,
+                name: service.name,
+            });
+            for address in service.addresses {
+                by_address.insert(address, name.clone());
+            }
+            for backend in service.ports.iter().flat_map(|(_, _, backends)| backends) {
+                // Of several services with one pod behind them, the first by name.
+                let at = by_backend
+                    .entry((backend.address, backend.port))
+                    .or_insert_with(|| name.clone());
+                if name < *at {
+                    *at = name.clone();
+                }
+            }
+        }
+        self.services.by_address = by_address;
+        self.services.by_backend = by_backend;
+    }
+}
+
+fn is_of_services(kind: &str) -> bool {
+    matches!(kind, "Service" | "EndpointSlice" | "Endpoints")
+}
+
+/// What an object is called in messages.
+fn place(value: &Value) -> String {
+    let metadata = &value["metadata"];
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let (kind, name) = (text(&value["kind"]), text(&metadata["name"]));
+    match text(&metadata["namespace"]) {
+        namespace if namespace.is_empty() => format!("{kind} {name}"),
+        namespace => format!("{kind} {namespace}/{name}"),
+    }
+}
+
+fn node_addresses(value: &Value) -> Vec<IpAddr> {
+    let all = value["status"]["addresses"].as_array();
+    let all = all.into_iter().flatten();
+    all.filter_map(|it| it["address"].as_str()?.parse().ok())
+        .collect()
+}
