@@ -1,5 +1,5 @@
-//! The commands of this repository: `cargo xtask run`, `test`, `build`, `lint`, `check`, `vm` and
-//! `bench`.
+//! The commands of this repository: `cargo xtask run`, `test`, `build`, `lint`, `check`, `vm`,
+//! `bench` and `image`.
 //!
 //! Depends on none of our crates, so that it runs when they do not compile. A file per command; the
 //! others hold what the commands share.
@@ -11,14 +11,19 @@ mod bench;
 mod build;
 mod check;
 mod debian;
+mod image;
+mod libraries;
 mod lint;
 mod process;
 mod progress;
 mod requirements;
 mod run;
+mod sbom;
+mod shipped;
 mod tally;
 mod test;
 mod toolchain;
+mod tree;
 mod vm;
 mod workspace;
 
@@ -48,6 +53,8 @@ enum Command {
     Check,
     /// Run the integration tests on Debian's kernels in virtual machines
     Vm(vm::Args),
+    /// Make a container image of the release binary, for `ctr images import` and `docker load`
+    Image(shipped::Args),
     /// Measure what the probes cost, beside other tools
     Bench(bench::Args),
 }
@@ -60,6 +67,7 @@ fn main() -> ExitCode {
         Command::Lint(args) => lint::run(&args),
         Command::Check => check::run(),
         Command::Vm(args) => vm::run(&args),
+        Command::Image(args) => image::run(&args),
         Command::Bench(args) => bench::run(&args),
     };
     match outcome {
