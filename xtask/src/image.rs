@@ -20,11 +20,12 @@ mod root;
 pub(crate) fn run(args: &shipped::Args) -> Result<()> {
     let binary = shipped::binary(args)?;
     let architecture = shipped::architecture();
+    let time = shipped::time(0)?;
     let step = Step::start("pack the image");
     let libraries = libraries::of(&binary)?;
-    let sbom = sbom::of(&binary, &libraries)?;
+    let sbom = sbom::of(&binary, &libraries, time)?;
     let root = root::tree(&binary, &libraries, &sbom)?;
-    let archive = layout::archive(&root, architecture, shipped::time()?)?;
+    let archive = layout::archive(&root, architecture, time)?;
 
     let folder = workspace::target().join("image");
     let name = format!("nodeprobe-{VERSION}-{architecture}");

@@ -1,5 +1,5 @@
 //! The commands of this repository: `cargo xtask run`, `test`, `build`, `lint`, `check`, `vm`,
-//! `bench` and `image`.
+//! `bench`, `image` and `package`.
 //!
 //! Depends on none of our crates, so that it runs when they do not compile. A file per command; the
 //! others hold what the commands share.
@@ -14,6 +14,7 @@ mod debian;
 mod image;
 mod libraries;
 mod lint;
+mod package;
 mod process;
 mod progress;
 mod requirements;
@@ -55,6 +56,8 @@ enum Command {
     Vm(vm::Args),
     /// Make a container image of the release binary, for `ctr images import` and `docker load`
     Image(shipped::Args),
+    /// Make a Debian package of the release binary and its service
+    Package(shipped::Args),
     /// Measure what the probes cost, beside other tools
     Bench(bench::Args),
 }
@@ -68,6 +71,7 @@ fn main() -> ExitCode {
         Command::Check => check::run(),
         Command::Vm(args) => vm::run(&args),
         Command::Image(args) => image::run(&args),
+        Command::Package(args) => package::run(&args),
         Command::Bench(args) => bench::run(&args),
     };
     match outcome {

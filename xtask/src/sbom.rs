@@ -65,7 +65,7 @@ impl Hash {
 }
 
 /// Makes the document for a binary that goes with these libraries.
-pub(crate) fn of(binary: &Path, libraries: &[PathBuf]) -> Result<String> {
+pub(crate) fn of(binary: &Path, libraries: &[PathBuf], time: u64) -> Result<String> {
     let content = fs::read(binary).with_context(|| format!("read {}", binary.display()))?;
     let crates = crates::linked().context("crates of the binary")?;
     let packages = packages::owners(libraries).context("packages of its libraries")?;
@@ -90,8 +90,12 @@ pub(crate) fn of(binary: &Path, libraries: &[PathBuf]) -> Result<String> {
         depends_on,
     }];
     dependencies.extend(crates.dependencies);
-    let time = shipped::timestamp(shipped::time()?);
-    let document = document(&time, &itself, &components, &dependencies);
+    let document = document(
+        &shipped::timestamp(time),
+        &itself,
+        &components,
+        &dependencies,
+    );
     Ok(serde_json::to_string_pretty(&document)? + "\n")
 }
 

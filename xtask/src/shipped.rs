@@ -8,7 +8,7 @@ use std::{
 use anyhow::{Context as _, Result, ensure};
 use sha2::{Digest as _, Sha256};
 
-use crate::{build, tree::Tree, workspace};
+use crate::{build, process::Cmd, tree::Tree, workspace};
 
 pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
 pub(crate) const LICENCES: &str = "(MIT OR Apache-2.0) AND GPL-2.0-only";
@@ -46,14 +46,25 @@ pub(crate) fn architecture() -> &'static str {
     }
 }
 
-/// The time of all files, in seconds from 1970: `SOURCE_DATE_EPOCH`, or 0.
-pub(crate) fn time() -> Result<u64> {
+/// The time of all files, in seconds from 1970: `SOURCE_DATE_EPOCH`, or else what is given.
+pub(crate) fn time(otherwise: u64) -> Result<u64> {
     match env::var("SOURCE_DATE_EPOCH") {
         Ok(text) => text.parse().with_context(|| {
             format!("SOURCE_DATE_EPOCH is {text:?}; give seconds from 1970, as `date +%s` does")
         }),
-        Err(_) => Ok(0),
+        Err(_) => Ok(otherwise),
     }
+}
+
+/// When the commit was made that is built, in seconds from 1970; 0 if this is no clone.
+pub(crate) fn commit_time() -> u64 {
+    Cmd::new("git")
+        .args(["log", "-1", "--format=%ct"])
+        .dir(workspace::root())
+        .read()
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or_default()
 }
 
 /// As `2026-01-31T10:00:00Z`.

@@ -6,6 +6,7 @@ use std::{
     collections::BTreeMap,
     fs,
     io::Write,
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
 };
 
@@ -64,6 +65,40 @@ impl Tree {
                 .with_context(|| format!("pack {}", path.display()))?;
         }
         Ok(archive.into_inner()?)
+    }
+
+    /// Paths of the files, in order.
+    pub(crate) fn paths(&self) -> Vec<&Path> {
+        self.0
+            .iter()
+            .filter(|(_, entry)| matches!(entry, Entry::File { .. }))
+            .map(|(path, _)| path.as_path())
+            .collect()
+    }
+
+    /// Bytes of all files.
+    pub(crate) fn size(&self) -> usize {
+        self.0
+            .values()
+            .map(|entry| match entry {
+                Entry::Folder { .. } => 0,
+                Entry::File { content, .. } => content.len(),
+            })
+            .sum()
+    }
+
+    /// Writes the files below an existing folder.
+    pub(crate) fn unpack(&self, below: &Path) -> Result<()> {
+        for (path, entry) in &self.0 {
+            let to = below.join(path);
+            let (made, mode) = match entry {
+                Entry::Folder { mode } => (fs::create_dir_all(&to), *mode),
+                Entry::File { mode, content } => (fs::write(&to, content), *mode),
+            };
+            made.and_then(|()| fs::set_permissions(&to, fs::Permissions::from_mode(mode)))
+                .with_context(|| format!("write {}", to.display()))?;
+        }
+        Ok(())
     }
 
     fn above(&mut self, path: &Path) {
