@@ -1,5 +1,5 @@
 //! The commands of this repository: `cargo xtask run`, `test`, `build`, `lint`, `check`, `vm`,
-//! `bench`, `image` and `package`.
+//! `bench`, `image`, `package` and `manifests`.
 //!
 //! Depends on none of our crates, so that it runs when they do not compile. A file per command; the
 //! others hold what the commands share.
@@ -14,6 +14,7 @@ mod debian;
 mod image;
 mod libraries;
 mod lint;
+mod manifests;
 mod package;
 mod process;
 mod progress;
@@ -58,6 +59,8 @@ enum Command {
     Image(shipped::Args),
     /// Make a Debian package of the release binary and its service
     Package(shipped::Args),
+    /// Render the Kubernetes overlays, and check them where a checker is installed
+    Manifests,
     /// Measure what the probes cost, beside other tools
     Bench(bench::Args),
 }
@@ -72,6 +75,7 @@ fn main() -> ExitCode {
         Command::Vm(args) => vm::run(&args),
         Command::Image(args) => image::run(&args),
         Command::Package(args) => package::run(&args),
+        Command::Manifests => manifests::run(),
         Command::Bench(args) => bench::run(&args),
     };
     match outcome {
