@@ -1,4 +1,4 @@
-//! `cargo xtask manifests`: renders the overlays of `deploy/kubernetes`, and checks what came out
+//! `cargo xtask manifests`: renders the overlays of `deploy/kubernetes` and the chart, and checks what came out
 //! by the schemas of Kubernetes where a checker is installed.
 use std::{
     fs,
@@ -12,6 +12,8 @@ use crate::{
     progress::{Step, note},
     workspace,
 };
+
+mod chart;
 
 const VALIDATE: &str = "kubernetes-validate";
 const LINT: &str = "yamllint";
@@ -35,6 +37,7 @@ pub(crate) fn run() -> Result<()> {
         folder.display()
     ));
     lint(&deploy)?;
+    rendered.extend(chart::render(&deploy, &folder)?);
     validate(&rendered, &folder)
 }
 
@@ -65,7 +68,7 @@ fn overlays(folder: &Path) -> Result<Vec<PathBuf>> {
 
 fn lint(deploy: &Path) -> Result<()> {
     let Some(program) = find(LINT) else {
-        skipped(LINT);
+        skipped(LINT, "`pip install yamllint` does that");
         return Ok(());
     };
     let step = Step::start(LINT);
@@ -80,7 +83,7 @@ fn lint(deploy: &Path) -> Result<()> {
 /// Checks all files, so that one run shows everything.
 fn validate(files: &[PathBuf], folder: &Path) -> Result<()> {
     let Some(program) = find(VALIDATE) else {
-        skipped(VALIDATE);
+        skipped(VALIDATE, "`pip install kubernetes-validate` does that");
         return Ok(());
     };
     let step = Step::start(VALIDATE);
@@ -118,9 +121,9 @@ fn without_custom(text: &str) -> String {
     known.join("\n---\n")
 }
 
-fn skipped(program: &str) {
+fn skipped(program: &str, remedy: &str) {
     note(format!(
-        "not checked by {program}, which is not installed; `pip install {program}` does that"
+        "not checked by {program}, which is not installed; {remedy}"
     ));
 }
 
