@@ -1,5 +1,5 @@
-//! The commands of this repository: `cargo xtask run`, `test`, `build`, `lint`, `check`, `vm` and
-//! `bench`.
+//! The commands of this repository: `cargo xtask run`, `test`, `build`, `lint`, `check`, `vm`,
+//! `bench`, `image`, `package` and `manifests`.
 //!
 //! Depends on none of our crates, so that it runs when they do not compile. A file per command; the
 //! others hold what the commands share.
@@ -11,14 +11,21 @@ mod bench;
 mod build;
 mod check;
 mod debian;
+mod image;
+mod libraries;
 mod lint;
+mod manifests;
+mod package;
 mod process;
 mod progress;
 mod requirements;
 mod run;
+mod sbom;
+mod shipped;
 mod tally;
 mod test;
 mod toolchain;
+mod tree;
 mod vm;
 mod workspace;
 
@@ -48,6 +55,12 @@ enum Command {
     Check,
     /// Run the integration tests on Debian's kernels in virtual machines
     Vm(vm::Args),
+    /// Make a container image of the release binary, for `ctr images import` and `docker load`
+    Image(shipped::Args),
+    /// Make a Debian package of the release binary and its service
+    Package(shipped::Args),
+    /// Render the Kubernetes overlays, and check them where a checker is installed
+    Manifests,
     /// Measure what the probes cost, beside other tools
     Bench(bench::Args),
 }
@@ -60,6 +73,9 @@ fn main() -> ExitCode {
         Command::Lint(args) => lint::run(&args),
         Command::Check => check::run(),
         Command::Vm(args) => vm::run(&args),
+        Command::Image(args) => image::run(&args),
+        Command::Package(args) => package::run(&args),
+        Command::Manifests => manifests::run(),
         Command::Bench(args) => bench::run(&args),
     };
     match outcome {

@@ -42,6 +42,12 @@ impl Cmd {
         self
     }
 
+    /// Without the variables of our own environment.
+    pub(crate) fn env_clear(mut self) -> Self {
+        self.0.env_clear();
+        self
+    }
+
     pub(crate) fn dir(mut self, dir: impl AsRef<Path>) -> Self {
         self.0.current_dir(dir);
         self

@@ -69,6 +69,12 @@ pub(crate) const BENCH: &[Requirement] = &[
     program("pmacctd", "pmacct"),
 ];
 
+/// The Debian package.
+pub(crate) const PACKAGE: &[Requirement] = &[
+    program("dpkg-deb", "dpkg"),
+    program("dpkg-shlibdeps", "dpkg-dev"),
+];
+
 /// Installs what is missing, or says how to.
 pub(crate) fn install(requirements: &[Requirement]) -> Result<()> {
     debian::install(&missing(requirements, |name| find(name).is_some()))

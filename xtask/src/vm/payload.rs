@@ -1,14 +1,11 @@
 //! What runs inside: the test program, `nodeprobe`, and the libraries that both ask for.
-use std::{
-    collections::BTreeSet,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeSet, path::PathBuf};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
 use serde::Deserialize;
 
 use crate::{
-    build,
+    build, libraries,
     process::{Cmd, find},
 };
 
@@ -37,7 +34,7 @@ impl Payload {
         programs.extend(found);
         let mut libraries = BTreeSet::new();
         for (_, path) in &programs {
-            libraries.extend(libraries_of(path)?);
+            libraries.extend(libraries::of(path)?);
         }
         Ok(Self {
             programs,
@@ -79,42 +76,9 @@ fn executables(messages: &str) -> Vec<(String, PathBuf)> {
         .collect()
 }
 
-fn libraries_of(program: &Path) -> Result<Vec<PathBuf>> {
-    let list = Cmd::new("ldd")
-        .arg(program)
-        .read()
-        .with_context(|| format!("libraries of {}", program.display()))?;
-    Ok(library_paths(&list))
-}
-
-/// From lines `NAME => PATH (ADDRESS)` and, for the loader, `PATH (ADDRESS)`.
-fn library_paths(list: &str) -> Vec<PathBuf> {
-    list.lines()
-        .filter_map(|line| line.rsplit_once(" (").map(|(library, _)| library))
-        .filter_map(|library| library.split(" => ").last())
-        .map(str::trim)
-        .filter(|path| path.starts_with('/'))
-        .map(PathBuf::from)
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn libraries_and_the_loader_are_read_from_ldd() {
-        let list = "\tlinux-vdso.so.1 (0x7f)\n\tlibc.so.6 => /lib/libc.so.6 \
-                    (0x7f)\n\t/lib64/ld-linux.so.2 (0x7f)\n";
-        assert_eq!(
-            library_paths(list),
-            [
-                Path::new("/lib/libc.so.6"),
-                Path::new("/lib64/ld-linux.so.2")
-            ]
-        );
-        assert!(library_paths("\tstatically linked\n").is_empty());
-    }
 
     #[test]
     fn programs_are_found_among_cargos_messages() {
