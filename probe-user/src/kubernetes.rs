@@ -134,3 +134,6 @@ async fn run(
 fn reason(error: &(dyn std::error::Error + 'static)) -> String {
     chain(error)
 }
+
+#[cfg(test)]
+mod tests;
