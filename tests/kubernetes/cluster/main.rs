@@ -1,0 +1,27 @@
+//! On a real cluster: names, policies, outages, updates. Run by `cargo xtask kube test`, one test after the other.
+
+mod names;
+mod outage;
+mod policies;
+mod update;
+
+use kube_tests::cluster::Cluster;
+
+/// The cluster, or `None` after saying that there is none.
+fn cluster() -> Option<Cluster> {
+    let cluster = Cluster::of_environment();
+    if cluster.is_none() {
+        eprintln!("SKIP kubernetes: no cluster; `cargo xtask kube test` starts one");
+    }
+    cluster
+}
+
+/// Has the workloads of these tests run.
+fn workloads(cluster: &Cluster) {
+    cluster.apply("workloads.yaml").unwrap();
+    for deployment in ["server", "client"] {
+        let name = format!("deployment/{deployment}");
+        let wait = ["rollout", "status", "-n", "shop", "--timeout=180s", &name];
+        cluster.kubectl(&wait).unwrap();
+    }
+}
