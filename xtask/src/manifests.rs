@@ -18,6 +18,32 @@ mod chart;
 const VALIDATE: &str = "kubernetes-validate";
 const LINT: &str = "yamllint";
 
+/// What an overlay must not have, by its name: it would be a privilege that nobody asked for.
+const NEVER: &[(&str, &[&str])] = &[
+    (
+        "least-privilege",
+        &[
+            "kind: ClusterRole",
+            "automountServiceAccountToken: true",
+            "SYS_ADMIN",
+            "privileged: true",
+        ],
+    ),
+    (
+        "names",
+        &[
+            "nodeprobe-peers",
+            "nodeprobe-policies",
+            "nodeprobe-events",
+            "SYS_ADMIN",
+        ],
+    ),
+    (
+        "policy-audit",
+        &["nodeprobe-events", "SYS_ADMIN", "privileged: true"],
+    ),
+];
+
 pub(crate) fn run() -> Result<()> {
     let deploy = workspace::root().join("deploy");
     let folder = workspace::target().join("manifests");
@@ -28,6 +54,10 @@ pub(crate) fn run() -> Result<()> {
         let name = overlay.file_name().context("an overlay without a name")?;
         let to = folder.join(name).with_extension("yaml");
         let text = renderer()?.arg(&overlay).read()?;
+        let name = name.to_string_lossy();
+        if let Some(privilege) = unasked(&name, &text) {
+            bail!("overlay {name} has {privilege:?}, which is not to be in it");
+        }
         fs::write(&to, text + "\n").with_context(|| format!("write {}", to.display()))?;
         rendered.push(to);
     }
@@ -39,6 +69,15 @@ pub(crate) fn run() -> Result<()> {
     lint(&deploy)?;
     rendered.extend(chart::render(&deploy, &folder)?);
     validate(&rendered, &folder)
+}
+
+/// What is in a rendered overlay and must not be.
+fn unasked(name: &str, text: &str) -> Option<&'static str> {
+    NEVER
+        .iter()
+        .filter(|(overlay, _)| *overlay == name)
+        .flat_map(|(_, never)| never.iter().copied())
+        .find(|privilege| text.contains(privilege))
 }
 
 /// `kubectl` or `kustomize`, up to the folder that it renders.
@@ -139,6 +178,13 @@ mod tests {
             without_custom(text),
             "apiVersion: v1\nkind: Service\n---\napiVersion: v1\nkind: Node\n"
         );
+    }
+
+    #[test]
+    fn a_privilege_that_nobody_asked_for_is_found() {
+        let text = "securityContext:\n  privileged: true\n";
+        assert_eq!(unasked("least-privilege", text), Some("privileged: true"));
+        assert_eq!(unasked("privileged", text), None);
     }
 
     #[test]
