@@ -100,5 +100,6 @@ fn pod_of(engine: &Engine, end: End) -> Option<u32> {
     match end {
         End::Pod(pod) | End::PodAt(pod, _) => engine.is_policed(pod).then_some(pod),
         End::Address(address) => engine.pod_at(address),
+        End::Host(_) => None,
     }
 }

@@ -14,6 +14,8 @@ pub enum End {
     PodAt(u32, IpAddr),
     /// An address, of a pod or of anything else.
     Address(IpAddr),
+    /// A process of the node that the other end's pod runs on, with the address that it uses.
+    Host(IpAddr),
 }
 
 /// A connection, from who began it to who was asked.
@@ -53,6 +55,8 @@ pub(super) struct Resolved<'a> {
     pub(super) ended: bool,
     /// An address that nodes give to pods, and no pod that is known has it.
     pub(super) is_stranger: bool,
+    /// A process of the other end's node.
+    pub(super) is_host: bool,
 }
 
 /// One or several.
@@ -91,6 +95,10 @@ impl Engine {
                     None => outside(addresses),
                 }
             }
+            End::Host(address) => Resolved {
+                is_host: true,
+                ..outside(Addresses::One(address.to_canonical()))
+            },
             End::Address(address) => {
                 // IPv4 in the clothes of IPv6 is IPv4.
                 let address = address.to_canonical();
@@ -128,6 +136,7 @@ impl Engine {
             addresses,
             ended: pod.phase == Phase::Ended,
             is_stranger: false,
+            is_host: false,
         }
     }
 
@@ -135,6 +144,9 @@ impl Engine {
     pub(super) fn is_node_of(&self, end: &Resolved<'_>, pod: u32) -> bool {
         if end.pod.is_some() {
             return false;
+        }
+        if end.is_host {
+            return true;
         }
         let pod = &self.cluster.pods[pod as usize];
         let node = pod
@@ -158,6 +170,7 @@ fn outside(addresses: Addresses<'_>) -> Resolved<'_> {
         addresses,
         ended: false,
         is_stranger: false,
+        is_host: false,
     }
 }
 
@@ -186,19 +199,23 @@ mod tests {
         let loaded = loader.finish();
         assert!(loaded.findings.is_empty(), "{:?}", loaded.findings);
         let engine = Engine::new(loaded.cluster, Options::default());
-        let judge = |from: [u8; 4], to: &str| {
+        let judge_from = |from: End, to: &str| {
             let verdict = engine.judge(&Connection {
-                from: End::Address(from.into()),
+                from,
                 to: End::Pod(engine.find("default", to).unwrap()),
                 protocol: Protocol::Tcp,
                 port: 80,
             });
             (verdict.ingress.word, verdict.ingress.reason)
         };
+        let judge = |from: [u8; 4], to| judge_from(End::Address(from.into()), to);
         let unknown = (Word::Unknown, Some(Reason::NoPodData));
         assert_eq!(judge([10, 0, 0, 9], "a"), unknown);
         assert_eq!(judge([10, 0, 0, 9], "free"), (Word::NoPolicy, None));
         assert_eq!(judge([10, 0, 0, 1], "a").0, Word::Exempt);
         assert_eq!(judge([10, 0, 1, 9], "a").0, Word::WouldDeny);
+        // A process of the node, at an address of it that nobody told.
+        let local = judge_from(End::Host([10, 0, 1, 9].into()), "a");
+        assert_eq!(local, (Word::Exempt, Some(Reason::LocalNode)));
     }
 }

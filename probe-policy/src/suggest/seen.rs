@@ -126,7 +126,7 @@ impl<'a> Seen<'a> {
         let talk = talks.entry((other, key)).or_default();
         talk.ports.insert((connection.protocol, port.clone()));
         talk.connections += count;
-        if let (None, End::Address(address)) = (pod, end) {
+        if let (None, End::Address(address) | End::Host(address)) = (pod, end) {
             talk.addresses.insert(address.to_canonical());
         }
     }

@@ -22,7 +22,7 @@ use super::{
     resources,
     state::{Phase, ResourceState},
 };
-use crate::kernel::clock::monotonic;
+use crate::kernel::{Roots, addresses::of_host as addresses_of_host, clock::monotonic};
 
 /// What is said of a container.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,6 +76,8 @@ struct Inner {
     states: Vec<ResourceState>,
     malformed: u64,
     events: EventCounts,
+    /// Name of our own node.
+    node: String,
     /// Counts changes of what policies are about.
     generation: u64,
     /// The same without those of pods.
@@ -103,6 +105,7 @@ impl Catalog {
                 states: states.collect(),
                 malformed: 0,
                 events: EventCounts::default(),
+                node: settings.node.clone(),
                 generation: 0,
                 policy_generation: 0,
             }),
@@ -212,6 +215,7 @@ impl Catalog {
             pods,
             addresses,
             services,
+            node,
             ..
         } = &mut *inner;
         let place = place(value);
@@ -247,7 +251,12 @@ impl Catalog {
                         name: name.to_owned(),
                     },
                 });
-                addresses.set(("", name), &node_addresses(value), &peer, at);
+                let mut all = node_addresses(value);
+                // The API server knows one address of ours, and there are those of bridges.
+                if name == node {
+                    all.extend(own_addresses());
+                }
+                addresses.set(("", name), &all, &peer, at);
             }
             Some(_) => services.is_stale |= put.changed && is_of_services(kind),
             None => {}
@@ -395,6 +404,11 @@ fn place(value: &Value) -> String {
         namespace if namespace.is_empty() => format!("{kind} {name}"),
         namespace => format!("{kind} {namespace}/{name}"),
     }
+}
+
+fn own_addresses() -> Vec<IpAddr> {
+    let proc = Roots::default().proc;
+    addresses_of_host(&proc).unwrap_or_default()
 }
 
 fn node_addresses(value: &Value) -> Vec<IpAddr> {

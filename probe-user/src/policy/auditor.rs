@@ -22,7 +22,7 @@ use super::{
 use crate::{
     flows::Event,
     limits,
-    model::{Container, Flow, Initiator, OwnerId},
+    model::{Container, Flow, Initiator, OwnerId, Runtime},
     session::FlowReport,
 };
 
@@ -191,8 +191,13 @@ impl Auditor {
         let connection = |snapshot: &Snapshot| {
             let remote = || self.neighbour(report, snapshot, now);
             let remote = owners.remote.or_else(remote);
-            let [local, remote] = [owners.local, remote].map(|it| self.pod_of(snapshot, it));
-            connection(report, local, remote)
+            let party = |owner, other| match self.pod_of(snapshot, owner) {
+                Some(pod) => Party::Pod(pod),
+                None if is_of_node(owner, other) => Party::Host,
+                None => Party::Unknown,
+            };
+            let (local, remote) = (owners.local, remote);
+            connection(report, party(local, remote), party(remote, local))
         };
         let how = How::of(flow);
         let would_now = match known {
@@ -332,13 +337,30 @@ impl Seat {
     }
 }
 
+/// Who an end is, by who has its socket.
+#[derive(Clone, Copy)]
+enum Party {
+    Pod(u32),
+    /// A process of the pod's own node.
+    Host,
+    Unknown,
+}
+
+/// Whether this is a process of the node that the other one's pod is on. Nodes of Kubernetes have more addresses than they tell, and
+/// what is in no container there has the network of the node.
+fn is_of_node(owner: Option<&Container>, other: Option<&Container>) -> bool {
+    owner.is_some_and(|it| !it.runtime.is_container())
+        && other.is_some_and(|it| it.runtime == Runtime::Kubernetes)
+}
+
 /// As the engine asks for it: after any translation, and by the pods that the ends are.
-fn connection(report: &FlowReport, local: Option<u32>, remote: Option<u32>) -> Connection {
+fn connection(report: &FlowReport, local: Party, remote: Party) -> Connection {
     let tuple = report.flow.tuple;
     let behind = report.nat.unwrap_or(tuple);
-    let end = |pod: Option<u32>, address| match pod {
-        Some(pod) => End::PodAt(pod, address),
-        None => End::Address(address),
+    let end = |party, address| match party {
+        Party::Pod(pod) => End::PodAt(pod, address),
+        Party::Host => End::Host(address),
+        Party::Unknown => End::Address(address),
     };
     let (here, there) = (end(local, tuple.local), end(remote, behind.remote));
     let (from, to, port) = match report.flow.initiator {

@@ -1,5 +1,7 @@
 //! On a real cluster: names, policies, outages, updates. Run by `cargo xtask kube test`, one test after the other.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 mod names;
 mod outage;
 mod policies;

@@ -22,7 +22,9 @@ fn flows_and_series_have_the_names_that_kubectl_has() {
     let agent = Agent::ready(&cluster);
     super::workloads(&cluster);
     let mut inventory = Inventory::default();
-    cluster.kubectl(&["delete", "job", "-n", "shop", "--all", "--wait=true"]).unwrap();
+    cluster
+        .kubectl(&["delete", "job", "-n", "shop", "--all", "--wait=true"])
+        .unwrap();
     cluster.apply("burst.yaml").unwrap();
     within(600, "the burst ends", || {
         inventory.look(&cluster)?;
@@ -37,7 +39,12 @@ fn flows_and_series_have_the_names_that_kubectl_has() {
         Ok((done >= BURST).then_some(records))
     });
     let faults = faults(&cluster, &records, &inventory);
-    assert!(faults.is_empty(), "{} faults, such as\n{}", faults.len(), first(&faults));
+    assert!(
+        faults.is_empty(),
+        "{} faults, such as\n{}",
+        faults.len(),
+        first(&faults)
+    );
     series(&agent, &inventory);
 }
 
@@ -46,7 +53,9 @@ fn outside(cluster: &Cluster) {
     for _ in 0..5 {
         within(60, "an answer through the node's port", || {
             let url = "http://172.30.0.1:30080/index.html";
-            Ok(Some(cluster.outside(&["curl", "-s", "-m", "5", "-f", url])?))
+            Ok(Some(
+                cluster.outside(&["curl", "-s", "-m", "5", "-f", url])?,
+            ))
         });
     }
 }
@@ -68,11 +77,16 @@ fn ended(records: &[Value], inventory: &Inventory) -> usize {
 /// Everything in records of connections that kubectl does not confirm.
 fn faults(cluster: &Cluster, records: &[Value], inventory: &Inventory) -> Vec<String> {
     let agents = |record: &Value| {
-        ["src", "dst"].iter().any(|side| of(record, side, "namespace") == "nodeprobe")
+        ["src", "dst"]
+            .iter()
+            .any(|side| of(record, side, "namespace") == "nodeprobe")
     };
     let mut faults = Vec::new();
     let mut seen = BTreeMap::<&str, usize>::new();
-    for record in records.iter().filter(|it| it["type"] == "flow" && it["protocol"] == 6) {
+    for record in records
+        .iter()
+        .filter(|it| it["type"] == "flow" && it["protocol"] == 6)
+    {
         if agents(record) {
             continue;
         }
@@ -139,7 +153,10 @@ fn check<'a>(
         return Err("a local socket has no owner".to_owned());
     }
     if let Some(pod) = inventory.at(address) {
-        return Err(format!("the address is that of {}/{}", pod.namespace, pod.name));
+        return Err(format!(
+            "the address is that of {}/{}",
+            pod.namespace, pod.name
+        ));
     }
     if of(record, side, "workload_kind") == "Node" {
         return Ok("address");
@@ -151,7 +168,12 @@ fn check<'a>(
 }
 
 fn first(faults: &[String]) -> String {
-    faults.iter().take(5).cloned().collect::<Vec<_>>().join("\n")
+    faults
+        .iter()
+        .take(5)
+        .cloned()
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 /// Every series of a container is of a pod that kubectl knows.
@@ -178,10 +200,19 @@ fn series(agent: &Agent<'_>, inventory: &Inventory) {
     }
     assert!(pods >= BURST, "{pods} series of pods");
     let info = agent.samples("nodeprobe_pod_info").unwrap();
-    for expected in ["workload=\"server\",workload_kind=\"Deployment\"", "pod=\"on-host\""] {
-        assert!(info.iter().any(|(labels, _)| labels.contains(expected)), "{info:?}");
+    for expected in [
+        "workload=\"server\",workload_kind=\"Deployment\"",
+        "pod=\"on-host\"",
+    ] {
+        assert!(
+            info.iter().any(|(labels, _)| labels.contains(expected)),
+            "{info:?}"
+        );
     }
     let labels = agent.samples("nodeprobe_pod_label_info").unwrap();
     let is_label = |labels: &str| labels.contains("key=\"app\",value=\"server\"");
-    assert!(labels.iter().any(|(labels, _)| is_label(labels)), "{labels:?}");
+    assert!(
+        labels.iter().any(|(labels, _)| is_label(labels)),
+        "{labels:?}"
+    );
 }

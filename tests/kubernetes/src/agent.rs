@@ -9,6 +9,8 @@ use crate::{cluster::Cluster, records, wait};
 
 /// Where the pods of the agent are.
 const NAMESPACE: &str = "nodeprobe";
+/// Where the test's overlay has it write, on the node.
+const LOG: &str = "/var/lib/kubelet/nodeprobe-log";
 
 /// The agent, by the pod that runs now.
 #[derive(Debug)]
@@ -48,11 +50,38 @@ impl<'a> Agent<'a> {
     ///
     /// If the agent does not answer.
     pub fn page(&self, path: &str) -> Result<String> {
+        self.page_at(&self.address()?, path)
+    }
+
+    /// Address of its pod.
+    ///
+    /// # Errors
+    ///
+    /// If it has none.
+    pub fn address(&self) -> Result<String> {
         let pod = self.pod()?;
-        let address = pod["status"]["podIP"].as_str().context("it has no address")?;
+        let address = pod["status"]["podIP"]
+            .as_str()
+            .context("it has no address")?;
+        Ok(address.to_owned())
+    }
+
+    fn page_at(&self, address: &str, path: &str) -> Result<String> {
         let url = format!("http://{address}:9435{path}");
         self.cluster
             .on_node(&["curl", "-s", "-m", "10", "--fail-with-body", &url])
+    }
+
+    /// As [`Self::sum`], of an agent whose address is known, so that no API server is needed.
+    ///
+    /// # Errors
+    ///
+    /// If the agent does not answer.
+    pub fn sum_at(&self, address: &str, name: &str, parts: &[&str]) -> Result<f64> {
+        Ok(sum(
+            &samples(&self.page_at(address, "/metrics")?, name),
+            parts,
+        ))
     }
 
     /// Samples of a metric: labels and value.
@@ -61,14 +90,7 @@ impl<'a> Agent<'a> {
     ///
     /// If the agent does not answer.
     pub fn samples(&self, name: &str) -> Result<Vec<(String, f64)>> {
-        let page = self.page("/metrics")?;
-        let samples = page.lines().filter_map(|line| {
-            let rest = line.strip_prefix(name)?;
-            let (labels, value) = rest.rsplit_once(' ')?;
-            let is_it = labels.is_empty() || labels.starts_with('{');
-            is_it.then(|| Some((labels.to_owned(), value.parse().ok()?)))?
-        });
-        Ok(samples.collect())
+        Ok(samples(&self.page("/metrics")?, name))
     }
 
     /// The sum of a metric's samples whose labels have all of these parts.
@@ -77,11 +99,7 @@ impl<'a> Agent<'a> {
     ///
     /// If the agent does not answer.
     pub fn sum(&self, name: &str, parts: &[&str]) -> Result<f64> {
-        let samples = self.samples(name)?;
-        let matching = samples
-            .iter()
-            .filter(|(labels, _)| parts.iter().all(|part| labels.contains(part)));
-        Ok(matching.map(|(_, value)| value).sum())
+        Ok(sum(&self.samples(name)?, parts))
     }
 
     /// Records of a log that the test's overlay writes: `flows` or `audit`.
@@ -90,11 +108,7 @@ impl<'a> Agent<'a> {
     ///
     /// If the files are not there.
     pub fn records(&self, log: &str) -> Result<Vec<Value>> {
-        let pod = self.pod()?;
-        let uid = pod["metadata"]["uid"].as_str().context("it has no uid")?;
-        let folder = self.cluster.path(&format!(
-            "/var/lib/kubelet/pods/{uid}/volumes/kubernetes.io~empty-dir/log"
-        ));
+        let folder = self.cluster.path(LOG);
         let mut files: Vec<_> = fs::read_dir(&folder)
             .with_context(|| format!("read {}", folder.display()))?
             .filter_map(|entry| Some(entry.ok()?.path()))
@@ -117,4 +131,19 @@ impl<'a> Agent<'a> {
         self.cluster
             .kubectl(&["logs", "-n", NAMESPACE, "daemonset/nodeprobe", "--tail=-1"])
     }
+}
+
+fn samples(page: &str, name: &str) -> Vec<(String, f64)> {
+    let of_name = |line: &str| {
+        let (labels, value) = line.strip_prefix(name)?.rsplit_once(' ')?;
+        let is_it = labels.is_empty() || labels.starts_with('{');
+        is_it.then(|| Some((labels.to_owned(), value.parse().ok()?)))?
+    };
+    page.lines().filter_map(of_name).collect()
+}
+
+fn sum(samples: &[(String, f64)], parts: &[&str]) -> f64 {
+    let has_all = |labels: &str| parts.iter().all(|part| labels.contains(part));
+    let matching = samples.iter().filter(|(labels, _)| has_all(labels));
+    matching.map(|(_, value)| value).sum()
 }

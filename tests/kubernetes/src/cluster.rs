@@ -80,7 +80,11 @@ impl Cluster {
     ///
     /// If it fails or is no JSON.
     pub fn get(&self, arguments: &[&str]) -> Result<Value> {
-        let arguments: Vec<_> = ["get", "-o", "json"].iter().chain(arguments).copied().collect();
+        let arguments: Vec<_> = ["get", "-o", "json"]
+            .iter()
+            .chain(arguments)
+            .copied()
+            .collect();
         serde_json::from_str(&self.kubectl(&arguments)?).context("read what kubectl printed")
     }
 

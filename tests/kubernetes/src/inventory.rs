@@ -67,7 +67,8 @@ impl Pod {
                 ];
                 for id in ids.into_iter().filter_map(Value::as_str) {
                     let id = id.rsplit('/').next().unwrap_or_default();
-                    self.containers.insert(id.to_owned(), text(&container["name"]));
+                    self.containers
+                        .insert(id.to_owned(), text(&container["name"]));
                 }
             }
         }
@@ -79,7 +80,10 @@ fn workload(metadata: &Value) -> (String, String) {
     let owner = &metadata["ownerReferences"][0];
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let (kind, name) = (text(&owner["kind"]), text(&owner["name"]));
-    let without_last = || name.rsplit_once('-').map_or(name.clone(), |(name, _)| name.to_owned());
+    let without_last = || {
+        name.rsplit_once('-')
+            .map_or(name.clone(), |(name, _)| name.to_owned())
+    };
     match kind.as_str() {
         "" => ("Pod".to_owned(), text(&metadata["name"])),
         "ReplicaSet" => ("Deployment".to_owned(), without_last()),

@@ -6,4 +6,5 @@ pub mod agent;
 pub mod cluster;
 pub mod inventory;
 pub mod records;
+pub mod replay;
 pub mod wait;

@@ -25,5 +25,7 @@ pub fn local_side(record: &Value) -> &'static str {
 
 /// A field of one side.
 pub fn of<'a>(record: &'a Value, side: &str, field: &str) -> &'a str {
-    record[format!("{side}_{field}")].as_str().unwrap_or_default()
+    record[format!("{side}_{field}")]
+        .as_str()
+        .unwrap_or_default()
 }

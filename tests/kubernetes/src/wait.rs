@@ -24,7 +24,9 @@ pub fn within<T>(
         assert!(
             Instant::now() < deadline,
             "{what}: not within {seconds} s{}",
-            answer.err().map_or(String::new(), |error| format!("; {error:#}"))
+            answer
+                .err()
+                .map_or(String::new(), |error| format!("; {error:#}"))
         );
         thread::sleep(Duration::from_millis(250));
     }

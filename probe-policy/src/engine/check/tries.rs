@@ -149,7 +149,7 @@ impl Engine {
         };
         let declared = match to {
             End::Pod(pod) | End::PodAt(pod, _) => self.cluster.pods[pod as usize].ports.as_slice(),
-            End::Address(_) => &[],
+            End::Address(_) | End::Host(_) => &[],
         };
         let mut edges = Vec::new();
         for port in ports {

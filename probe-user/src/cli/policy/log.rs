@@ -1,6 +1,7 @@
 //! Connections of a flow log, by who talks with whom.
 
 use std::{
+    borrow::Cow,
     io::{self, Write as _},
     net::IpAddr,
     path::PathBuf,
@@ -15,6 +16,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use crate::{
     cli::CliError,
     flows::{Fault, FlowRecord, HubbleFlow, HubbleLine, Reader, Record},
+    model::{Container, Runtime},
 };
 
 /// Faults that are told one by one.
@@ -34,6 +36,8 @@ pub(super) struct Talk {
 pub(super) struct Party {
     /// Namespace and name of its pod, where it is one.
     pub(super) pod: Option<(String, String)>,
+    /// A process of the node that the other end's pod is on.
+    pub(super) is_host: bool,
     pub(super) address: IpAddr,
 }
 
@@ -105,22 +109,28 @@ impl Log {
             self.guessed += 1;
             return;
         }
-        let party = |namespace: &Option<_>, pod: &Option<_>, address: IpAddr| {
-            let name: Option<(&std::borrow::Cow<'_, str>, &std::borrow::Cow<'_, str>)> =
-                namespace.as_ref().zip(pod.as_ref());
+        let party = |side: &Side<'_, '_>, other: &Side<'_, '_>, address: IpAddr| {
+            let name = side.namespace.as_ref().zip(side.pod.as_ref());
             Party {
                 pod: name.map(|(namespace, pod)| (namespace.to_string(), pod.to_string())),
+                is_host: side.is_of_node(other),
                 address: address.to_canonical(),
             }
         };
+        let src = Side {
+            namespace: &flow.src_namespace,
+            pod: &flow.src_pod,
+            runtime: &flow.src_runtime,
+        };
+        let dst = Side {
+            namespace: &flow.dst_namespace,
+            pod: &flow.dst_pod,
+            runtime: &flow.dst_runtime,
+        };
         let talk = Talk {
-            from: party(&flow.src_namespace, &flow.src_pod, flow.src_ip),
+            from: party(&src, &dst, flow.src_ip),
             // Behind a service, policies are about the pod.
-            to: party(
-                &flow.dst_namespace,
-                &flow.dst_pod,
-                flow.nat_dst_ip.unwrap_or(flow.dst_ip),
-            ),
+            to: party(&dst, &src, flow.nat_dst_ip.unwrap_or(flow.dst_ip)),
             protocol: Protocol::from_number(flow.protocol),
             port: flow.nat_dst_port.or(flow.dst_port).unwrap_or_default(),
         };
@@ -139,6 +149,7 @@ impl Log {
         let protocol = Protocol::from_number(packet.protocol);
         let party = |pod, address: IpAddr| Party {
             pod,
+            is_host: false,
             address: address.to_canonical(),
         };
         let talk = Talk {
@@ -177,6 +188,23 @@ fn tuple(packet: &HubbleFlow) -> ((IpAddr, u16), (IpAddr, u16), u8, bool) {
     )
 }
 
+/// Who had an end, as a record says.
+struct Side<'a, 'r> {
+    namespace: &'a Option<Cow<'r, str>>,
+    pod: &'a Option<Cow<'r, str>>,
+    runtime: &'a Option<Cow<'r, str>>,
+}
+
+impl Side<'_, '_> {
+    /// Whether this is a process of the node that the other end's pod is on, by the rule of the agent: in no container of a node of
+    /// Kubernetes.
+    fn is_of_node(&self, other: &Self) -> bool {
+        self.namespace.as_deref() == Some(Container::HOST)
+            && self.runtime.is_some()
+            && other.runtime.as_deref() == Some(Runtime::Kubernetes.name())
+    }
+}
+
 impl Talk {
     /// As the engine asks for it: pods by their names where the manifests have them, and by address otherwise.
     pub(super) fn connection(&self, engine: &Engine) -> Connection {
@@ -185,7 +213,11 @@ impl Talk {
                 .pod
                 .as_ref()
                 .and_then(|(namespace, pod)| engine.find(namespace, pod));
-            named.map_or(End::Address(party.address), End::Pod)
+            match named {
+                Some(pod) => End::Pod(pod),
+                None if party.is_host => End::Host(party.address),
+                None => End::Address(party.address),
+            }
         };
         Connection {
             from: end(&self.from),
