@@ -2,7 +2,7 @@
 //!
 //! No container engine takes part: the one layer has the binary, the libraries that it asks for
 //! and what says where they are from. The same binary gives the same bytes.
-use std::fs;
+use std::{fs, path::PathBuf};
 
 use anyhow::{Context as _, Result};
 
@@ -17,6 +17,12 @@ use crate::{
 mod layout;
 mod root;
 
+/// Where the archive is put.
+pub(crate) fn archive() -> PathBuf {
+    let name = format!("nodeprobe-{VERSION}-{}.oci.tar", shipped::architecture());
+    workspace::target().join("image").join(name)
+}
+
 pub(crate) fn run(args: &shipped::Args) -> Result<()> {
     let binary = shipped::binary(args)?;
     let architecture = shipped::architecture();
@@ -29,7 +35,7 @@ pub(crate) fn run(args: &shipped::Args) -> Result<()> {
 
     let folder = workspace::target().join("image");
     let name = format!("nodeprobe-{VERSION}-{architecture}");
-    let to = folder.join(format!("{name}.oci.tar"));
+    let to = self::archive();
     fs::create_dir_all(&folder).with_context(|| format!("make {}", folder.display()))?;
     fs::write(folder.join(format!("{name}.cdx.json")), sbom)?;
     fs::write(&to, archive).with_context(|| format!("write {}", to.display()))?;

@@ -7,11 +7,14 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod archive;
 mod bench;
 mod build;
+mod cache;
 mod check;
 mod debian;
 mod image;
+mod kube;
 mod libraries;
 mod lint;
 mod manifests;
@@ -61,6 +64,8 @@ enum Command {
     Package(shipped::Args),
     /// Render the Kubernetes overlays, and check them where a checker is installed
     Manifests,
+    /// A real Kubernetes of one node, and the tests on it
+    Kube(kube::Args),
     /// Measure what the probes cost, beside other tools
     Bench(bench::Args),
 }
@@ -76,6 +81,7 @@ fn main() -> ExitCode {
         Command::Image(args) => image::run(&args),
         Command::Package(args) => package::run(&args),
         Command::Manifests => manifests::run(),
+        Command::Kube(args) => kube::run(&args),
         Command::Bench(args) => bench::run(&args),
     };
     match outcome {

@@ -56,6 +56,42 @@ pub(crate) const TESTS: &[Requirement] = &[
     },
 ];
 
+/// A cluster: what builds Kubernetes, and what runs beside it.
+pub(crate) const KUBERNETES: &[Requirement] = &[
+    Requirement {
+        sign: Sign::File("/usr/lib/go-1.19/bin/go"),
+        package: "golang-1.19-go",
+    },
+    program("make", "make"),
+    program("gcc", "gcc"),
+    program("rsync", "rsync"),
+    program("jq", "jq"),
+    program("dpkg-source", "dpkg-dev"),
+    program("etcd", "etcd-server"),
+    program("containerd", "containerd"),
+    program("runc", "runc"),
+    program("kubectl", "kubernetes-client"),
+    Requirement {
+        sign: Sign::File("/usr/lib/cni/bridge"),
+        package: "containernetworking-plugins",
+    },
+    Requirement {
+        sign: Sign::Package,
+        package: "busybox-static",
+    },
+    program("ip", "iproute2"),
+    program("iptables", "iptables"),
+    program("nft", "nftables"),
+    program("conntrack", "conntrack"),
+    program("ipset", "ipset"),
+    program("ebtables", "ebtables"),
+    program("ethtool", "ethtool"),
+    program("socat", "socat"),
+    program("openssl", "openssl"),
+    program("curl", "curl"),
+    program("bpftool", "bpftool"),
+];
+
 /// The benchmarks: the tools we stand beside.
 pub(crate) const BENCH: &[Requirement] = &[
     program("syscount", "libbpf-tools"),

@@ -16,8 +16,6 @@ use crate::{
     workspace,
 };
 
-mod archive;
-mod cache;
 mod catalog;
 mod console;
 mod cpio;

@@ -104,7 +104,7 @@ fn faults(cluster: &Cluster, records: &[Value], inventory: &Inventory) -> Vec<St
         }
     }
     // What is checked must have been there.
-    for kind in ["pod", "host", "address"] {
+    for kind in ["pod", "host"] {
         assert!(seen.contains_key(kind), "nothing by {kind}: {seen:?}");
     }
     eprintln!("ends of connections by how they were named: {seen:?}");

@@ -7,7 +7,8 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 
-use super::{archive::Archive, cache::filled, catalog::Entry, tools::Tools};
+use super::{catalog::Entry, tools::Tools};
+use crate::{archive::Archive, cache::filled};
 
 /// An extracted kernel.
 pub(crate) struct Kernel {

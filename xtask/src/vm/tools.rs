@@ -7,8 +7,8 @@ use std::{
 
 use anyhow::{Context as _, Result};
 
-use super::{archive::Archive, cache::filled, catalog::ToolPackages};
-use crate::process::Cmd;
+use super::catalog::ToolPackages;
+use crate::{archive::Archive, cache::filled, process::Cmd};
 
 /// A folder with programs, their libraries and the loader that joins them.
 pub(crate) struct Tools {

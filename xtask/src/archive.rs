@@ -24,10 +24,27 @@ pub(crate) struct Archive {
 impl Archive {
     /// Fetches the lists of the suites into `dir`.
     pub(crate) fn open(dir: &Path, suites: &[String]) -> Result<Self> {
+        Self::open_with(dir, suites, Mirror::source)
+    }
+
+    /// The same with the sources of packages, for [`Self::source`].
+    pub(crate) fn with_sources(dir: &Path, suites: &[String]) -> Result<Self> {
+        Self::open_with(dir, suites, |mirror, suite| {
+            let binary = mirror.source(suite);
+            let source = binary.replacen("deb ", "deb-src ", 1);
+            binary + &source
+        })
+    }
+
+    fn open_with(
+        dir: &Path,
+        suites: &[String],
+        lines: impl Fn(&Mirror, &str) -> String,
+    ) -> Result<Self> {
         ensure!(
             find("apt-get").is_some() && find("dpkg-deb").is_some(),
-            "the kernels are Debian packages, and this machine has no apt-get and dpkg-deb; run \
-             this on Debian"
+            "this takes Debian packages, and this machine has no apt-get and dpkg-deb; run this on \
+             Debian"
         );
         ensure!(
             Path::new(KEYRING).exists(),
@@ -38,7 +55,7 @@ impl Archive {
         fs::create_dir_all(dir.join("cache/archives/partial"))?;
         // No package counts as installed, so that a package's dependencies are all fetched.
         fs::write(dir.join("status"), "")?;
-        let sources: Vec<_> = suites.iter().map(|suite| mirror.source(suite)).collect();
+        let sources: Vec<_> = suites.iter().map(|suite| lines(&mirror, suite)).collect();
         fs::write(dir.join("sources.list"), sources.concat())?;
         fs::write(dir.join("apt.conf"), configuration(dir))?;
         let archive = Self {
@@ -89,6 +106,28 @@ impl Archive {
         unpack(&debs, to, &step)?;
         step.done();
         Ok(())
+    }
+
+    /// Fetches the source of a package and unpacks it below `to`. Answers its folder.
+    pub(crate) fn source(&self, package: &str, to: &Path) -> Result<PathBuf> {
+        let step = Step::start(format!("fetch the source of {package}"));
+        let fetched = to.join("source");
+        fs::create_dir_all(&fetched)?;
+        self.apt("apt-get")
+            .args(["source", "-q", "--download-only", package])
+            .dir(&fetched)
+            .under(&step)?;
+        let description = fs::read_dir(&fetched)?
+            .filter_map(|entry| Some(entry.ok()?.path()))
+            .find(|path| path.extension().is_some_and(|end| end == "dsc"))
+            .with_context(|| format!("apt fetched no source of {package}"))?;
+        let folder = to.join(package);
+        Cmd::new("dpkg-source")
+            .args(["--no-check", "-x"])
+            .args([&description, &folder])
+            .under(&step)?;
+        step.done();
+        Ok(folder)
     }
 
     /// Extracts the packages and all that they need to run into `to`.
