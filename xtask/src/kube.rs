@@ -127,6 +127,7 @@ fn tests(cluster: &Cluster, args: &TestArgs) -> Result<()> {
         .args(&args.filter)
         .env("NODEPROBE_KUBE_HOLDER", cluster.holder().to_string())
         .env("NODEPROBE_KUBE_CONTROL", control)
+        .env("NODEPROBE_KUBE_AUDIT", cluster.audit_log())
         .env("NODEPROBE_BIN", workspace::release("nodeprobe"))
         .env("KUBECONFIG", cluster.kubeconfig());
     test.run()

@@ -104,6 +104,11 @@ impl Cluster {
         kubeconfig_of(&self.state.path("pki"), "admin")
     }
 
+    /// What the agent asked the API server.
+    pub(super) fn audit_log(&self) -> PathBuf {
+        self.state.path("audit.log")
+    }
+
     /// A command on the node.
     pub(super) fn command(&self, words: &[String]) -> Cmd {
         let (program, arguments) = words
