@@ -16,6 +16,7 @@ mod filters;
 mod flow_filters;
 mod ground_truth;
 mod hierarchies;
+mod kubernetes;
 mod latency;
 mod live;
 mod measure;

@@ -132,7 +132,11 @@ impl Watch<'_> {
     async fn run(&mut self, client: Client, api: &ApiResource, selector: Option<&str>) {
         let objects: Api<DynamicObject> = Api::all_with(client, api);
         // From the server's cache: a node that starts may read what is a moment old, and costs next to nothing.
-        let mut config = watcher::Config::default().any_semantic();
+        // Lists in pages are always read from behind that cache.
+        let mut config = watcher::Config {
+            page_size: None,
+            ..watcher::Config::default().any_semantic()
+        };
         if let Some(selector) = selector {
             config = config.fields(selector);
         }

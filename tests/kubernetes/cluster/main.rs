@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod cost;
+mod manifests;
 mod names;
 mod outage;
 mod policies;

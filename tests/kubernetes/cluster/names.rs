@@ -93,7 +93,13 @@ fn faults(cluster: &Cluster, records: &[Value], inventory: &Inventory) -> Vec<St
         for side in ["src", "dst"] {
             let said = check(cluster, record, side, inventory);
             match said {
-                Ok(kind) => *seen.entry(kind).or_default() += 1,
+                Ok(kind) => {
+                    *seen.entry(kind).or_default() += 1;
+                    if kind == "external" {
+                        let end = ["ip", "attribution"].map(|field| of(record, side, field));
+                        eprintln!("external: {side} {end:?} of {}", text(record, "end_reason"));
+                    }
+                }
                 Err(fault) => faults.push(format!("{side}: {fault}: {record}")),
             }
         }
@@ -133,12 +139,17 @@ fn check<'a>(
             }
         }
         let id = of(record, side, "container_id");
-        let container = pod.containers.get(id);
         if id.is_empty() && !is_local {
             return Ok("address");
         }
-        if container.is_none_or(|name| name != of(record, side, "container")) {
-            return Err(format!("the container is not {container:?}"));
+        // Of a container that has restarted since, kubectl knows the name only.
+        let name = of(record, side, "container");
+        let is_right = match pod.containers.get(id) {
+            Some(known) => known == name,
+            None => pod.containers.values().any(|known| known == name),
+        };
+        if !is_right {
+            return Err(format!("the container is not one of {:?}", pod.containers));
         }
         return Ok("pod");
     }
@@ -161,10 +172,11 @@ fn check<'a>(
     if of(record, side, "workload_kind") == "Node" {
         return Ok("address");
     }
-    if cluster.is_inside(address) && text(record, "dst_service").is_empty() {
-        return Err("an address of the cluster has no name".to_owned());
+    match (cluster.is_inside(address), text(record, "dst_service")) {
+        (true, "") => Err("an address of the cluster has no name".to_owned()),
+        (true, _) => Ok("service"),
+        (false, _) => Ok("external"),
     }
-    Ok("external")
 }
 
 fn first(faults: &[String]) -> String {

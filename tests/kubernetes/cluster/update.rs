@@ -111,8 +111,9 @@ fn removed(cluster: &Cluster) {
     let uid = Agent::ready(cluster).pod().unwrap()["metadata"]["uid"].clone();
     let uid = uid.as_str().unwrap().to_owned();
     let programs = || cluster.on_node(&["bpftool", "-j", "prog", "show"]);
-    let ours = |text: &str| text.matches("\"name\":\"np_").count();
-    assert!(ours(&programs().unwrap()) > 0, "{}", programs().unwrap());
+    // By the name of one that nobody else has.
+    let ours = |text: &str| text.matches("\"name\":\"cgroup_attach_task\"").count();
+    assert_eq!(ours(&programs().unwrap()), 1);
     cluster
         .kubectl(&[
             "delete",

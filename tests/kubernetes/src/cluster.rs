@@ -110,7 +110,12 @@ impl Cluster {
     ///
     /// If that fails.
     pub fn control(&self, what: &str) -> Result<()> {
-        output(Command::new(&self.control).args(["kube", what]))?;
+        // By it the program finds the repository, and cargo has set it to this crate for us.
+        let mut control = Command::new(&self.control);
+        control
+            .args(["kube", what])
+            .env_remove("CARGO_MANIFEST_DIR");
+        output(&mut control)?;
         Ok(())
     }
 }
