@@ -7,8 +7,10 @@ mod addresses;
 mod catalog;
 mod connect;
 mod events;
+mod pauses;
 mod pods;
 mod resources;
+mod services;
 mod state;
 mod trim;
 mod watch;
@@ -20,11 +22,12 @@ use tracing::{error, warn};
 
 pub use self::{
     addresses::Peer,
-    catalog::{Catalog, Counts, Named, ServiceName},
+    catalog::{Catalog, Counts, Named},
     connect::RequestCounts,
     events::{EventCounts, Happening},
     pods::PodFacts,
     resources::Scope,
+    services::ServiceName,
     state::{Phase, ResourceState},
 };
 use crate::logs::chain;

@@ -132,7 +132,9 @@ fn directives(level: LogLevel, programs: &[&str]) -> String {
     let programs = programs
         .iter()
         .map(|program| format!(",{program}={}", LogLevel::Debug));
-    level.to_string() + &libraries.chain(programs).collect::<String>()
+    // It tells of every request that fails. We tell once, with what it means.
+    let told = std::iter::once(",kube_client::client::builder=off".to_owned());
+    level.to_string() + &libraries.chain(told).chain(programs).collect::<String>()
 }
 
 /// An error and all its causes in one line.

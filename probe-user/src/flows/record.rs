@@ -9,6 +9,7 @@ mod build;
 mod marks;
 #[cfg(test)]
 mod schema;
+mod surroundings;
 #[cfg(test)]
 pub(super) mod tests;
 
@@ -16,8 +17,9 @@ use std::{borrow::Cow, collections::BTreeMap, net::IpAddr, time::Duration};
 
 pub(super) use self::audit::AuditRecord;
 pub use self::{
-    build::{Event, Observed, Owner, PodName, Sureness, Surroundings, WorkloadName},
+    build::{Event, Observed, Owner, Sureness},
     marks::{Balance, BalanceRecord, Gap, GapRecord, Loss, LossRecord},
+    surroundings::{PodName, Surroundings, WorkloadName},
 };
 use super::{
     clock::WallClock,

@@ -1,7 +1,7 @@
 //! All that is known, behind one lock that is held for moments.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, HashSet},
     net::IpAddr,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
@@ -20,6 +20,7 @@ use super::{
     events::EventCounts,
     pods::{PodFacts, Pods},
     resources,
+    services::{ServiceName, Services},
     state::{Phase, ResourceState},
 };
 use crate::kernel::{Roots, addresses::of_host as addresses_of_host, clock::monotonic};
@@ -33,15 +34,6 @@ pub enum Named {
     Pod(Arc<PodFacts>),
     /// Neither is known.
     Unknown,
-}
-
-/// A service.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct ServiceName {
-    /// Its namespace.
-    pub namespace: String,
-    /// Its name.
-    pub name: String,
 }
 
 /// How much is known, and what was counted since the start.
@@ -82,14 +74,6 @@ struct Inner {
     generation: u64,
     /// The same without those of pods.
     policy_generation: u64,
-}
-
-/// Services by their addresses and by those of what is behind them.
-#[derive(Debug, Default)]
-struct Services {
-    is_stale: bool,
-    by_address: HashMap<IpAddr, Arc<ServiceName>>,
-    by_backend: HashMap<(IpAddr, u16), Arc<ServiceName>>,
 }
 
 impl Catalog {
@@ -144,14 +128,10 @@ impl Catalog {
     /// The service that has an address, or that has something behind it there.
     pub fn service(&self, address: IpAddr, port: u16) -> Option<Arc<ServiceName>> {
         let mut inner = self.lock();
-        inner.join_services();
-        let address = address.to_canonical();
-        let services = &inner.services;
-        let found = services
-            .by_address
-            .get(&address)
-            .or_else(|| services.by_backend.get(&(address, port)));
-        found.cloned()
+        let Inner {
+            services, store, ..
+        } = &mut *inner;
+        services.find(store, address, port)
     }
 
     /// All that policies are about, and those themselves.
@@ -258,7 +238,8 @@ impl Catalog {
                 }
                 addresses.set(("", name), &all, &peer, at);
             }
-            Some(_) => services.is_stale |= put.changed && is_of_services(kind),
+            Some(_) if put.changed => services.note(kind),
+            Some(_) => {}
             None => {}
         }
         let (changed, findings) = (put.changed, put.findings);
@@ -358,41 +339,9 @@ impl Inner {
                 self.addresses.vacate((namespace, name), monotonic());
             }
             "Node" => self.addresses.vacate(("", name), monotonic()),
-            _ => self.services.is_stale |= is_of_services(kind),
+            _ => self.services.note(kind),
         }
     }
-
-    /// Brings the services up to date, if any has changed.
-    fn join_services(&mut self) {
-        if !std::mem::take(&mut self.services.is_stale) {
-            return;
-        }
-        let (mut by_address, mut by_backend) = (HashMap::new(), HashMap::new());
-        for service in self.store.services() {
-            let name = Arc::new(ServiceName {
-                namespace: service.namespace,
-                name: service.name,
-            });
-            for address in service.addresses {
-                by_address.insert(address, name.clone());
-            }
-            for backend in service.ports.iter().flat_map(|(_, _, backends)| backends) {
-                // Of several services with one pod behind them, the first by name.
-                let at = by_backend
-                    .entry((backend.address, backend.port))
-                    .or_insert_with(|| name.clone());
-                if name < *at {
-                    *at = name.clone();
-                }
-            }
-        }
-        self.services.by_address = by_address;
-        self.services.by_backend = by_backend;
-    }
-}
-
-fn is_of_services(kind: &str) -> bool {
-    matches!(kind, "Service" | "EndpointSlice" | "Endpoints")
 }
 
 /// What an object is called in messages.

@@ -8,6 +8,7 @@ use kube::{
     api::{ApiResource, DynamicObject},
     runtime::{
         WatchStreamExt as _,
+        utils::ResetTimerBackoff,
         watcher::{self, Event, watcher},
     },
 };
@@ -16,6 +17,7 @@ use tracing::{debug, info, warn};
 
 use super::{
     catalog::Catalog,
+    pauses::Pauses,
     reason,
     resources::Resource,
     state::{Phase, ResourceState},
@@ -28,6 +30,8 @@ const ABSENT_AGAIN: Duration = Duration::from_secs(300);
 const AGAIN: Duration = Duration::from_secs(5);
 /// How often it is looked whether a watch that had failed goes on.
 const LOOK: Duration = Duration::from_secs(1);
+/// Failures that are further apart than this have nothing to do with each other.
+const QUIET: Duration = Duration::from_secs(60);
 /// Objects with faults that are logged one by one.
 const TOLD: u32 = 20;
 
@@ -140,7 +144,8 @@ impl Watch<'_> {
         if let Some(selector) = selector {
             config = config.fields(selector);
         }
-        let mut events = pin!(watcher(objects, config).default_backoff());
+        let backoff = ResetTimerBackoff::new(Pauses::default(), QUIET);
+        let mut events = pin!(watcher(objects, config).backoff(backoff));
         let mut looks = interval(LOOK);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
