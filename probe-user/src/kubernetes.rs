@@ -5,17 +5,19 @@
 
 mod addresses;
 mod catalog;
+mod check;
 mod connect;
 mod events;
 mod pauses;
 mod pods;
 mod resources;
 mod services;
+mod settings;
 mod state;
 mod trim;
 mod watch;
 
-use std::{path::PathBuf, sync::Arc, thread};
+use std::{sync::Arc, thread};
 
 use tokio::{runtime::Builder, sync::watch as stop};
 use tracing::{error, warn};
@@ -23,33 +25,16 @@ use tracing::{error, warn};
 pub use self::{
     addresses::Peer,
     catalog::{Catalog, Counts, Named},
+    check::{Readable, readable},
     connect::RequestCounts,
     events::{EventCounts, Happening},
     pods::PodFacts,
     resources::Scope,
     services::ServiceName,
+    settings::Settings,
     state::{Phase, ResourceState},
 };
 use crate::logs::chain;
-
-/// Where the API server is and what is asked of it.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// A file that says where it is and who asks; without one it is the service account of our own pod.
-    pub kubeconfig: Option<PathBuf>,
-    /// Name of our own node.
-    pub node: String,
-    /// Whose pods are watched.
-    pub scope: Scope,
-    /// Whether policies are watched.
-    pub policies: bool,
-    /// Whether Events are written.
-    pub events: bool,
-    /// Labels of pods that are kept.
-    pub labels: Vec<String>,
-    /// Annotations of pods that are kept.
-    pub annotations: Vec<String>,
-}
 
 /// The watches, which end when this is dropped.
 pub struct Kubernetes {

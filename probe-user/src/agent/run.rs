@@ -24,11 +24,11 @@ use tracing_log::LogTracer;
 
 use super::{Agent, LogLosses, flows::Flows};
 use crate::{
-    config::{self, Config, ConfigError, FlowTarget, KubernetesNames, LogLevel},
+    config::{self, Config, ConfigError, FlowTarget, LogLevel},
     http::{self, BindError, Limits},
     identity::resolver,
     kernel::{Roots, capabilities_for_map_reads},
-    kubernetes::{self, Kubernetes, Scope},
+    kubernetes::{self, Kubernetes},
     logs::chain,
     policy::FollowError,
     privileges,
@@ -117,7 +117,10 @@ pub fn run(config: Config, hooks: Hooks) -> Result<(), RunError> {
         warn!(error = chain(&error), "privileges are kept");
     }
     session.follow().map_err(system("start a thread"))?;
-    let kubernetes = kubernetes(&config).map_err(system("start a thread"))?;
+    let kubernetes = kubernetes::Settings::of(&config)
+        .map(Kubernetes::start)
+        .transpose()
+        .map_err(system("start a thread"))?;
     give_memory_back();
     runtime.block_on(serve(
         session, translator, kubernetes, listener, config, hooks,
@@ -134,30 +137,6 @@ fn translator(scope: TranslationScope) -> Option<Translator> {
             );
         })
         .ok()
-}
-
-/// Watches what is asked for. `None` where nothing is.
-fn kubernetes(config: &Config) -> std::io::Result<Option<Kubernetes>> {
-    let wanted = &config.kubernetes;
-    // Every container of a pod has this, whether or not it may ask.
-    let in_pod = std::env::var_os("KUBERNETES_SERVICE_HOST").is_some();
-    let scope = match wanted.names {
-        KubernetesNames::Auto if wanted.policies => Scope::Cluster,
-        KubernetesNames::Auto if in_pod || wanted.kubeconfig.is_some() => Scope::Node,
-        KubernetesNames::Auto | KubernetesNames::Off => return Ok(None),
-        KubernetesNames::Node => Scope::Node,
-        KubernetesNames::Cluster => Scope::Cluster,
-    };
-    let settings = kubernetes::Settings {
-        kubeconfig: wanted.kubeconfig.clone(),
-        node: config.node.clone(),
-        scope,
-        policies: wanted.policies,
-        events: wanted.events,
-        labels: wanted.labels.clone(),
-        annotations: wanted.annotations.clone(),
-    };
-    Kubernetes::start(settings).map(Some)
 }
 
 /// Returns to the system what only the start needed: the kernel's types take 40 MiB while they are searched.

@@ -5,6 +5,7 @@ mod containers;
 mod facts;
 mod features;
 mod host;
+mod kubernetes;
 mod probes;
 mod table;
 mod translation;
@@ -115,6 +116,7 @@ pub fn checks(facts: &Facts) -> Vec<Check> {
     checks.extend(features::checks(facts));
     checks.extend(capabilities::checks(facts));
     checks.extend(containers::checks(facts));
+    checks.extend(kubernetes::checks(facts));
     checks.extend(translation::checks(facts));
     checks.extend(probes::checks(facts));
     checks

@@ -77,7 +77,7 @@ impl Requests {
     }
 }
 
-/// A client, as soon as its configuration can be read. Makes no request.
+/// A client, as soon as its configuration can be read.
 pub(super) async fn connected(settings: &Settings, catalog: &Arc<Catalog>) -> Client {
     let mut was_told = false;
     loop {
@@ -97,9 +97,13 @@ pub(super) async fn connected(settings: &Settings, catalog: &Arc<Catalog>) -> Cl
     }
 }
 
-type Failure = Box<dyn std::error::Error + Send + Sync>;
+pub(super) type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-async fn connect(settings: &Settings, catalog: &Arc<Catalog>) -> Result<Client, Failure> {
+/// A client. Makes no request.
+pub(super) async fn connect(
+    settings: &Settings,
+    catalog: &Arc<Catalog>,
+) -> Result<Client, Failure> {
     let mut config = match &settings.kubeconfig {
         Some(path) => {
             let file = Kubeconfig::read_from(path)?;

@@ -362,3 +362,20 @@ fn events_are_written_and_counted() {
         ((counts.written, counts.limited) == (2, 1)).then_some(())
     });
 }
+
+#[test]
+fn the_doctor_is_told_what_can_be_read() {
+    let lacks = ["policy.networking.k8s.io/v1alpha1"];
+    let (api, folder) = (StubApi::without(&lacks), tempfile::tempdir().unwrap());
+    api.refuse("services", 403);
+    let settings = settings(&api, folder.path(), Scope::Cluster);
+    let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+    let found = runtime.block_on(readable(&settings)).unwrap();
+    let of = |resource| found.iter().find(|it| it.0 == resource).unwrap().1.clone();
+    assert_eq!(of("pods"), Readable::Yes);
+    assert_eq!(of("adminnetworkpolicies"), Readable::Absent);
+    assert!(matches!(of("services"), Readable::No(why) if why.contains("forbidden")));
+    drop(api);
+    let found = runtime.block_on(readable(&settings)).unwrap();
+    assert!(matches!(found[0].1, Readable::No(_)));
+}

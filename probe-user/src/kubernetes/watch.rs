@@ -80,7 +80,7 @@ pub(super) async fn follow(
 }
 
 /// The newest version that the server has.
-async fn offered(
+pub(super) async fn offered(
     client: &Client,
     resource: &'static Resource,
 ) -> Result<Option<(&'static Resource, (&'static str, &'static str))>, kube::Error> {
