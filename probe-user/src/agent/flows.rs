@@ -1,9 +1,9 @@
 //! The thread that follows flows: it writes the flow log and sums up traffic for the collections.
 
+mod held;
 mod log;
 
 use std::{
-    collections::VecDeque,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, Mutex, PoisonError,
@@ -13,23 +13,18 @@ use std::{
     time::{Duration, Instant},
 };
 
-use probe_common::id::CgroupId;
 use tracing::{error, warn};
 
-use self::log::Became;
 pub(super) use self::log::open;
+use self::{held::Held, log::Became};
 use super::{Agent, RunError, policies::Desk};
 use crate::{
     config::{Config, FlowTarget},
-    flows::{Event, FlowLog, Observed},
+    flows::{FlowLog, Observed},
     kernel::clock::monotonic,
-    limits,
     model::Measurements,
     select::Rules,
-    session::{
-        FlowEvent, FlowFollower, FlowReport, FlowSettings, Parties, Translator, Units, is_named,
-        peer_of,
-    },
+    session::{FlowEvent, FlowFollower, FlowSettings, Parties, Translator, is_named, peer_of},
 };
 
 /// How often the rings are read.
@@ -310,92 +305,5 @@ fn write(log: &FlowLog, observed: &Observed<'_>, rules: &Rules) -> Became {
         Became::Written
     } else {
         Became::Refused
-    }
-}
-
-/// Reports that wait until the owners of both ends have their names. They keep their order, so what is behind one that waits
-/// waits too.
-struct Held {
-    patience: Duration,
-    queue: VecDeque<Waiting>,
-    /// What these have of both sides of the sum.
-    units: Units,
-}
-
-struct Waiting {
-    report: Box<FlowReport>,
-    /// Monotonic time of the report.
-    at: Duration,
-    since: Instant,
-}
-
-impl Held {
-    fn new(patience: Duration) -> Self {
-        Self {
-            patience,
-            queue: VecDeque::new(),
-            units: Units::default(),
-        }
-    }
-
-    fn push(&mut self, report: Box<FlowReport>, since: Instant) {
-        self.units.add(report.units());
-        let end = report.flow.end.filter(|_| report.event == Event::End);
-        let at = end.map_or_else(monotonic, |end| end.at);
-        self.queue.push_back(Waiting { report, at, since });
-    }
-
-    /// The next one that may be written. With `all`, and where too many wait, it is the next one at all.
-    fn pop(
-        &mut self,
-        now: Instant,
-        all: bool,
-        named: impl Fn(CgroupId) -> bool,
-    ) -> Option<Waiting> {
-        let first = self.queue.front()?;
-        let peer = first.report.peer.map(|peer| peer.cgroup);
-        let ready = all
-            || self.queue.len() > limits::HELD_FLOWS
-            || now.duration_since(first.since) >= self.patience
-            || (named(first.report.flow.cgroup) && peer.is_none_or(named));
-        let next = ready.then(|| self.queue.pop_front())??;
-        self.units.remove(next.report.units());
-        Some(next)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::agent::traffic::tests::report;
-
-    #[test]
-    fn reports_wait_for_names_in_their_order_and_not_for_ever() {
-        let start = Instant::now();
-        let patience = Duration::from_secs(3);
-        let mut held = Held::new(patience);
-        for (id, cgroup) in [(1, 7), (2, 8), (3, 7)] {
-            let report = report(Event::Start, id, cgroup, None, 2);
-            held.push(Box::new(report), start);
-        }
-        assert_eq!(held.units.packets, 9);
-        let known = |cgroup| cgroup == CgroupId(7);
-        let mut next = |now, all| held.pop(now, all, known).map(|next| next.report.flow.id);
-        assert_eq!(next(start, false), Some(1));
-        assert_eq!(next(start, false), None);
-        assert_eq!(next(start + patience, false), Some(2));
-        assert_eq!(next(start, true), Some(3));
-        assert_eq!(held.units.packets, 0);
-    }
-
-    #[test]
-    fn a_report_waits_for_the_name_of_its_peer_as_well() {
-        let now = Instant::now();
-        let mut held = Held::new(Duration::from_secs(3));
-        let report = report(Event::Start, 1, 7, Some(8), 2);
-        held.push(Box::new(report), now);
-        let known = |cgroup| cgroup == CgroupId(7);
-        assert!(held.pop(now, false, known).is_none());
-        assert!(held.pop(now, false, |_| true).is_some());
     }
 }
