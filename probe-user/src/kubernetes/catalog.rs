@@ -115,6 +115,11 @@ impl Catalog {
         self.lock().pods.of_uid(uid).cloned()
     }
 
+    /// Name of our own node.
+    pub fn node(&self) -> String {
+        self.lock().node.clone()
+    }
+
     /// Pods of our own node.
     pub fn pods_here(&self) -> Vec<Arc<PodFacts>> {
         self.lock().pods.ours()
@@ -169,9 +174,12 @@ impl Catalog {
         self.lock().states.clone()
     }
 
-    /// Whether any watch is not up to date.
+    /// Whether anything that connections are judged by is not up to date. What could never be read is missing, and not stale.
     pub fn is_stale(&self) -> bool {
-        self.lock().states.iter().any(|state| !state.is_fresh())
+        let states = &self.lock().states;
+        states
+            .iter()
+            .any(|state| !state.is_fresh() && (state.is_essential || state.has_synced))
     }
 
     /// Fill and counts.

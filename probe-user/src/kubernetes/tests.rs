@@ -66,7 +66,8 @@ fn phase(catalog: &Catalog, resource: &str) -> Phase {
 
 fn synced(catalog: &Catalog) {
     wait("the first list of everything", || {
-        (!catalog.is_stale()).then_some(())
+        let states = catalog.states();
+        states.iter().all(ResourceState::is_fresh).then_some(())
     });
 }
 
@@ -205,8 +206,11 @@ fn what_may_not_be_read_is_told_with_its_reason_and_the_rest_goes_on() {
     });
     assert!(reason.contains("forbidden"), "{reason}");
     wait("the rest", || catalog.pod("uid-web-1"));
-    // Nodes are not needed to judge.
+    // Nodes are not needed to judge, and what was never there is not out of date.
     wait("policies", || catalog.has_policies().then_some(()));
+    wait("all that may be read", || {
+        (!catalog.is_stale()).then_some(())
+    });
     api.allow("nodes");
     wait("nodes after all", || {
         (phase(catalog, "nodes") == Phase::Synced).then_some(())

@@ -170,6 +170,13 @@ impl Watch<'_> {
             }
             Event::InitDone => {
                 self.catalog.keep_only(self.of.kind, &self.listed);
+                if self.of.kind == "Pod" && self.catalog.pods_here().is_empty() {
+                    warn!(
+                        node = self.catalog.node(),
+                        listed = self.listed.len(),
+                        "no pod runs on this node, as the API server says; is `node` its name in the cluster?"
+                    );
+                }
                 self.listed = HashSet::new();
                 self.failed_at = None;
                 self.note(|state| {

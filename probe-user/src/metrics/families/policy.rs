@@ -70,7 +70,7 @@ pub static POLICY_GENERATION: Desc = off_by_default(gauge(
 /// Whether policies may be out of date.
 pub static POLICY_STALE: Desc = off_by_default(gauge(
     "nodeprobe_policy_stale",
-    "1 while the manifests cannot be read, so that policies may be out of date.",
+    "1 while the manifests or the API server cannot be read, so that policies may be out of date.",
     Unit::None,
     &[],
     1,
