@@ -70,11 +70,11 @@ pub struct Pod {
 
 impl Pod {
     /// The workload that people know it by: of a ReplicaSet of a Deployment that Deployment, of a Job of a CronJob that CronJob,
-    /// of others the owner, of none itself.
+    /// of others the owner, of none itself. A pod that a node reads from a file is none's.
     ///
     /// Both are told by names that controllers give: `<deployment>-<pod-template-hash>`, `<cronjob>-<time in digits>`.
     pub fn workload(&self) -> Owner {
-        let Some(owner) = &self.owner else {
+        let Some(owner) = self.owner.as_ref().filter(|owner| owner.kind != "Node") else {
             return Owner {
                 kind: self.kind.clone(),
                 name: self.name.clone(),
@@ -197,6 +197,11 @@ mod tests {
             let workload = pod.workload();
             assert_eq!((&*workload.kind, &*workload.name), (kind, name));
         }
+        pod.owner = Some(Owner {
+            kind: "Node".into(),
+            name: "n1".into(),
+        });
+        assert_eq!(pod.workload().kind, "Pod");
         pod.owner = None;
         assert_eq!(pod.workload().name, "web-5d4-x");
     }

@@ -9,7 +9,7 @@ mod outage;
 mod policies;
 mod update;
 
-use kube_tests::cluster::Cluster;
+use kube_tests::cluster::{Cluster, manifests};
 
 /// The cluster, or `None` after saying that there is none.
 fn cluster() -> Option<Cluster> {
@@ -20,9 +20,13 @@ fn cluster() -> Option<Cluster> {
     cluster
 }
 
-/// Has the workloads of these tests run.
+/// Has the workloads of these tests run, and one that the kubelet reads from a file.
 fn workloads(cluster: &Cluster) {
     cluster.apply("workloads.yaml").unwrap();
+    let file = cluster.path("/var/lib/kubelet/static/on-file.yaml");
+    if !file.exists() {
+        std::fs::copy(manifests().join("static.yaml"), file).unwrap();
+    }
     for deployment in ["server", "client"] {
         let name = format!("deployment/{deployment}");
         let wait = ["rollout", "status", "-n", "shop", "--timeout=180s", &name];

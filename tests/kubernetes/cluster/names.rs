@@ -32,12 +32,19 @@ fn flows_and_series_have_the_names_that_kubectl_has() {
         Ok((job["status"]["succeeded"] == BURST).then_some(()))
     });
     outside(&cluster);
-    let records = within(120, "all pods of the burst are in the log", || {
-        inventory.look(&cluster)?;
-        let records = agent.records("flows")?;
-        let done = ended(&records, &inventory);
-        Ok((done >= BURST).then_some(records))
-    });
+    let records = within(
+        120,
+        "all pods of the burst are in the log, and the one of a file",
+        || {
+            inventory.look(&cluster)?;
+            let records = agent.records("flows")?;
+            let is_there = records
+                .iter()
+                .any(|it| of(it, "src", "pod") == "on-file-node1");
+            let done = ended(&records, &inventory);
+            Ok((done >= BURST && is_there).then_some(records))
+        },
+    );
     let faults = faults(&cluster, &records, &inventory);
     assert!(
         faults.is_empty(),

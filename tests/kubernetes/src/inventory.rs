@@ -35,7 +35,11 @@ impl Inventory {
     pub fn look(&mut self, cluster: &Cluster) -> Result<()> {
         let list = cluster.get(&["pods", "-A"])?;
         for item in list["items"].as_array().into_iter().flatten() {
-            let uid = item["metadata"]["uid"].as_str().unwrap_or_default();
+            let metadata = &item["metadata"];
+            // A pod that the kubelet reads from a file has another uid on its node than on the API server.
+            let on_node = &metadata["annotations"]["kubernetes.io/config.hash"];
+            let uid = on_node.as_str().or_else(|| metadata["uid"].as_str());
+            let uid = uid.unwrap_or_default();
             let pod = self.0.entry(uid.to_owned()).or_default();
             pod.take(item);
         }
@@ -85,7 +89,7 @@ fn workload(metadata: &Value) -> (String, String) {
             .map_or(name.clone(), |(name, _)| name.to_owned())
     };
     match kind.as_str() {
-        "" => ("Pod".to_owned(), text(&metadata["name"])),
+        "" | "Node" => ("Pod".to_owned(), text(&metadata["name"])),
         "ReplicaSet" => ("Deployment".to_owned(), without_last()),
         // The jobs of these tests are called as those of a CronJob.
         "Job" => ("CronJob".to_owned(), without_last()),

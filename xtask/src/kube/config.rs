@@ -55,6 +55,7 @@ authorization: {{mode: Webhook}}
 tlsCertFile: {pki}/kubelet.crt
 tlsPrivateKeyFile: {pki}/kubelet.key
 cgroupDriver: cgroupfs
+staticPodPath: /var/lib/kubelet/static
 failSwapOn: false
 oomScoreAdj: 0
 maxOpenFiles: 20000

@@ -18,6 +18,7 @@ bind() {
     mount --bind "$1" "$2"
 }
 bind "$state/kubelet" /var/lib/kubelet
+mkdir -p /var/lib/kubelet/static
 bind "$state/pod-logs" /var/log/pods
 bind "$state/container-logs" /var/log/containers
 bind "$state/containerd-state" /run/containerd
