@@ -367,6 +367,6 @@ const DAMAGE: &[&str] = &[
 fn from_number(end: End) -> u32 {
     match end {
         End::Pod(number) | End::PodAt(number, _) => number.wrapping_add(1),
-        End::Address(_) => u32::MAX,
+        End::Address(_) | End::Host(_) => u32::MAX,
     }
 }
