@@ -21,7 +21,7 @@ use probe_common::id::CgroupId;
 pub use network::{FlowEvent, FlowFollower, FlowReport, FlowSettings, FollowerCounts, Units};
 
 pub use crate::flows::Peer;
-pub use parties::{Parties, is_named, peer_of};
+pub use parties::{Parties, named, peer_of};
 pub use start::{Enabled, Plan, StartError, examine};
 pub use translation::{TranslationCounts, TranslationScope, Translator, TranslatorError};
 

@@ -24,7 +24,7 @@ use crate::{
     kernel::clock::monotonic,
     model::Measurements,
     select::Rules,
-    session::{FlowEvent, FlowFollower, FlowSettings, Parties, Translator, is_named, peer_of},
+    session::{FlowEvent, FlowFollower, FlowSettings, Parties, Translator, named, peer_of},
 };
 
 /// How often the rings are read.
@@ -245,10 +245,12 @@ impl<'a> Following<'a> {
             .unwrap_or_else(PoisonError::into_inner)
             .clone();
         let now = Instant::now();
-        while let Some(ready) = self
-            .held
-            .pop(now, all, |cgroup| is_named(cgroup, identities, catalog))
-        {
+        let desk = self.desk.as_deref();
+        let is_known = |cgroup| {
+            named(cgroup, identities, catalog)
+                .is_some_and(|container| desk.is_none_or(|desk| desk.is_ready_for(&container)))
+        };
+        while let Some(ready) = self.held.pop(now, all, is_known) {
             let parties = Parties::of(&ready.report, identities, catalog);
             let observed = parties.observed(&ready.report, ready.at);
             if let Some(desk) = &self.desk {

@@ -16,6 +16,7 @@ use crate::{
     flows::{FlowCounts, FlowLog, Observed},
     kernel::clock::monotonic,
     kubernetes::Kubernetes,
+    model::{Container, Runtime},
     policy::{
         Audit, AuditSettings, Auditor, Change, ClusterFollower, ClusterSources, Follower, Owners,
         Sources,
@@ -120,6 +121,15 @@ impl Desk {
         if let Some(log) = &self.log {
             log.follow_clock(monotonic, wall);
         }
+    }
+
+    /// Whether a container is no pod of the cluster that is still to be learnt: one that has just started is among the policies' pods a
+    /// moment later.
+    pub(super) fn is_ready_for(&self, container: &Container) -> bool {
+        let may_come =
+            matches!(self.feed, Feed::Cluster(_)) && container.runtime == Runtime::Kubernetes;
+        let is_known = |auditor: &Auditor| auditor.knows(container);
+        !may_come || self.auditor().as_ref().is_none_or(is_known)
     }
 
     /// Takes what is said of a flow.

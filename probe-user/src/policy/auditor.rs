@@ -150,6 +150,12 @@ impl Auditor {
         self.policies.current()
     }
 
+    /// Whether it is known which pod a container is.
+    pub fn knows(&self, container: &Container) -> bool {
+        self.pod_of(self.policies.current(), Some(container))
+            .is_some()
+    }
+
     /// Counts since the start.
     pub fn sums(&self) -> &Sums {
         &self.sums

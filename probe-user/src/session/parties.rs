@@ -130,15 +130,19 @@ fn service(report: &FlowReport, catalog: &Catalog) -> Option<Arc<ServiceName>> {
     }
 }
 
-/// Whether the names of a socket's container will not change any more, nor what its pod belongs to.
-pub fn is_named(cgroup: CgroupId, identities: &Identities, catalog: Option<&Catalog>) -> bool {
+/// The container of a socket, once its names will not change any more, nor what its pod belongs to.
+pub fn named(
+    cgroup: CgroupId,
+    identities: &Identities,
+    catalog: Option<&Catalog>,
+) -> Option<Arc<Container>> {
     let knows_pod = |container: &Container| {
         let uid = container.pod_uid.as_str();
         uid.is_empty() || catalog.is_none_or(|catalog| catalog.pod(uid).is_some())
     };
     identities
         .lookup(of_socket(cgroup))
-        .is_some_and(|container| container.naming != Naming::Pending && knows_pod(&container))
+        .filter(|container| container.naming != Naming::Pending && knows_pod(container))
 }
 
 /// The cgroup that a socket counts for.

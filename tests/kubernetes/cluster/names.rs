@@ -32,19 +32,18 @@ fn flows_and_series_have_the_names_that_kubectl_has() {
         Ok((job["status"]["succeeded"] == BURST).then_some(()))
     });
     outside(&cluster);
-    let records = within(
-        120,
-        "all pods of the burst are in the log, and the one of a file",
-        || {
-            inventory.look(&cluster)?;
-            let records = agent.records("flows")?;
-            let is_there = records
-                .iter()
-                .any(|it| of(it, "src", "pod") == "on-file-node1");
-            let done = ended(&records, &inventory);
-            Ok((done >= BURST && is_there).then_some(records))
-        },
-    );
+    let what = "all pods of the burst are in both logs, and the one of a file";
+    let records = within(120, what, || {
+        inventory.look(&cluster)?;
+        let records = agent.records("flows")?;
+        let is_there = records
+            .iter()
+            .any(|it| of(it, "src", "pod") == "on-file-node1");
+        // Each is judged, however soon after its start it asks.
+        let judged = ended(&agent.records("audit")?, "audit", &inventory);
+        let done = ended(&records, "flow", &inventory);
+        Ok((done >= BURST && judged >= BURST && is_there).then_some(records))
+    });
     let faults = faults(&cluster, &records, &inventory);
     assert!(
         faults.is_empty(),
@@ -67,11 +66,11 @@ fn outside(cluster: &Cluster) {
     }
 }
 
-/// Pods of the burst whose connection has ended in the log.
-fn ended(records: &[Value], inventory: &Inventory) -> usize {
+/// Pods of the burst whose connection has ended in a log.
+fn ended(records: &[Value], kind: &str, inventory: &Inventory) -> usize {
     let mut pods: Vec<_> = records
         .iter()
-        .filter(|it| it["type"] == "flow" && it["event"] == "end")
+        .filter(|it| it["type"] == kind && it["event"] == "end")
         .filter(|it| text(it, "src_workload") == "burst")
         .map(|it| text(it, "src_pod_uid"))
         .filter(|uid| inventory.0.contains_key(*uid))

@@ -4,7 +4,7 @@ use std::{collections::VecDeque, time::Duration};
 
 use probe_common::id::CgroupId;
 
-use crate::{cli::tool::NAMES_WITHIN, identity::Identities, session::is_named};
+use crate::{cli::tool::NAMES_WITHIN, identity::Identities, session::named};
 
 /// Most events that wait; what comes then goes out without names.
 const MAX_HELD: usize = 65_536;
@@ -30,7 +30,7 @@ impl<T> Held<T> {
     ) -> Option<(Duration, T)> {
         let (since, cgroup, _) = self.0.front()?;
         let late = now.saturating_sub(*since) >= NAMES_WITHIN || self.0.len() > MAX_HELD;
-        if late || is_named(*cgroup, identities, None) {
+        if late || named(*cgroup, identities, None).is_some() {
             self.pop_any()
         } else {
             None
