@@ -13,13 +13,20 @@ use tests::{
 const CONFIG: &str = "program_stats = true\nprobes.lifecycle.enabled = \"never\"\n\
                       probes.syscalls.per_syscall_latency = true\nlimits.naming_deadline = \"0s\"\n";
 
-/// What shows only where something happened on the network, or where there are policies; see `traffic` and `policy`.
+/// What shows only where something happened on the network, where there are policies, or an API server is asked; see `traffic`,
+/// `policy` and `kubernetes`.
 fn is_elsewhere(desc: &Desc) -> bool {
     let name = desc.name.trim_start_matches("nodeprobe_");
-    ["tcp_", "flow_", "dns_", "policy_", "event_log_"]
-        .iter()
-        .any(|start| name.starts_with(start))
-        || name.ends_with("_packet_drops_total")
+    let starts = [
+        "tcp_",
+        "flow_",
+        "dns_",
+        "policy_",
+        "event_log_",
+        "kubernetes_",
+        "pod_",
+    ];
+    starts.iter().any(|start| name.starts_with(start)) || name.ends_with("_packet_drops_total")
 }
 
 /// The name of one of its samples.

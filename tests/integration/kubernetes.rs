@@ -4,13 +4,14 @@ use std::fs;
 
 use anyhow::{Context as _, Result, ensure};
 use kube_stub::StubApi;
+use probe_user::metrics::families;
 use serde_json::{Value, json};
 use tests::{
     cgroup::Cgroup,
     lock::alone,
     network::Namespace,
     nodeprobe::{Agent, run},
-    scrape::Scrape,
+    scrape::{Sample, Scrape},
     skip::{skip, unless_available},
     wait::LONG,
     workload::Workload,
@@ -107,7 +108,7 @@ fn pods_have_the_names_and_policies_of_the_api_server() -> Result<()> {
     let log = folder.path().join("events.ndjson");
     let api = server(&db, &web);
     let agent = Agent::start(&format!(
-        "node = \"n1\"\npolicy.log = {log:?}\nflows.sweep = \"1s\"\nkubernetes.kubeconfig = {:?}\nkubernetes.policies = true\n",
+        "node = \"n1\"\npolicy.log = {log:?}\nflows.sweep = \"1s\"\nkubernetes.kubeconfig = {:?}\nkubernetes.policies = true\nkubernetes.labels = [\"app\"]\n",
         api.kubeconfig(folder.path())
     ))?;
     let state = |scrape: &Scrape, state| {
@@ -153,6 +154,15 @@ fn pods_have_the_names_and_policies_of_the_api_server() -> Result<()> {
     ];
     assert_eq!(count(&scrape, "pod_info", &info), 1.0);
     assert_eq!(count(&scrape, "policy_stale", &[]), 0.0);
+    let of_kubernetes = |name: &str| {
+        name.starts_with("nodeprobe_kubernetes_") || name.starts_with("nodeprobe_pod_")
+    };
+    for desc in families::ALL.iter().filter(|desc| of_kubernetes(desc.name)) {
+        let has_labels =
+            |sample: &Sample| desc.labels.iter().all(|it| sample.labels.contains_key(*it));
+        assert!(scrape.has(desc.name), "{}", desc.name);
+        assert!(scrape.with(desc.name, &[]).all(has_labels), "{}", desc.name);
+    }
     // An outage is shown, and what may not be read as well.
     api.pause();
     until(&agent, "an outage", |scrape| {
