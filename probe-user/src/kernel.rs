@@ -14,6 +14,7 @@ pub mod features;
 pub mod host;
 mod map_reads;
 pub mod memlock;
+pub mod memory;
 pub mod netns;
 pub mod priority;
 mod roots;

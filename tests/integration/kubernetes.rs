@@ -224,6 +224,41 @@ fn an_api_server_that_is_not_there_stops_nothing() -> Result<()> {
     Ok(())
 }
 
+/// What 5,000 pods of other nodes may take, with the agent itself.
+const MEMORY: f64 = 192.0 * 1024.0 * 1024.0;
+
+#[test]
+fn thousands_of_pods_fit_into_the_memory_of_the_manifests() -> Result<()> {
+    let _alone = alone();
+    let folder = tempfile::tempdir()?;
+    let api = StubApi::start();
+    api.put_many((0..5000).map(|n| {
+        json!({"apiVersion": "v1", "kind": "Pod",
+            "metadata": {"name": format!("web-5d4-{n}"), "namespace": "shop", "uid": format!("uid-{n}"),
+                "labels": {"app": "web", "pod-template-hash": "5d4"},
+                // As large as pods are.
+                "managedFields": [{"manager": "kubelet", "fieldsV1": {"f:x": "y".repeat(3000)}}]},
+            "spec": {"nodeName": "n2", "containers": [{"name": "main"}]},
+            "status": {"phase": "Running", "podIP": format!("10.{}.{}.1", n / 250, n % 250)}})
+    }));
+    let agent = Agent::start(&format!(
+        "node = \"n1\"\nkubernetes.kubeconfig = {:?}\nkubernetes.policies = true\n",
+        api.kubeconfig(folder.path())
+    ))?;
+    let all = [("resource", "pods")];
+    let scrape = until(&agent, "all pods", |scrape| {
+        count(scrape, "kubernetes_objects", &all) == 5000.0
+            && count(scrape, "policy_generation", &[]) >= 1.0
+    })?;
+    let memory = scrape.sum("process_resident_memory_bytes", &[]);
+    eprintln!("{:.0} MiB with 5,000 pods", memory / 1_048_576.0);
+    assert!(memory <= MEMORY, "{memory} bytes");
+    let (status, _, said) = agent.terminate()?;
+    assert!(status.success(), "{said}");
+    assert!(said.contains("no pod runs on this node"), "{said}");
+    Ok(())
+}
+
 #[test]
 fn keys_that_do_not_go_together_are_refused() -> Result<()> {
     for (keys, reason) in [

@@ -1,7 +1,7 @@
 //! `cargo xtask kube`: a real Kubernetes of one node, from Debian's packages, and the tests on it.
 //!
 //! The node has a network and mounts of its own; the machine is left as it was found. docs/kubernetes-testing.md says more.
-use std::process::ExitStatus;
+use std::{path::PathBuf, process::ExitStatus};
 
 use anyhow::{Context as _, Result, bail};
 
@@ -17,6 +17,7 @@ mod pki;
 mod records;
 mod state;
 
+use binaries::Binaries;
 use cluster::Cluster;
 
 #[derive(clap::Args)]
@@ -27,7 +28,9 @@ pub(crate) struct Args {
 
 #[derive(clap::Subcommand)]
 enum Command {
-    /// Start a cluster: builds what it needs the first time, which takes some ten minutes
+    /// Build what a cluster needs, which takes some ten minutes the first time, and start nothing
+    Build,
+    /// Start a cluster, after building what it needs
     Up,
     /// Stop it and remove all that it made
     Down,
@@ -62,6 +65,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         bail!("a cluster needs root, for namespaces and containers; run this with sudo");
     }
     match &args.command {
+        Command::Build => ready().map(drop),
         Command::Up => {
             let cluster = up()?;
             note(format!(
@@ -90,10 +94,15 @@ fn ended(status: ExitStatus) -> Result<()> {
     }
 }
 
-fn up() -> Result<Cluster> {
+fn ready() -> Result<(Binaries, Vec<PathBuf>)> {
     requirements::install(requirements::KUBERNETES)?;
     let binaries = binaries::ready()?;
     let images = images::ready(&binaries)?;
+    Ok((binaries, images))
+}
+
+fn up() -> Result<Cluster> {
+    let (binaries, images) = ready()?;
     Cluster::up(&binaries, &images)
 }
 

@@ -7,8 +7,16 @@ use crate::engine::Engine;
 /// How long what was in force before is remembered: longer than the kernel tries to make a connection.
 const KEPT: Duration = Duration::from_secs(150);
 
-/// How many states are remembered. Who has pods come and go every second has a shorter memory.
-const STATES: usize = 8;
+/// How many states are remembered at the most, and at the least. Who has pods come and go every second has a shorter memory.
+const STATES: std::ops::RangeInclusive<usize> = 2..=8;
+
+/// Pods that all of them may have together: some 2 kB each.
+const PODS: usize = 16_384;
+
+/// How many states of so many pods are remembered. While policies stay the same, older ones are hardly missed.
+fn states_of(pods: usize) -> usize {
+    (PODS / pods.max(1)).clamp(*STATES.start(), *STATES.end())
+}
 
 /// Policies, and pods that they are about, from a moment on.
 #[derive(Debug)]
@@ -67,7 +75,8 @@ impl Policies {
             },
         });
         self.states.push_back(self.current.clone());
-        if self.states.len() > STATES {
+        let most = states_of(self.current.engine.cluster().pods.len());
+        while self.states.len() > most {
             self.states.pop_front();
         }
     }
@@ -128,6 +137,14 @@ mod tests {
             policies.replace(engine(), None, at(seconds));
         }
         assert_eq!(generations(&policies), (16..=23).rev().collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn fewer_states_of_large_clusters_are_remembered() {
+        assert_eq!(
+            [0, 110, 2048, 4096, 100_000].map(states_of),
+            [8, 8, 8, 4, 2]
+        );
     }
 
     #[test]

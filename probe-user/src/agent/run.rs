@@ -27,7 +27,7 @@ use crate::{
     config::{self, Config, ConfigError, FlowTarget, LogLevel},
     http::{self, BindError, Limits},
     identity::resolver,
-    kernel::{Roots, capabilities_for_map_reads},
+    kernel::{Roots, capabilities_for_map_reads, memory::give_memory_back},
     kubernetes::{self, Kubernetes},
     logs::chain,
     policy::FollowError,
@@ -121,6 +121,7 @@ pub fn run(config: Config, hooks: Hooks) -> Result<(), RunError> {
         .map(Kubernetes::start)
         .transpose()
         .map_err(system("start a thread"))?;
+    // Only the start needs the kernel's types, which take 40 MiB while they are searched.
     give_memory_back();
     runtime.block_on(serve(
         session, translator, kubernetes, listener, config, hooks,
@@ -137,15 +138,6 @@ fn translator(scope: TranslationScope) -> Option<Translator> {
             );
         })
         .ok()
-}
-
-/// Returns to the system what only the start needed: the kernel's types take 40 MiB while they are searched.
-fn give_memory_back() {
-    #[cfg(target_env = "gnu")]
-    // SAFETY: the function may be called at any time; it returns free memory only.
-    unsafe {
-        libc::malloc_trim(0);
-    }
 }
 
 /// Everything after the start.

@@ -23,6 +23,7 @@ use super::{
     state::{Phase, ResourceState},
     trim::trimmed,
 };
+use crate::kernel::memory::give_memory_back;
 
 /// How often a server that does not have a resource is asked again: somebody may install it.
 const ABSENT_AGAIN: Duration = Duration::from_secs(300);
@@ -30,6 +31,8 @@ const ABSENT_AGAIN: Duration = Duration::from_secs(300);
 const AGAIN: Duration = Duration::from_secs(5);
 /// How often it is looked whether a watch that had failed goes on.
 const LOOK: Duration = Duration::from_secs(1);
+/// Objects in a list that took a lot of memory.
+const MANY: usize = 1000;
 /// Failures that are further apart than this have nothing to do with each other.
 const QUIET: Duration = Duration::from_secs(60);
 /// Objects with faults that are logged one by one.
@@ -176,6 +179,10 @@ impl Watch<'_> {
                         listed = self.listed.len(),
                         "no pod runs on this node, as the API server says; is `node` its name in the cluster?"
                     );
+                }
+                // The text of a large list is many times what is kept of it.
+                if self.listed.len() > MANY {
+                    give_memory_back();
                 }
                 self.listed = HashSet::new();
                 self.failed_at = None;
