@@ -34,6 +34,7 @@ impl Cluster {
                 state.root().display()
             );
         }
+        node::ensure_no_other()?;
         let step = Step::start("start a cluster");
         let started = Self::start(state, binaries, images);
         match started {

@@ -5,7 +5,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 
 use super::{daemons, records::Record, state::State};
 use crate::process::Cmd;
@@ -55,6 +55,29 @@ pub(super) fn holder(state: &State) -> Option<Record> {
     Record::read(state, HOLDER)
 }
 
+/// Refuses a machine that is a node already: the cgroups of its pods would be taken for ours.
+pub(super) fn ensure_no_other() -> Result<()> {
+    if let Some(other) = cgroups().next() {
+        bail!(
+            "{} is there: a kubelet runs on this machine, or another test has left it; this cluster is for machines without one",
+            other.display()
+        );
+    }
+    Ok(())
+}
+
+/// The folders of pods, of each hierarchy.
+fn cgroups() -> impl Iterator<Item = PathBuf> {
+    let below = fs::read_dir("/sys/fs/cgroup")
+        .into_iter()
+        .flatten()
+        .flatten();
+    std::iter::once(PathBuf::from("/sys/fs/cgroup"))
+        .chain(below.map(|entry| entry.path()))
+        .map(|root| root.join("kubepods"))
+        .filter(|path| path.is_dir())
+}
+
 fn network() -> Result<()> {
     let ip = |arguments: &str| Cmd::new("ip").args(arguments.split(' ')).read().map(drop);
     for name in [NETWORK, OUTSIDE] {
@@ -88,8 +111,11 @@ pub(super) fn remove(state: &State) -> Result<()> {
             Cmd::new("ip").args(["netns", "del", name]).read()?;
         }
     }
-    remove_cgroups();
-    restore_controllers(state);
+    // Without a state there was no cluster of ours, and the cgroups are somebody else's.
+    if state.exists() {
+        remove_cgroups();
+        restore_controllers(state);
+    }
     for folder in MOUNT_POINTS {
         // Not empty means: somebody else's.
         _ = fs::remove_dir(folder);
@@ -99,14 +125,7 @@ pub(super) fn remove(state: &State) -> Result<()> {
 
 /// Of all hierarchies those that the kubelet made, the innermost first.
 fn remove_cgroups() {
-    let roots = fs::read_dir("/sys/fs/cgroup")
-        .into_iter()
-        .flatten()
-        .flatten();
-    for root in roots
-        .map(|entry| entry.path().join("kubepods"))
-        .filter(|path| path.is_dir())
-    {
+    for root in cgroups() {
         for _ in 0..50 {
             remove_tree(&root);
             if !root.exists() {
