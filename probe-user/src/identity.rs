@@ -214,6 +214,11 @@ impl Identities {
         self.settled.notify_waiters();
     }
 
+    /// Has the time of all open questions begin anew: nobody could be asked so far.
+    pub fn postpone(&self, now: Instant) {
+        self.cache().postpone(now);
+    }
+
     /// Gives up on questions past their deadline and forgets what was removed long ago.
     pub fn expire(&self, now: Instant) {
         self.cache().expire(now);

@@ -36,6 +36,9 @@ const MAX_IN_FLIGHT: usize = 256;
 /// How long the resolver sleeps when there is nothing to do.
 const IDLE: Duration = Duration::from_secs(5);
 
+/// How long an API server's first list of pods is waited for.
+const FIRST_LIST: Duration = Duration::from_secs(20);
+
 /// Where the runtimes are. A place that is not there costs nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
@@ -86,13 +89,20 @@ pub async fn run(
     catalog: Option<Arc<Catalog>>,
     shutdown: impl Future<Output = ()>,
 ) {
+    tokio::pin!(shutdown);
+    // What was there before us has one chance to be named, and the first list may take longer than that.
+    if let Some(catalog) = &catalog {
+        tokio::select! {
+            () = &mut shutdown => return,
+            () = first_list(catalog) => identities.postpone(Instant::now()),
+        }
+    }
     let sources: Arc<[Arc<Source>]> = source::all(&config, catalog).into();
     let mut watchers = JoinSet::new();
     for source in sources.iter().map(Arc::clone) {
         watchers.spawn(async move { source.watch().await });
     }
     let mut asking: JoinSet<(Ticket, Answer)> = JoinSet::new();
-    tokio::pin!(shutdown);
     loop {
         let asked = identities.asked();
         let now = Instant::now();
@@ -120,6 +130,14 @@ pub async fn run(
             }
             () = tokio::time::sleep(pause) => {}
         }
+    }
+}
+
+/// Waits until an API server has told of its pods, or that it does not, but not for long.
+async fn first_list(catalog: &Catalog) {
+    let deadline = Instant::now() + FIRST_LIST;
+    while catalog.is_waiting() && Instant::now() < deadline {
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 

@@ -169,6 +169,14 @@ impl Catalog {
         })
     }
 
+    /// Whether nothing was told of pods yet, neither what there is nor that it cannot be told.
+    pub fn is_waiting(&self) -> bool {
+        let states = &self.lock().states;
+        states
+            .iter()
+            .any(|state| state.resource == "pods" && state.phase == Phase::Waiting)
+    }
+
     /// The watches.
     pub fn states(&self) -> Vec<ResourceState> {
         self.lock().states.clone()

@@ -94,6 +94,15 @@ impl Asking {
         true
     }
 
+    /// Gives all open questions until this time at least.
+    pub(super) fn postpone(&mut self, deadline: Instant) {
+        self.deadlines.clear();
+        for (ticket, open) in &mut self.open {
+            open.deadline = open.deadline.max(deadline);
+            self.deadlines.insert((open.deadline, *ticket));
+        }
+    }
+
     /// Whether a question is open.
     pub(super) fn is_open(&self, ticket: Ticket) -> bool {
         self.open.contains_key(&ticket)

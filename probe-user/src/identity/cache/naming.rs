@@ -79,6 +79,11 @@ impl Cache {
         self.expire_retained(now);
     }
 
+    /// Has the time of all open questions begin anew.
+    pub(in crate::identity) fn postpone(&mut self, now: Instant) {
+        self.asking.postpone(now + self.limits.deadline);
+    }
+
     /// Notes the pod of a container whose own name may follow, or never come. Nobody sees it before the question ends.
     fn note_pod(&mut self, ticket: Ticket, pod: Option<Pod>) {
         let entry = self.entries.get_mut(&ticket);

@@ -309,3 +309,17 @@ proptest! {
         prop_assert_eq!(cache.asking.len(), 0);
     }
 }
+
+#[test]
+fn a_question_that_nobody_could_be_asked_has_its_time_anew() {
+    let start = Instant::now();
+    let deadline = Limits::default().deadline;
+    let mut cache = small();
+    cache.appeared(CgroupId(1), &docker(), start);
+    cache.postpone(start + deadline);
+    cache.expire(start + deadline + deadline / 2);
+    let naming = |cache: &Cache| cache.lookup(CgroupId(1)).unwrap().naming.clone();
+    assert_eq!(naming(&cache), Naming::Pending);
+    cache.expire(start + 2 * deadline);
+    assert!(matches!(naming(&cache), Naming::Unnamed(_)));
+}
