@@ -91,7 +91,11 @@ impl Watched {
         let scrape = self
             .agent
             .scrape_until(LONG, |scrape| values(scrape) == expected)?;
-        assert_eq!(values(&scrape), expected);
+        let lost: Vec<_> = scrape
+            .with("nodeprobe_records_lost_total", &[])
+            .filter(|sample| sample.value > 0.0)
+            .collect();
+        assert_eq!(values(&scrape), expected, "lost: {lost:?}");
         Ok(())
     }
 
