@@ -39,9 +39,12 @@ pub const MESSAGE_CUT: u32 = 16;
 pub const MALFORMED: u32 = 17;
 /// The table of dropped packets by flow was full: one is counted for its container, not for its flow.
 pub const FLOW_DROPS_FULL: u32 = 18;
+/// The end of a connection was not seen, as another one shows that has its socket's memory: totals lack it. The kernel counts
+/// most causes as well, as runs that it skipped.
+pub const END_MISSED: u32 = 19;
 
 /// Number of reasons.
-pub const REASONS: usize = 19;
+pub const REASONS: usize = 20;
 
 /// What a reason is called in metrics and messages.
 pub const NAMES: [&str; REASONS] = [
@@ -64,4 +67,5 @@ pub const NAMES: [&str; REASONS] = [
     "message_cut",
     "malformed",
     "flow_drops_full",
+    "end_missed",
 ];

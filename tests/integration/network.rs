@@ -6,6 +6,7 @@ mod rig;
 use std::{collections::HashSet, time::Instant};
 
 use anyhow::{Context as _, Result};
+use probe_common::tcp::{CLIENT, Connection};
 use probe_user::{
     flows::{Event, Sureness},
     model::{EndReason, Initiator, OwnerId, Transport},
@@ -16,7 +17,7 @@ use tests::{
     lock::alone,
     nodeprobe::free_port,
     skip::{skip, unless_available},
-    wait::LONG,
+    wait::{LONG, poll},
     workload::Workload,
 };
 
@@ -174,6 +175,60 @@ fn a_connection_that_was_there_before_is_taken_over() -> Result<()> {
     assert_eq!(last.flow.initiator, Initiator::Local);
     assert_eq!(last.flow.counters.bytes_sent, 1234, "{last:?}");
     Ok(())
+}
+
+/// The end of a connection may be missed, and the kernel gives the memory of its socket to another one.
+#[test]
+fn what_a_missed_end_leaves_behind_is_charged_to_nobody() -> Result<()> {
+    const LEFT: u64 = 10;
+    let _alone = alone();
+    let Some([server, client]) = cgroups(["serve", "connect"])? else {
+        return Ok(());
+    };
+    let Some(network) = Network::start(&["tcp"])? else {
+        return Ok(());
+    };
+    let workload = Workload::new()?;
+    let port = free_port()?.port();
+    let serving = workload.ready(&server, &format!("site --port {port}"))?;
+    serving.task.go()?;
+    let connecting = workload.ready(
+        &client,
+        &format!("attempts --port {port} --connections {LEFT}"),
+    )?;
+    connecting.work()?;
+    let row = |cgroup| tcp_row(&network.session.measure(), cgroup);
+    assert_eq!(row(&client).connected, LEFT);
+    // As if another socket had been there, of which nobody saw the end.
+    let mut table = table_of_connections()?;
+    for entry in table.keys().collect::<Result<Vec<_>, _>>()? {
+        let mut connection = table.get(&entry, 0)?;
+        if connection.remote_port == port && connection.flags & CLIENT != 0 {
+            connection.cookie += 1 << 40;
+            connection.cgroup = id(&server);
+            table.insert(entry, connection, 0)?;
+        }
+    }
+    connecting.finish()?;
+    poll(LONG, "the ends of the clients", || {
+        (row(&client).closed == LEFT).then_some(())
+    })?;
+    serving.close()?;
+    assert_eq!(row(&server).closed, LEFT, "its own, and nobody else's");
+    let missed = network.session.measure().lost;
+    let missed = missed.iter().find(|lost| lost.reason == "end_missed");
+    assert_eq!(missed.map(|lost| lost.count), Some(LEFT));
+    Ok(())
+}
+
+/// The table of the only session on this machine.
+fn table_of_connections() -> Result<aya::maps::HashMap<aya::maps::MapData, u64, Connection>> {
+    let info = aya::maps::loaded_maps()
+        .filter_map(Result::ok)
+        .find(|map| map.name_as_str() == Some("CONNECTIONS"))
+        .context("no table of connections in the kernel")?;
+    let data = aya::maps::MapData::from_id(info.id())?;
+    Ok(aya::maps::Map::HashMap(data).try_into()?)
 }
 
 /// Datagrams both ways between two cgroups, by unconnected sockets.

@@ -110,6 +110,8 @@ unsafe fn connecting(sk: *const u8) {
         // The tracepoint runs inside `connect`, so the current task is the one that calls it.
         table::set_process(&mut connection);
         counters::attempt(connection.cgroup);
+        // Makes room where the end of another connection was missed.
+        _ = table::find(sk);
         table::insert(sk, &connection);
     }
 }

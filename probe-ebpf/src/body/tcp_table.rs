@@ -12,7 +12,7 @@ use aya_ebpf::{
     macros::btf_map,
 };
 use probe_common::{
-    loss::CONNECTIONS_FULL,
+    loss::{CONNECTIONS_FULL, END_MISSED},
     tcp::{COMM_LEN, Connection, ConnectionEnd},
 };
 use probe_ebpf::{
@@ -92,9 +92,28 @@ pub(crate) fn set_process(connection: &mut Connection) {
     connection.comm = bpf_get_current_comm().unwrap_or_default();
 }
 
+/// What is known of a socket's connection.
+///
+/// One whose end was not seen leaves its entry behind, and the kernel gives its socket's memory to another one. That is no part
+/// of it: the entry goes, and its end is counted as missed.
+///
+/// # Safety
+///
+/// `sk` must be a `struct sock` that the verifier trusts.
 #[inline(always)]
-pub(crate) fn find(sk: *const u8) -> Option<*mut Connection> {
-    CONNECTIONS.get_ptr_mut(sk as u64)
+pub(crate) unsafe fn find(sk: *const u8) -> Option<*mut Connection> {
+    let known = CONNECTIONS.get_ptr_mut(sk as u64)?;
+    // SAFETY: the pointer is that of a map value; the rest is passed on to the caller.
+    unsafe {
+        let noted = ptr::read(&raw const (*known).cookie);
+        // One that had not been made then may have been made since.
+        if noted != 0 && noted != cookie(sk) {
+            count_loss(END_MISSED);
+            remove(sk);
+            return None;
+        }
+    }
+    Some(known)
 }
 
 /// Remembers a connection; one that is there already is left as it is, for it knows more.
@@ -114,11 +133,16 @@ pub(crate) fn remove(sk: *const u8) {
 }
 
 /// Sets flags of a connection, if it is known.
+///
+/// # Safety
+///
+/// As for [`find`].
 #[inline(always)]
-pub(crate) fn mark(sk: *const u8, flags: u32) {
-    if let Some(connection) = find(sk) {
-        // SAFETY: the pointer is that of a map value. Hooks of one connection hold its socket's lock.
-        unsafe {
+pub(crate) unsafe fn mark(sk: *const u8, flags: u32) {
+    // SAFETY: the pointer is that of a map value. Hooks of one connection hold its socket's lock. The rest is passed on to the
+    // caller.
+    unsafe {
+        if let Some(connection) = find(sk) {
             let word = &raw mut (*connection).flags;
             ptr::write(word, ptr::read(word) | flags);
         }
