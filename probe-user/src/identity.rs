@@ -214,9 +214,9 @@ impl Identities {
         self.settled.notify_waiters();
     }
 
-    /// Has the time of all open questions begin anew: nobody could be asked so far.
-    pub fn postpone(&self, now: Instant) {
-        self.cache().postpone(now);
+    /// Nobody can be asked before `begin`: the time of all open questions, and of those that are raised until then, begins there.
+    pub fn postpone(&self, begin: Instant) {
+        self.cache().postpone(begin);
     }
 
     /// Gives up on questions past their deadline and forgets what was removed long ago.

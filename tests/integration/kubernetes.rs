@@ -12,7 +12,7 @@ use tests::{
     network::Namespace,
     nodeprobe::{Agent, run},
     scrape::{Sample, Scrape},
-    skip::{not_in_vm, skip, unless_available},
+    skip::{skip, unless_available},
     wait::LONG,
     workload::Workload,
 };
@@ -107,10 +107,6 @@ fn until(agent: &Agent, what: &str, is_so: impl Fn(&Scrape) -> bool) -> Result<S
 #[test]
 fn pods_have_the_names_and_policies_of_the_api_server() -> Result<()> {
     let _alone = alone();
-    // On emulated 5.10 and 6.1 its gaps were not counted in time, and nobody knows why yet.
-    if unless_available("emulation", not_in_vm()).is_none() {
-        return Ok(());
-    }
     let Some((db, web)) = unless_available("netns", pods()) else {
         return Ok(());
     };

@@ -36,6 +36,8 @@ pub(super) struct Cache {
     removals: VecDeque<(Instant, CgroupId)>,
     asking: Asking,
     next_ticket: u64,
+    /// From when on somebody can be asked.
+    begin: Option<Instant>,
     stats: Stats,
 }
 
@@ -72,6 +74,7 @@ impl Cache {
             removals: VecDeque::new(),
             asking: Asking::default(),
             next_ticket: 0,
+            begin: None,
             stats: Stats::default(),
         }
     }
@@ -170,7 +173,8 @@ impl Cache {
         let naming = if asks { Naming::Pending } else { Naming::Named };
         let container = Arc::new(parsed.container(id, naming));
         if asks {
-            self.asking.start(ticket, now, now + self.limits.deadline);
+            let begin = self.begin.map_or(now, |begin| begin.max(now));
+            self.asking.start(ticket, now, begin + self.limits.deadline);
         }
         self.live_paths.insert(parsed.path, ticket);
         let question = parsed.question;

@@ -79,18 +79,30 @@ impl Default for Config {
     }
 }
 
-/// Answers the questions of `identities` until `shutdown` completes. Must run inside a tokio
+/// Answers the questions of `identities` until `shutdown` completes. The answer must be awaited inside a tokio
 /// runtime.
 ///
 /// Of containers in pods the `catalog` of an API server is asked as well.
-pub async fn run(
+pub fn run(
+    identities: Arc<Identities>,
+    config: Config,
+    catalog: Option<Arc<Catalog>>,
+    shutdown: impl Future<Output = ()>,
+) -> impl Future<Output = ()> {
+    // What was there before us has one chance to be named, and has waited for the probes to be attached. Others give up on
+    // questions as well, so this must not wait until somebody polls.
+    let wait = catalog.as_ref().map_or(Duration::ZERO, |_| FIRST_LIST);
+    identities.postpone(Instant::now() + wait);
+    answer(identities, config, catalog, shutdown)
+}
+
+async fn answer(
     identities: Arc<Identities>,
     config: Config,
     catalog: Option<Arc<Catalog>>,
     shutdown: impl Future<Output = ()>,
 ) {
     tokio::pin!(shutdown);
-    // What was there before us has one chance to be named, and the first list may take longer than that.
     if let Some(catalog) = &catalog {
         tokio::select! {
             () = &mut shutdown => return,

@@ -94,12 +94,12 @@ impl Asking {
         true
     }
 
-    /// Gives all open questions until this time at least.
+    /// Gives all open questions until this time.
     pub(super) fn postpone(&mut self, deadline: Instant) {
         self.deadlines.clear();
         for (ticket, open) in &mut self.open {
-            open.deadline = open.deadline.max(deadline);
-            self.deadlines.insert((open.deadline, *ticket));
+            open.deadline = deadline;
+            self.deadlines.insert((deadline, *ticket));
         }
     }
 

@@ -79,9 +79,10 @@ impl Cache {
         self.expire_retained(now);
     }
 
-    /// Has the time of all open questions begin anew.
-    pub(in crate::identity) fn postpone(&mut self, now: Instant) {
-        self.asking.postpone(now + self.limits.deadline);
+    /// Has the time of all open questions begin at `begin`, and of those that are raised until then.
+    pub(in crate::identity) fn postpone(&mut self, begin: Instant) {
+        self.begin = Some(begin);
+        self.asking.postpone(begin + self.limits.deadline);
     }
 
     /// Notes the pod of a container whose own name may follow, or never come. Nobody sees it before the question ends.

@@ -311,15 +311,24 @@ proptest! {
 }
 
 #[test]
-fn a_question_that_nobody_could_be_asked_has_its_time_anew() {
+fn a_question_that_nobody_can_be_asked_yet_has_its_time_from_then() {
     let start = Instant::now();
     let deadline = Limits::default().deadline;
     let mut cache = small();
     cache.appeared(CgroupId(1), &docker(), start);
+    cache.postpone(start + 9 * deadline);
+    cache.appeared(CgroupId(2), &format!("/docker/{}", "2".repeat(64)), start);
+    let naming = |cache: &Cache, id| cache.lookup(CgroupId(id)).unwrap().naming.clone();
+    cache.expire(start + 9 * deadline);
+    assert_eq!(naming(&cache, 1), Naming::Pending);
+    // Somebody can be asked sooner than was thought.
     cache.postpone(start + deadline);
     cache.expire(start + deadline + deadline / 2);
-    let naming = |cache: &Cache| cache.lookup(CgroupId(1)).unwrap().naming.clone();
-    assert_eq!(naming(&cache), Naming::Pending);
+    for id in [1, 2] {
+        assert_eq!(naming(&cache, id), Naming::Pending);
+    }
     cache.expire(start + 2 * deadline);
-    assert!(matches!(naming(&cache), Naming::Unnamed(_)));
+    for id in [1, 2] {
+        assert!(matches!(naming(&cache, id), Naming::Unnamed(_)));
+    }
 }
