@@ -11,7 +11,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result<()> {
-    requirements::install(requirements::BENCH)?;
+    requirements::install(&[requirements::BENCH])?;
     build::with_tests()?
         .args(["--features", "tests/bench"])
         .run()?;

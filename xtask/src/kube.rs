@@ -95,7 +95,7 @@ fn ended(status: ExitStatus) -> Result<()> {
 }
 
 fn ready() -> Result<(Binaries, Vec<PathBuf>)> {
-    requirements::install(requirements::KUBERNETES)?;
+    requirements::install(&[requirements::CONTAINERS, requirements::KUBERNETES])?;
     let binaries = binaries::ready()?;
     let images = images::ready(&binaries)?;
     Ok((binaries, images))

@@ -13,6 +13,7 @@ use crate::{
     workspace,
 };
 
+mod alike;
 mod chart;
 
 const VALIDATE: &str = "kubernetes-validate";

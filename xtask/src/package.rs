@@ -20,7 +20,7 @@ mod content;
 mod control;
 
 pub(crate) fn run(args: &shipped::Args) -> Result<()> {
-    requirements::install(requirements::PACKAGE)?;
+    requirements::install(&[requirements::PACKAGE])?;
     let binary = shipped::binary(args)?;
     // Debian takes files of 1970 for a mistake.
     let time = shipped::time(shipped::commit_time())?;

@@ -27,12 +27,10 @@ const fn program(name: &'static str, package: &'static str) -> Requirement {
     }
 }
 
-/// The integration tests: real container runtimes, a real Prometheus, peers to compare with.
-pub(crate) const TESTS: &[Requirement] = &[
+/// Containers and their networks.
+pub(crate) const CONTAINERS: &[Requirement] = &[
     program("containerd", "containerd"),
     program("runc", "runc"),
-    program("dockerd", "docker.io"),
-    program("podman", "podman"),
     Requirement {
         sign: Sign::File("/usr/lib/cni/bridge"),
         package: "containernetworking-plugins",
@@ -46,6 +44,12 @@ pub(crate) const TESTS: &[Requirement] = &[
     program("iptables", "iptables"),
     program("nft", "nftables"),
     program("conntrack", "conntrack"),
+];
+
+/// The integration tests, besides [`CONTAINERS`]: other runtimes, a real Prometheus, peers to compare with.
+pub(crate) const TESTS: &[Requirement] = &[
+    program("dockerd", "docker.io"),
+    program("podman", "podman"),
     program("tcpdump", "tcpdump"),
     program("promtool", "prometheus"),
     program("syscount", "libbpf-tools"),
@@ -56,7 +60,7 @@ pub(crate) const TESTS: &[Requirement] = &[
     },
 ];
 
-/// A cluster: what builds Kubernetes, and what runs beside it.
+/// A cluster, besides [`CONTAINERS`]: what builds Kubernetes, and what runs beside it.
 pub(crate) const KUBERNETES: &[Requirement] = &[
     Requirement {
         sign: Sign::File("/usr/lib/go-1.19/bin/go"),
@@ -68,21 +72,7 @@ pub(crate) const KUBERNETES: &[Requirement] = &[
     program("jq", "jq"),
     program("dpkg-source", "dpkg-dev"),
     program("etcd", "etcd-server"),
-    program("containerd", "containerd"),
-    program("runc", "runc"),
     program("kubectl", "kubernetes-client"),
-    Requirement {
-        sign: Sign::File("/usr/lib/cni/bridge"),
-        package: "containernetworking-plugins",
-    },
-    Requirement {
-        sign: Sign::Package,
-        package: "busybox-static",
-    },
-    program("ip", "iproute2"),
-    program("iptables", "iptables"),
-    program("nft", "nftables"),
-    program("conntrack", "conntrack"),
     program("ipset", "ipset"),
     program("ebtables", "ebtables"),
     program("ethtool", "ethtool"),
@@ -112,13 +102,18 @@ pub(crate) const PACKAGE: &[Requirement] = &[
 ];
 
 /// Installs what is missing, or says how to.
-pub(crate) fn install(requirements: &[Requirement]) -> Result<()> {
+pub(crate) fn install(requirements: &[&[Requirement]]) -> Result<()> {
     debian::install(&missing(requirements, |name| find(name).is_some()))
 }
 
-fn missing(requirements: &[Requirement], has_program: impl Fn(&str) -> bool) -> Vec<&'static str> {
+fn missing(
+    requirements: &[&[Requirement]],
+    has_program: impl Fn(&str) -> bool,
+) -> Vec<&'static str> {
     requirements
         .iter()
+        .copied()
+        .flatten()
         .filter(|r| !met(r, &has_program))
         .map(|requirement| requirement.package)
         .collect()
@@ -139,6 +134,6 @@ mod tests {
     #[test]
     fn a_program_of_another_origin_meets_a_requirement() {
         let wanted = [program("dockerd", "docker.io"), program("podman", "podman")];
-        assert_eq!(missing(&wanted, |name| name == "dockerd"), ["podman"]);
+        assert_eq!(missing(&[&wanted], |name| name == "dockerd"), ["podman"]);
     }
 }

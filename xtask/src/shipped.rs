@@ -37,7 +37,7 @@ pub(crate) fn binary(args: &Args) -> Result<PathBuf> {
     Ok(path)
 }
 
-/// As Debian and images call this machine's architecture.
+/// As Debian, images and Go call this machine's architecture.
 pub(crate) fn architecture() -> &'static str {
     match env::consts::ARCH {
         "x86_64" => "amd64",

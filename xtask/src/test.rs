@@ -89,7 +89,7 @@ fn unit(args: &Args) -> Result<Tally> {
 
 fn integration(args: &Args) -> Result<Tally> {
     if !args.no_install {
-        requirements::install(requirements::TESTS).context(
+        requirements::install(&[requirements::CONTAINERS, requirements::TESTS]).context(
             "the integration tests lack something; with `--no-install` they run without it and \
              skip what needs it",
         )?;

@@ -6,7 +6,7 @@ use std::{
     collections::BTreeMap,
     fs,
     io::Write,
-    os::unix::fs::PermissionsExt as _,
+    os::unix::fs::{PermissionsExt as _, symlink},
     path::{Path, PathBuf},
 };
 
@@ -20,6 +20,7 @@ pub(crate) struct Tree(BTreeMap<PathBuf, Entry>);
 enum Entry {
     Folder { mode: u32 },
     File { mode: u32, content: Vec<u8> },
+    Link { target: PathBuf },
 }
 
 impl Tree {
@@ -36,6 +37,14 @@ impl Tree {
         self.above(&path);
         let content = content.into();
         self.0.insert(path, Entry::File { mode, content });
+    }
+
+    /// Adds a symbolic link, and the folders above it.
+    pub(crate) fn link(&mut self, path: impl AsRef<Path>, target: impl Into<PathBuf>) {
+        let path = relative(path.as_ref());
+        self.above(&path);
+        let target = target.into();
+        self.0.insert(path, Entry::Link { target });
     }
 
     /// Adds a file of this machine. A link is followed.
@@ -56,13 +65,16 @@ impl Tree {
             let (kind, mode, content): (_, _, &[u8]) = match entry {
                 Entry::Folder { mode } => (tar::EntryType::Directory, *mode, &[]),
                 Entry::File { mode, content } => (tar::EntryType::Regular, *mode, content),
+                Entry::Link { .. } => (tar::EntryType::Symlink, 0o777, &[]),
             };
             header.set_entry_type(kind);
             header.set_mode(mode);
             header.set_size(content.len().try_into()?);
-            archive
-                .append_data(&mut header, path, content)
-                .with_context(|| format!("pack {}", path.display()))?;
+            match entry {
+                Entry::Link { target } => archive.append_link(&mut header, path, target),
+                _ => archive.append_data(&mut header, path, content),
+            }
+            .with_context(|| format!("pack {}", path.display()))?;
         }
         Ok(archive.into_inner()?)
     }
@@ -81,8 +93,8 @@ impl Tree {
         self.0
             .values()
             .map(|entry| match entry {
-                Entry::Folder { .. } => 0,
                 Entry::File { content, .. } => content.len(),
+                Entry::Folder { .. } | Entry::Link { .. } => 0,
             })
             .sum()
     }
@@ -91,12 +103,13 @@ impl Tree {
     pub(crate) fn unpack(&self, below: &Path) -> Result<()> {
         for (path, entry) in &self.0 {
             let to = below.join(path);
-            let (made, mode) = match entry {
-                Entry::Folder { mode } => (fs::create_dir_all(&to), *mode),
-                Entry::File { mode, content } => (fs::write(&to, content), *mode),
-            };
-            made.and_then(|()| fs::set_permissions(&to, fs::Permissions::from_mode(mode)))
-                .with_context(|| format!("write {}", to.display()))?;
+            let set = |mode| fs::set_permissions(&to, fs::Permissions::from_mode(mode));
+            match entry {
+                Entry::Folder { mode } => fs::create_dir_all(&to).and_then(|()| set(*mode)),
+                Entry::File { mode, content } => fs::write(&to, content).and_then(|()| set(*mode)),
+                Entry::Link { target } => symlink(target, &to),
+            }
+            .with_context(|| format!("write {}", to.display()))?;
         }
         Ok(())
     }
@@ -125,6 +138,7 @@ mod tests {
         tree.file("/usr/bin/x", 0o755, "program");
         tree.folder("tmp", 0o1777);
         tree.file("a", 0o644, "");
+        tree.link("usr/bin/y", "x");
         tree
     }
 
@@ -139,7 +153,27 @@ mod tests {
             assert_eq!((header.mtime().unwrap(), header.uid().unwrap()), (7, 0));
             names.push(entry.path().unwrap().display().to_string());
         }
-        assert_eq!(names, ["a", "tmp", "usr", "usr/bin", "usr/bin/x"]);
+        assert_eq!(
+            names,
+            ["a", "tmp", "usr", "usr/bin", "usr/bin/x", "usr/bin/y"]
+        );
+    }
+
+    #[test]
+    fn links_are_links() {
+        let folder = tempfile::tempdir().unwrap();
+        let bytes = tree().archive(Vec::new(), 0).unwrap();
+        tar::Archive::new(bytes.as_slice())
+            .unpack(folder.path().join("archive"))
+            .unwrap();
+        tree().unpack(folder.path()).unwrap();
+        for root in [folder.path(), &folder.path().join("archive")] {
+            assert_eq!(
+                fs::read_link(root.join("usr/bin/y")).unwrap(),
+                Path::new("x")
+            );
+            assert_eq!(fs::read(root.join("usr/bin/y")).unwrap(), b"program");
+        }
     }
 
     #[test]

@@ -123,13 +123,13 @@ impl Policies {
         of: impl Fn(&Snapshot) -> Verdict,
     ) -> bool {
         let begin = started.saturating_sub(grace);
+        // Of what began before anything that is remembered, all of it is compared.
+        let compares_all = self.states().all(|state| state.since > started);
         let mut reaches = false;
         let mut until = Duration::MAX;
         for state in self.states() {
             let was_in_force = state.since <= started && until > begin;
-            // Of what began before anything that is remembered, all of it is compared.
-            let is_later = state.since > started;
-            if (was_in_force || (is_later && self.begins_after(started)))
+            if (was_in_force || compares_all)
                 && of(state).combined.allows() != verdict.combined.allows()
             {
                 return false;
@@ -138,11 +138,6 @@ impl Policies {
             until = state.since;
         }
         reaches || self.current().same_policies_since + grace <= started
-    }
-
-    /// Whether nothing that is remembered was in force at a time.
-    fn begins_after(&self, time: Duration) -> bool {
-        self.states().all(|state| state.since > time)
     }
 }
 

