@@ -221,6 +221,32 @@ fn what_a_missed_end_leaves_behind_is_charged_to_nobody() -> Result<()> {
     Ok(())
 }
 
+/// The same where no other socket comes in its place.
+#[test]
+fn a_connection_whose_socket_is_gone_is_forgotten() -> Result<()> {
+    // No socket is there.
+    const NOWHERE: u64 = 8;
+    let _alone = alone();
+    let Some(mut network) = Network::start(&["tcp"])? else {
+        return Ok(());
+    };
+    let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+    let _client = std::net::TcpStream::connect(listener.local_addr()?)?;
+    let mut table = table_of_connections()?;
+    let some = table.keys().next().context("a connection is there")??;
+    let left = Connection {
+        cookie: 1 << 40,
+        flags: CLIENT,
+        ..table.get(&some, 0)?
+    };
+    table.insert(NOWHERE, left, 0)?;
+    network.until("the table to be cleared", |_| {
+        table.get(&NOWHERE, 0).is_err()
+    })?;
+    assert_eq!(network.follower.counts().missed_ends, 1);
+    Ok(())
+}
+
 /// The table of the only session on this machine.
 fn table_of_connections() -> Result<aya::maps::HashMap<aya::maps::MapData, u64, Connection>> {
     let info = aya::maps::loaded_maps()

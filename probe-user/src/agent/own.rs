@@ -134,6 +134,7 @@ pub(super) fn show_flows(registry: &mut Registry, traffic: &traffic::State, read
         for (stage, reason, count) in [
             ("decode", "decode_error", follower.undecoded),
             ("kernel", "evicted", follower.evicted),
+            ("kernel", "end_missed", follower.missed_ends),
             ("join", "ends_full", follower.forgotten_ends),
             ("join", "drops_full", follower.forgotten_drops),
         ] {

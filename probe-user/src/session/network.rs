@@ -2,6 +2,7 @@
 //!
 //! Owns the readers and the tables of flows. Who asks it decides what becomes of the events.
 
+mod connections;
 mod counts;
 mod datagrams;
 mod drops;
@@ -12,10 +13,7 @@ use std::{
     time::Duration,
 };
 
-use probe_common::{
-    id::CgroupId,
-    tcp::{Connection, ConnectionEnd, ESTABLISHED, Listener, Question},
-};
+use probe_common::{id::CgroupId, tcp::Listener};
 
 use super::{Translator, translation::Translations};
 use crate::{
@@ -26,12 +24,12 @@ use crate::{
     limits,
     logs::chain,
     maps::MapError,
-    model::{Counters, Drops, EndReason, Flow, Initiator, Lookup, Tuple},
+    model::{Counters, Drops, Flow, Initiator, Lookup, Tuple},
     probes::{DropsReader, FlowsReader, TcpReader},
 };
 
 pub use self::counts::{FollowerCounts, Units};
-use self::{drops::Dropped, fins::Awaited};
+use self::{connections::Key, drops::Dropped, fins::Awaited};
 
 /// When flows are looked at and reported.
 #[derive(Clone, Copy, Debug)]
@@ -81,22 +79,10 @@ impl FlowReport {
 
 /// How long the end of a flow waits for the other end to become known.
 const HOLD: Duration = Duration::from_secs(1);
-/// Readings in a row without a flow after which it is gone.
-const GONE: u32 = 2;
-/// State of a socket that has closed, include/net/tcp_states.h.
-const TCP_CLOSE: u8 = 7;
 /// Messages read at once; the rest waits for the next time.
 const MESSAGES: usize = 10_000;
 /// What began this soon after the probe may have begun before.
 const UNSURE: Duration = Duration::from_secs(5);
-
-/// A connection: the address of its socket, and when it began. The address alone is used again, often before the end of the
-/// connection that had it is read.
-type ConnectionKey = (u64, u64);
-
-fn key_of(socket: u64, connection: &Connection) -> ConnectionKey {
-    (socket, connection.start_ns)
-}
 
 /// Follows the flows of a session.
 pub struct FlowFollower {
@@ -105,7 +91,9 @@ pub struct FlowFollower {
     drops: Option<(DropsReader, Dropped)>,
     settings: FlowSettings,
     datagrams: Datagrams,
-    connections: FlowTable<ConnectionKey>,
+    connections: FlowTable<Key>,
+    /// Connections whose sockets were gone at the last reading.
+    gone: HashSet<Key>,
     listeners: Vec<Listener>,
     ends: Ends,
     lookups: Lookups,
@@ -133,6 +121,7 @@ impl FlowFollower {
             settings,
             datagrams: Datagrams::new(settings.period),
             connections: FlowTable::new(settings.period),
+            gone: HashSet::new(),
             listeners: Vec::new(),
             ends: Ends::new(limits::FLOW_ENDS),
             lookups: Lookups::new(QUESTIONS),
@@ -261,43 +250,6 @@ impl FlowFollower {
         }
     }
 
-    fn read_ends(&mut self, now: Duration, events: &mut Vec<FlowEvent>) {
-        let mut ends = Vec::new();
-        if let Some(reader) = &mut self.tcp {
-            ends.extend(std::iter::from_fn(|| reader.next_end()));
-        }
-        self.take_ends(ends, now, events);
-    }
-
-    fn take_ends(&mut self, ends: Vec<ConnectionEnd>, now: Duration, events: &mut Vec<FlowEvent>) {
-        if !ends.is_empty() {
-            self.read_drops(now);
-        }
-        // Both ends of a connection may be among them: all are entered before the first is told.
-        let sampling = self.tcp.as_ref().map_or(1, TcpReader::sampling);
-        let flow = |end: &ConnectionEnd| Flow {
-            sampling,
-            ..convert::ended(end, &self.listeners)
-        };
-        let flows: Vec<_> = ends
-            .iter()
-            .map(|end| (key_of(end.socket, &end.connection), flow(end)))
-            .collect();
-        for (_, flow) in &flows {
-            self.ends.enter(flow);
-        }
-        for (key, mut flow) in flows {
-            self.charge(&mut flow, now);
-            self.ends.leave(&flow, now);
-            let change = self.connections.ended(&key, flow);
-            self.end(change, now, events);
-        }
-        // After the ends that they belong to.
-        if let Some(reader) = &mut self.tcp {
-            self.awaited.arrived(&reader.take_late_fins());
-        }
-    }
-
     /// Takes what was dropped since the last time.
     fn read_drops(&mut self, now: Duration) {
         let Some((reader, known)) = &mut self.drops else {
@@ -341,82 +293,6 @@ impl FlowFollower {
         }
     }
 
-    fn sweep_connections(
-        &mut self,
-        now: Duration,
-        events: &mut Vec<FlowEvent>,
-    ) -> Result<(), MapError> {
-        let Some(reader) = &mut self.tcp else {
-            return Ok(());
-        };
-        let known = reader.connections()?;
-        self.listeners = reader.listeners()?.into_iter().map(|(_, l)| l).collect();
-        // Read after the table: what has ended since is in both, and its end is taken last.
-        let ended: Vec<_> = std::iter::from_fn(|| reader.next_end()).collect();
-        let mut questions: Vec<Question> = known
-            .iter()
-            .map(|(socket, connection)| Question {
-                socket: *socket,
-                cookie: connection.cookie,
-                ..Question::default()
-            })
-            .collect();
-        reader.ask(&mut questions)?;
-        let mut told = Vec::new();
-        let mut gone = Vec::new();
-        for ((socket, connection), question) in known.iter().zip(&questions) {
-            let key = key_of(*socket, connection);
-            if reader.is_narrowed() && connection.flags & ESTABLISHED == 0 {
-                // Whether it is followed is not decided yet.
-            } else if question.answered == 0 {
-                gone.push(key);
-            } else if question.stats.state != TCP_CLOSE {
-                let mut flow =
-                    convert::connection(*socket, connection, &question.stats, &self.listeners, now);
-                flow.sampling = reader.sampling();
-                if let Some((_, known)) = &mut self.drops {
-                    known.charge(&mut flow, now);
-                }
-                self.ends.enter(&flow);
-                told.extend(self.connections.seen(key, flow, now));
-            }
-        }
-        for key in &gone {
-            if self.connections.missed(key) >= GONE {
-                // Its end was not seen, and nobody else removes it.
-                if let Some(reader) = &self.tcp {
-                    reader.forget(key.0)?;
-                }
-                told.extend(self.connections.give_up(key, EndReason::SocketClosed, now));
-            }
-        }
-        // Those whose end found no room in the ring.
-        let present: HashSet<_> = known
-            .iter()
-            .map(|(socket, connection)| key_of(*socket, connection))
-            .chain(ended.iter().map(|end| key_of(end.socket, &end.connection)))
-            .collect();
-        let absent: Vec<_> = self
-            .connections
-            .keys()
-            .filter(|key| !present.contains(key))
-            .copied()
-            .collect();
-        for key in absent {
-            if self.connections.missed(&key) >= GONE {
-                told.extend(self.connections.give_up(&key, EndReason::SocketClosed, now));
-            }
-        }
-        for change in told {
-            if change.event == Event::End {
-                self.ends.leave(&change.flow, now);
-            }
-            self.tell(change, events);
-        }
-        self.take_ends(ended, now, events);
-        Ok(())
-    }
-
     /// Gives up on questions that have waited too long.
     fn sweep_questions(&mut self, now: Duration) -> Result<(), MapError> {
         let Some(reader) = &self.flows else {
@@ -437,19 +313,6 @@ impl FlowFollower {
             }
         }
         Ok(())
-    }
-
-    /// Tells of an end, now if the other end is known and its FIN not awaited, else a little later.
-    fn end(&mut self, change: Change, now: Duration, events: &mut Vec<FlowEvent>) {
-        let full = self.held.len() >= limits::HELD_ENDS;
-        let waits = self.tcp.as_ref().is_some_and(TcpReader::waits_for_fins);
-        if !full && waits && self.awaited.begin(&change.flow) {
-            self.held.push_back((now + HOLD, change));
-        } else if full || self.ends.peer(&change.flow).is_some() {
-            self.tell(change, events);
-        } else {
-            self.held.push_back((now + HOLD, change));
-        }
     }
 
     fn release(&mut self, now: Duration, events: &mut Vec<FlowEvent>) {

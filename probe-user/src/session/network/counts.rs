@@ -65,6 +65,8 @@ pub struct FollowerCounts {
     pub evicted: u64,
     /// Ends of flows that could not be remembered: the other end may not be found.
     pub forgotten_ends: u64,
+    /// Connections whose socket is gone, and whose end was not seen.
+    pub missed_ends: u64,
     /// Dropped packets that could not be remembered: the flow may lack them.
     pub forgotten_drops: u64,
     /// Records and messages that could not be decoded.
