@@ -319,6 +319,9 @@ fn what_the_kernel_does_not_follow_is_counted_and_in_no_record_and_no_metric() -
     };
     rig.traffic(tcp, udp)?;
     rig.traffic(other_tcp, other_udp)?;
+    if unless_available("exact counts", rig.agent.ran_all("tcp")).is_none() {
+        return Ok(());
+    }
     // What connections come to is counted for all.
     rig.wait_for_connects(2 * CONNECTIONS)?;
     let path = rig.client.path();

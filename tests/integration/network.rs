@@ -198,6 +198,22 @@ fn what_a_missed_end_leaves_behind_is_charged_to_nobody() -> Result<()> {
     )?;
     connecting.work()?;
     let row = |cgroup| tcp_row(&network.session.measure(), cgroup);
+    let lost = |reason: &str| -> u64 {
+        let all = network.session.measure().lost;
+        let of = all.iter().filter(|it| it.stream == "tcp");
+        of.filter(|it| it.reason == reason).map(|it| it.count).sum()
+    };
+    // Since Linux 7.2 the kernel may miss some on its own.
+    let missed = || {
+        let skipped = lost("recursion") > 0;
+        if skipped {
+            skip("exact counts", "the kernel skipped runs of programs");
+        }
+        skipped
+    };
+    if missed() {
+        return Ok(());
+    }
     assert_eq!(row(&client).connected, LEFT);
     // As if another socket had been there, of which nobody saw the end.
     let mut table = table_of_connections()?;
@@ -211,13 +227,15 @@ fn what_a_missed_end_leaves_behind_is_charged_to_nobody() -> Result<()> {
     }
     connecting.finish()?;
     poll(LONG, "the ends of the clients", || {
-        (row(&client).closed == LEFT).then_some(())
+        (row(&client).closed + lost("recursion") >= LEFT).then_some(())
     })?;
     serving.close()?;
+    if missed() {
+        return Ok(());
+    }
+    assert_eq!(row(&client).closed, LEFT);
     assert_eq!(row(&server).closed, LEFT, "its own, and nobody else's");
-    let missed = network.session.measure().lost;
-    let missed = missed.iter().find(|lost| lost.reason == "end_missed");
-    assert_eq!(missed.map(|lost| lost.count), Some(LEFT));
+    assert_eq!(lost("end_missed"), LEFT);
     Ok(())
 }
 

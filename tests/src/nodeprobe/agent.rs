@@ -16,6 +16,7 @@ use crate::{
     guard::Process,
     http::{self, Response},
     scrape::Scrape,
+    skip::Unavailable,
     wait::{LONG, poll},
 };
 
@@ -205,6 +206,23 @@ impl Agent {
             }
             std::thread::sleep(Duration::from_millis(200));
         }
+    }
+
+    /// Checks that the kernel ran every program of a probe so far. It runs none inside itself, such as where an interrupt closes
+    /// sockets while a task opens one, and since Linux 7.2 where one was preempted. It counts that, and counts cannot be exact then.
+    ///
+    /// # Errors
+    ///
+    /// [`Unavailable`] if it did not; others if a scrape fails.
+    pub fn ran_all(&self, probe: &str) -> Result<()> {
+        let labels = [("stream", probe), ("reason", "recursion")];
+        let skipped = self.scrape()?.sum("nodeprobe_records_lost_total", &labels);
+        if skipped > 0.0 {
+            return Err(
+                Unavailable(format!("the kernel skipped {skipped} runs of programs")).into(),
+            );
+        }
+        Ok(())
     }
 
     /// Sends a signal.
