@@ -1,11 +1,13 @@
 //! The chart says the same as the overlay of the same choices.
 use std::collections::BTreeMap;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 
 /// Characters of the hash that Kustomize appends to the name of a ConfigMap that it makes.
 const HASH: usize = 10;
+/// What such a hash is made of: hexadecimal digits, those for vowels and what looks like them replaced.
+const DIGITS: &str = "2456789bcdfghkmt";
 
 /// Where two renderings differ, by kind, name and field; labels and annotations aside, for Helm has its own.
 pub(super) fn differences(overlay: &str, chart: &str) -> Result<Vec<String>> {
@@ -38,35 +40,40 @@ fn fields(text: &str) -> Result<BTreeMap<String, String>> {
     for document in &documents {
         let kind = document["kind"].as_str().unwrap_or_default();
         let name = document["metadata"]["name"].as_str().unwrap_or_default();
-        flatten(document, format!("{kind} {name} "), &mut fields);
+        flatten(document, format!("{kind} {name} "), &mut fields)?;
     }
     Ok(fields)
 }
 
-fn flatten(value: &Value, place: String, fields: &mut BTreeMap<String, String>) {
+/// Refuses two values at one place: one of them would be compared with nothing.
+fn flatten(value: &Value, place: String, fields: &mut BTreeMap<String, String>) -> Result<()> {
     match value {
-        Value::Object(members) => {
+        Value::Object(members) if !members.is_empty() => {
             for (key, member) in members {
                 let is_left_out = place.ends_with("metadata.")
                     && matches!(key.as_str(), "labels" | "annotations");
                 if !is_left_out {
-                    flatten(member, format!("{place}{key}."), fields);
+                    flatten(member, format!("{place}{key}."), fields)?;
                 }
             }
         }
-        Value::Array(elements) => {
+        Value::Array(elements) if !elements.is_empty() => {
             for (index, element) in elements.iter().enumerate() {
                 // The order of what has a name says nothing.
-                let name = ["name", "mountPath"].map(|key| element[key].as_str());
+                let name = ["mountPath", "name"].map(|key| element[key].as_str());
                 let name = name.into_iter().flatten().next();
                 let key = name.map_or_else(|| index.to_string(), str::to_owned);
-                flatten(element, format!("{place}{key}."), fields);
+                flatten(element, format!("{place}{key}."), fields)?;
             }
         }
+        // What is empty says something as well: `podSelector: {}` is all pods.
         other => {
-            fields.insert(place.trim_end_matches('.').to_owned(), other.to_string());
+            let place = place.trim_end_matches('.').to_owned();
+            let before = fields.insert(place.clone(), other.to_string());
+            ensure!(before.is_none(), "two values at {place}");
         }
     }
+    Ok(())
 }
 
 /// Names of ConfigMaps without the hash of their content.
@@ -79,7 +86,8 @@ fn without_hashes(text: &str) -> String {
                 .lines()
                 .find_map(|line| line.strip_prefix("  name: "))?;
             let (stem, hash) = name.rsplit_once('-')?;
-            (hash.len() == HASH).then_some((name, stem))
+            let is_hash = hash.len() == HASH && hash.chars().all(|it| DIGITS.contains(it));
+            is_hash.then_some((name, stem))
         });
     hashed.fold(text.to_owned(), |text, (name, stem)| {
         text.replace(name, stem)
@@ -119,6 +127,31 @@ kind: ConfigMap
 metadata: {name: np}
 ";
         assert_eq!(differences(OVERLAY, chart).unwrap(), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_name_that_is_as_long_as_a_hash_is_none() {
+        let of = |name| format!("kind: ConfigMap\nmetadata:\n  name: {name}\n");
+        assert_eq!(without_hashes(&of("np-dashboards")), of("np-dashboards"));
+        assert_eq!(without_hashes(&of("np-kbtht84942")), of("np"));
+    }
+
+    #[test]
+    fn what_is_empty_or_mounted_twice_is_compared_as_well() {
+        let of = |rest: &str| format!("kind: DaemonSet\nmetadata: {{name: np}}\nspec: {rest}\n");
+        for (overlay, chart, place) in [
+            ("{emptyDir: {}, a: 1}", "{a: 1}", "spec.emptyDir"),
+            (
+                "{m: [{name: h, mountPath: /a, ro: 1}, {name: h, mountPath: /b}]}",
+                "{m: [{name: h, mountPath: /a, ro: 2}, {name: h, mountPath: /b}]}",
+                "spec.m./a.ro",
+            ),
+        ] {
+            let found = differences(&of(overlay), &of(chart)).unwrap();
+            assert!(found.len() == 1 && found[0].contains(place), "{found:?}");
+        }
+        let twice = of("{env: [{name: A, value: 1}, {name: A, value: 2}]}");
+        assert!(differences(&twice, &twice).is_err());
     }
 
     #[test]
