@@ -16,7 +16,11 @@ mod tcp;
 
 use std::time::{Duration, Instant};
 
-use aya::{Ebpf, maps::PerCpuArray, programs::Program};
+use aya::{
+    Ebpf,
+    maps::{MapData, PerCpuArray},
+    programs::Program,
+};
 use probe_common::loss;
 
 pub use drops::DropsReader;
@@ -26,6 +30,7 @@ pub use syscalls::{Latency, MAX_SAMPLE};
 pub use tcp::TcpReader;
 
 use crate::{
+    kernel::fdinfo::recursion_misses,
     loader::{Kernel, LoadError, Sizes},
     maps::MapError,
     model::{
@@ -93,6 +98,9 @@ pub fn spec(name: &str) -> Option<&'static ProbeSpec> {
     REGISTRY.iter().find(|spec| spec.name == name)
 }
 
+/// What the names of programs end in that take what the kernel keeps from those of the names before it.
+const AGAIN: &str = "_again";
+
 /// A probe that is attached. Dropping it detaches its programs and frees its maps.
 pub struct Attached {
     /// Name of the probe.
@@ -104,7 +112,11 @@ pub struct Attached {
     /// Read its records and tables, where others follow them; taken by the thread that does.
     pub readers: Readers,
     ebpf: Ebpf,
-    lost: Option<PerCpuArray<aya::maps::MapData, u64>>,
+    lost: Option<PerCpuArray<MapData, u64>>,
+    /// Events that second programs took.
+    taken: Option<PerCpuArray<MapData, u64>>,
+    /// Programs that were stopped before the rest, as they were last.
+    stopped: Vec<ProgramStats>,
     last_collect: Option<(Duration, bool)>,
 }
 
@@ -159,9 +171,11 @@ pub trait Collector: Send {
 
 impl Attached {
     fn new(name: &'static str, state: FeatureState, mut ebpf: Ebpf) -> Self {
-        let lost = ebpf
-            .take_map("LOST")
-            .and_then(|map| PerCpuArray::try_from(map).ok());
+        let mut per_cpu = |map| {
+            ebpf.take_map(map)
+                .and_then(|map| PerCpuArray::try_from(map).ok())
+        };
+        let (lost, taken) = (per_cpu("LOST"), per_cpu("TAKEN"));
         Self {
             name,
             state,
@@ -169,6 +183,8 @@ impl Attached {
             readers: Readers::default(),
             ebpf,
             lost,
+            taken,
+            stopped: Vec::new(),
             last_collect: None,
         }
     }
@@ -210,16 +226,27 @@ impl Attached {
         &mut self.ebpf
     }
 
-    /// Stops its programs that see packets, and the ends of connections, for good. What they counted stays.
+    /// Stops its programs that see packets, and the ends of connections, for good. What they counted stays, and so does what
+    /// the kernel counted of them.
     pub fn stop_flows(&mut self) {
         for (name, program) in self.ebpf.programs_mut() {
+            let Some(mut last) = stats(name, program) else {
+                continue;
+            };
+            let fd = program.fd().ok().and_then(|fd| fd.try_clone().ok());
             let stopped = match program {
                 Program::CgroupSkb(program) => program.unload(),
-                Program::BtfTracePoint(program) if name == tcp::ENDS_HOOK => program.unload(),
-                _ => Ok(()),
+                Program::BtfTracePoint(program) if tcp::ENDS_PROGRAMS.contains(&name) => {
+                    program.unload()
+                }
+                _ => continue,
             };
             if let Err(error) = stopped {
                 tracing::debug!(program = name, %error, "a program goes on");
+            } else {
+                // The kernel keeps the program as long as somebody has it, and skips no more of its runs.
+                last.recursion_misses = fd.map_or(last.recursion_misses, recursion_misses);
+                self.stopped.push(last);
             }
         }
     }
@@ -240,19 +267,11 @@ impl Attached {
     }
 
     fn programs(&self) -> Vec<ProgramStats> {
-        self.ebpf
-            .programs()
-            .filter_map(|(name, program)| {
-                // A program of the object that was not loaded has no fd and is not listed.
-                let fd = program.fd().ok()?;
-                let info = program.info().ok()?;
-                Some(ProgramStats {
-                    name: name.to_owned(),
-                    run_time: info.run_time(),
-                    runs: info.run_count(),
-                    recursion_misses: crate::kernel::fdinfo::recursion_misses(fd),
-                })
-            })
+        let stopped = self.stopped.iter().cloned();
+        let running = self.ebpf.programs();
+        running
+            .filter_map(|(name, program)| stats(name, program))
+            .chain(stopped)
             .collect()
     }
 
@@ -279,13 +298,38 @@ impl Attached {
                     count,
                 })
             });
-        let skipped = self.programs().iter().map(|p| p.recursion_misses).sum();
         let recursion = LostCount {
             stream: self.name,
             stage: "kernel",
             reason: "recursion",
-            count: skipped,
+            count: self.skipped(),
         };
         by_reason.chain([recursion]).collect()
     }
+
+    /// Runs that the kernel skipped and no second program took. Where a second program is skipped the first did not miss
+    /// anything, or has counted it.
+    fn skipped(&self) -> u64 {
+        let taken = self
+            .taken
+            .as_ref()
+            .and_then(|map| map.get(&0, 0).ok())
+            .map_or(0, |per_cpu| per_cpu.iter().sum());
+        let programs = self.programs();
+        let firsts = programs.iter().filter(|it| !it.name.ends_with(AGAIN));
+        let skipped: u64 = firsts.map(|it| it.recursion_misses).sum();
+        skipped.saturating_sub(taken)
+    }
+}
+
+/// What the kernel counts of a program. One of the object that is not loaded has no descriptor and no counts.
+fn stats(name: &str, program: &Program) -> Option<ProgramStats> {
+    let fd = program.fd().ok()?;
+    let info = program.info().ok()?;
+    Some(ProgramStats {
+        name: name.to_owned(),
+        run_time: info.run_time(),
+        runs: info.run_count(),
+        recursion_misses: recursion_misses(fd),
+    })
 }

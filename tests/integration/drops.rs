@@ -189,10 +189,10 @@ fn flows_have_what_a_filter_dropped_of_them() -> Result<()> {
         .sum();
     assert_eq!(sent, 1, "what was not sent is not counted as sent");
 
-    assert_eq!(dropped(of(&log, NO_HANDSHAKE, "egress")), (syns, 0));
-    let ends: Vec<_> = of(&log, NO_HANDSHAKE, "egress")
-        .filter(|it| it.event == "end")
-        .collect();
+    let attempts: Vec<_> = of(&log, NO_HANDSHAKE, "egress").collect();
+    let sums = dropped(attempts.iter().copied());
+    assert_eq!(sums, (syns, 0), "{attempts:?}");
+    let ends: Vec<_> = attempts.iter().filter(|it| it.event == "end").collect();
     assert_eq!(ends.len() as u64, ATTEMPTS);
     for end in ends {
         assert_eq!(end.drops_fwd_total, Some(2), "{end:?}");

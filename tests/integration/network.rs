@@ -1,6 +1,7 @@
 //! Flows, connections and name look-ups, followed by the library itself and compared with a workload of known size.
 
 mod health;
+mod interrupts;
 mod rig;
 
 use std::{collections::HashSet, time::Instant};

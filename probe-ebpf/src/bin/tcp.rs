@@ -6,6 +6,8 @@
 #![no_std]
 #![no_main]
 
+#[path = "../body/again.rs"]
+mod again;
 #[path = "../body/tcp_ask.rs"]
 mod ask;
 #[path = "../body/tcp_counters.rs"]
@@ -69,31 +71,90 @@ mod state {
 /// `TP_PROTO(const struct sock *sk, const int oldstate, const int newstate)`.
 #[btf_tracepoint(function = "inet_sock_set_state")]
 fn inet_sock_set_state(ctx: BtfTracePointContext) -> i32 {
-    let sk: *const u8 = ctx.arg(0);
-    // SAFETY: the socket is an argument of the tracepoint, which the verifier trusts.
-    if unsafe { Trusted::field::<u16>(sk, &SOCK_PROTOCOL) } != u16::from(TCP) {
-        return 0;
-    }
-    // Stored as 8 bytes each, of which the upper four say nothing.
-    let (old, new) = (ctx.arg::<u64>(1) as i32, ctx.arg::<u64>(2) as i32);
-    // SAFETY: as above.
-    unsafe {
-        match (old, new) {
-            (state::LISTEN, _) => listeners::remove(sk),
-            (_, state::LISTEN) => listeners::add(sk),
-            (_, state::SYN_SENT) => connecting(sk),
-            (state::SYN_SENT | state::SYN_RECV, state::ESTABLISHED) => established(sk, old),
-            // Nothing is known of a child that never was established, and its listener counts it.
-            (state::SYN_RECV, state::CLOSE) => table::remove(sk),
-            (_, state::CLOSE) => closed(sk, old),
-            (state::ESTABLISHED | state::SYN_RECV, state::FIN_WAIT1) => {
-                table::mark(sk, LOCAL_CLOSED)
-            }
-            (state::ESTABLISHED, state::CLOSE_WAIT) => table::mark(sk, REMOTE_CLOSED),
-            _ => {}
+    if let Some(change) = Change::of(&ctx) {
+        // SAFETY: the socket is that of the tracepoint.
+        unsafe {
+            again::note(change.id());
+            change.follow();
         }
     }
     0
+}
+
+/// Takes the changes that come while the program above is at work.
+#[btf_tracepoint(function = "inet_sock_set_state")]
+fn inet_sock_set_state_again(ctx: BtfTracePointContext) -> i32 {
+    if let Some(change) = Change::of(&ctx) {
+        // SAFETY: the socket is that of the tracepoint.
+        unsafe {
+            if again::is_left(change.id()) {
+                change.follow();
+            }
+        }
+    }
+    0
+}
+
+/// A connection enters a state.
+struct Change {
+    sk: *const u8,
+    old: i32,
+    new: i32,
+}
+
+impl Change {
+    #[inline(always)]
+    fn of(ctx: &BtfTracePointContext) -> Option<Self> {
+        let sk: *const u8 = ctx.arg(0);
+        // SAFETY: the socket is an argument of the tracepoint, which the verifier trusts.
+        let protocol: u16 = unsafe { Trusted::field(sk, &SOCK_PROTOCOL) };
+        // The states are stored as 8 bytes each, of which the upper four say nothing.
+        (protocol == u16::from(TCP)).then(|| Self {
+            sk,
+            old: ctx.arg::<u64>(1) as i32,
+            new: ctx.arg::<u64>(2) as i32,
+        })
+    }
+
+    /// What no other change has: a socket enters a state from another one once. Where sockets have no cookies the second program
+    /// is not there to ask.
+    ///
+    /// # Safety
+    ///
+    /// The socket must be one that the verifier trusts.
+    #[inline(always)]
+    unsafe fn id(&self) -> u64 {
+        // SAFETY: passed on to the caller.
+        let cookie = unsafe { table::cookie(self.sk) };
+        cookie ^ (self.old as u64) << 60 ^ (self.new as u64) << 56
+    }
+
+    /// # Safety
+    ///
+    /// As for [`id`](Self::id).
+    #[inline(always)]
+    unsafe fn follow(&self) {
+        let sk = self.sk;
+        // SAFETY: passed on to the caller.
+        unsafe {
+            match (self.old, self.new) {
+                (state::LISTEN, _) => listeners::remove(sk),
+                (_, state::LISTEN) => listeners::add(sk),
+                (_, state::SYN_SENT) => connecting(sk),
+                (state::SYN_SENT | state::SYN_RECV, state::ESTABLISHED) => {
+                    established(sk, self.old)
+                }
+                // Nothing is known of a child that never was established, and its listener counts it.
+                (state::SYN_RECV, state::CLOSE) => table::remove(sk),
+                (_, state::CLOSE) => closed(sk, self.old),
+                (state::ESTABLISHED | state::SYN_RECV, state::FIN_WAIT1) => {
+                    table::mark(sk, LOCAL_CLOSED)
+                }
+                (state::ESTABLISHED, state::CLOSE_WAIT) => table::mark(sk, REMOTE_CLOSED),
+                _ => {}
+            }
+        }
+    }
 }
 
 /// # Safety

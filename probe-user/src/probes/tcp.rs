@@ -34,8 +34,12 @@ pub(super) const SPEC: ProbeSpec = ProbeSpec {
     attach,
 };
 
-/// The program that sends ends of connections.
-pub(super) const ENDS_HOOK: &str = "inet_sock_set_state";
+/// The hook of the ends of connections, and the program that sends them.
+const ENDS_HOOK: &str = "inet_sock_set_state";
+/// The program there that takes what comes while the first one is at work.
+const ENDS_AGAIN: &str = "inet_sock_set_state_again";
+/// Both.
+pub(super) const ENDS_PROGRAMS: [&str; 2] = [ENDS_HOOK, ENDS_AGAIN];
 
 const HOOKS: [&str; 5] = [
     ENDS_HOOK,
@@ -93,6 +97,10 @@ fn attach(kernel: &Kernel, options: &Options) -> Result<Attached, LoadError> {
     };
     for hook in HOOKS {
         loader::attach(&mut ebpf, kernel, hook)?;
+    }
+    // It knows by the cookies of sockets what the first one took.
+    if has_cookies(kernel) {
+        loader::attach_as(&mut ebpf, kernel, ENDS_AGAIN, ENDS_HOOK)?;
     }
     let missing = [take_over(&mut ebpf, kernel), late_fins(&mut ebpf, kernel)];
     reader.waits_for_fins = missing[1].is_ok();

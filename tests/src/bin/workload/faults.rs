@@ -52,6 +52,18 @@ pub(crate) fn full(options: &Options) -> Done {
     Ok("{}".into())
 }
 
+/// Accepts `--connections`, for all of which there is room in its queue, and closes each at once. Ready when it listens.
+pub(crate) fn turn_away(options: &Options) -> Done {
+    let connections: u16 = options.need("--connections")?;
+    let listener = TcpListener::bind(address(options)?)?;
+    sys::listen(listener.as_fd(), connections.into())?;
+    stage::ready_and_wait()?;
+    for _ in 0..connections {
+        listener.accept()?;
+    }
+    Ok(format!(r#"{{"connections":{connections}}}"#))
+}
+
 /// Makes `--connections` one after the other, sends `--send` bytes on each and ends it with a reset.
 pub(crate) fn resets(options: &Options) -> Done {
     let connections: u64 = options.need("--connections")?;

@@ -93,6 +93,11 @@ const COMMANDS: &[(&str, &str, Command)] = &[
     ),
     ("full", "[--host A] --port P", faults::full),
     (
+        "turn-away",
+        "[--host A] --port P --connections N",
+        faults::turn_away,
+    ),
+    (
         "resets",
         "[--host A] --port P --connections N [--send BYTES]",
         faults::resets,
@@ -143,6 +148,7 @@ const READY_BY_THEMSELVES: &[&str] = &[
     "name-server",
     "site",
     "full",
+    "turn-away",
     "share",
     "gather",
     "evil-names",

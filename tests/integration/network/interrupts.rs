@@ -1,0 +1,123 @@
+//! Connections that come to the hooks of others, as they do wherever a processor has more of them than it gets done with.
+
+use std::collections::HashSet;
+
+use anyhow::Result;
+use probe_user::model::ProgramStats;
+use tests::{cgroup::Cgroup, lock::alone, nodeprobe::free_port, skip::skip, workload::Workload};
+
+use super::rig::{Network, cgroups, tcp_row};
+
+/// The programs at the hook.
+const PROGRAM: &str = "inet_sock_set_state";
+const SECOND: &str = "inet_sock_set_state_again";
+
+fn programs(network: &Network) -> Vec<ProgramStats> {
+    let probes = network.session.health();
+    probes.into_iter().flat_map(|it| it.programs).collect()
+}
+
+/// How often the kernel skipped it.
+fn skipped(network: &Network) -> u64 {
+    let programs = programs(network).into_iter();
+    let first = programs.filter(|it| it.name == PROGRAM);
+    first.map(|it| it.recursion_misses).sum()
+}
+
+/// What the kernel keeps from a program because an interrupt meets it at work another one takes: nothing is missing, nothing is
+/// there twice.
+#[test]
+fn connections_that_interrupt_one_another_are_all_counted_and_once() -> Result<()> {
+    /// At most what a listener may have waiting, so that no attempt is turned away, and in all what the ring has room for, however
+    /// seldom it is read.
+    const CONNECTIONS: usize = 4000;
+    const PAIRS: usize = 4;
+    /// More than it takes anywhere that was seen.
+    const ROUNDS: usize = 20;
+    let _alone = alone();
+    let Some([servers, clients]) = cgroups(["servers", "clients"])? else {
+        return Ok(());
+    };
+    let Some(mut network) = Network::start(&["tcp"])? else {
+        return Ok(());
+    };
+    if !programs(&network).iter().any(|it| it.name == SECOND) {
+        skip(
+            "exact counts of many connections",
+            "sockets have no cookies before Linux 5.12",
+        );
+        return Ok(());
+    }
+    let workload = Workload::new()?;
+    let mut connections = 0;
+    for _ in 0..ROUNDS {
+        let mut pairs = Vec::new();
+        for _ in 0..PAIRS {
+            let what = format!("--port {} --connections {CONNECTIONS}", free_port()?.port());
+            let server = workload.ready(&servers, &format!("turn-away {what}"))?;
+            server.task.go()?;
+            pairs.push((server, format!("resets {what}")));
+        }
+        let running = pairs
+            .iter()
+            .map(|(_, command)| workload.start(&clients, command));
+        for client in running.collect::<Result<Vec<_>>>()? {
+            client.result()?;
+        }
+        connections += PAIRS * CONNECTIONS;
+        network.until("the ends of all connections", |network| {
+            let ended = |cgroup: &Cgroup| network.ended(cgroup).len();
+            ended(&clients) >= connections && ended(&servers) >= connections
+        })?;
+        if skipped(&network) > 0 {
+            break;
+        }
+    }
+    network.finish();
+    assert_eq!(
+        network.ended(&clients).len(),
+        connections,
+        "ends of clients"
+    );
+    assert_eq!(
+        network.ended(&servers).len(),
+        connections,
+        "ends of servers"
+    );
+    let ids: HashSet<_> = network.flows.iter().map(|report| report.flow.id).collect();
+    assert!(
+        ids.len() >= 2 * connections,
+        "every end has an id of its own"
+    );
+    let read = network.session.measure();
+    let (server, client) = (tcp_row(&read, &servers), tcp_row(&read, &clients));
+    let connections = connections as u64;
+    assert_eq!(
+        [client.attempts, client.connected, client.closed],
+        [connections; 3]
+    );
+    assert_eq!([server.accepted, server.closed], [connections; 2]);
+    let lost = network.lost();
+    assert!(lost.is_empty(), "{lost:?}");
+    Ok(())
+}
+
+#[test]
+fn what_the_kernel_counted_of_programs_that_were_stopped_is_not_forgotten() -> Result<()> {
+    let _alone = alone();
+    let Some(network) = Network::start(&["tcp"])? else {
+        return Ok(());
+    };
+    let before = programs(&network);
+    network.session.stop_flows();
+    let after = programs(&network);
+    assert!(before.iter().any(|it| it.name == PROGRAM));
+    for was in before {
+        let is = after.iter().find(|it| it.name == was.name);
+        assert!(
+            is.is_some_and(|is| is.recursion_misses >= was.recursion_misses),
+            "{was:?}, then {is:?}"
+        );
+    }
+    Ok(())
+}
