@@ -229,25 +229,15 @@ impl Attached {
     /// Stops its programs that see packets, and the ends of connections, for good. What they counted stays, and so does what
     /// the kernel counted of them.
     pub fn stop_flows(&mut self) {
-        for (name, program) in self.ebpf.programs_mut() {
-            let Some(mut last) = stats(name, program) else {
-                continue;
-            };
-            let fd = program.fd().ok().and_then(|fd| fd.try_clone().ok());
-            let stopped = match program {
-                Program::CgroupSkb(program) => program.unload(),
-                Program::BtfTracePoint(program) if tcp::ENDS_PROGRAMS.contains(&name) => {
-                    program.unload()
-                }
-                _ => continue,
-            };
-            if let Err(error) = stopped {
-                tracing::debug!(program = name, %error, "a program goes on");
-            } else {
-                // The kernel keeps the program as long as somebody has it, and skips no more of its runs.
-                last.recursion_misses = fd.map_or(last.recursion_misses, recursion_misses);
-                self.stopped.push(last);
-            }
+        let programs = self.ebpf.programs();
+        let packets = programs.filter(|(_, it)| matches!(it, Program::CgroupSkb(_)));
+        let packets = packets.map(|(name, _)| name.to_owned());
+        // The second one before the first: alone it would take everything.
+        let ends = tcp::ENDS_PROGRAMS.into_iter().rev().map(str::to_owned);
+        for name in packets.chain(ends).collect::<Vec<_>>() {
+            let program = self.ebpf.program_mut(&name);
+            self.stopped
+                .extend(program.and_then(|program| stop(&name, program)));
         }
     }
 
@@ -320,6 +310,26 @@ impl Attached {
         let skipped: u64 = firsts.map(|it| it.recursion_misses).sum();
         skipped.saturating_sub(taken)
     }
+}
+
+/// Stops a program; answers what the kernel has counted of it, or `None` if it was not loaded or goes on.
+fn stop(name: &str, program: &mut Program) -> Option<ProgramStats> {
+    let last = stats(name, program)?;
+    let fd = program.fd().ok()?.try_clone().ok()?;
+    let stopped = match program {
+        Program::CgroupSkb(program) => program.unload(),
+        Program::BtfTracePoint(program) => program.unload(),
+        _ => return None,
+    };
+    if let Err(error) = stopped {
+        tracing::debug!(program = name, %error, "a program goes on");
+        return None;
+    }
+    // The kernel keeps the program as long as somebody has it, and skips no more of its runs.
+    Some(ProgramStats {
+        recursion_misses: recursion_misses(fd),
+        ..last
+    })
 }
 
 /// What the kernel counts of a program. One of the object that is not loaded has no descriptor and no counts.
