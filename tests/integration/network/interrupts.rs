@@ -67,12 +67,22 @@ fn connections_that_interrupt_one_another_are_all_counted_and_once() -> Result<(
         connections += PAIRS * CONNECTIONS;
         network.until("the ends of all connections", |network| {
             let ended = |cgroup: &Cgroup| network.ended(cgroup).len();
-            ended(&clients) >= connections && ended(&servers) >= connections
+            let all = ended(&clients) >= connections && ended(&servers) >= connections;
+            all || !network.lost().is_empty()
         })?;
         if skipped(&network) > 0 {
             break;
         }
     }
+    let lost = network.lost();
+    if !lost.is_empty() && network.session.undisturbed().is_some() {
+        skip(
+            "exact counts of many connections",
+            &format!("programs can be preempted here: {lost:?}"),
+        );
+        return Ok(());
+    }
+    assert!(lost.is_empty(), "{lost:?}");
     network.finish();
     assert_eq!(
         network.ended(&clients).len(),
@@ -97,8 +107,6 @@ fn connections_that_interrupt_one_another_are_all_counted_and_once() -> Result<(
         [connections; 3]
     );
     assert_eq!([server.accepted, server.closed], [connections; 2]);
-    let lost = network.lost();
-    assert!(lost.is_empty(), "{lost:?}");
     Ok(())
 }
 
