@@ -18,7 +18,7 @@ mod record;
 mod table;
 
 #[cfg(test)]
-pub(crate) use self::convert::tests::{client, server};
+pub(crate) use self::convert::tests::{NOTHING, client, server};
 pub use self::{
     clock::WallClock,
     community_id::community_id,

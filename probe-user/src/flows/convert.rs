@@ -261,7 +261,7 @@ fn process(pid: u32, comm: &[u8; COMM_LEN]) -> FlowProcess {
 pub(super) mod tests {
     use super::*;
 
-    pub(in super::super) const NOTHING: Connection = Connection {
+    pub(crate) const NOTHING: Connection = Connection {
         cookie: 7,
         cgroup: 100,
         start_ns: 1_000_000_000,

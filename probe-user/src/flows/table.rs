@@ -27,8 +27,6 @@ struct Entry {
     reported: Counters,
     reported_drops: Option<Drops>,
     reported_at: Duration,
-    /// Readings in a row that did not have it.
-    missed: u32,
 }
 
 /// Flows by the key that the kernel side has them under.
@@ -60,14 +58,12 @@ impl<K: Copy + Eq + Hash> FlowTable<K> {
                 reported: flow.counters,
                 reported_drops: flow.drops.clone(),
                 reported_at: now,
-                missed: 0,
                 flow,
             };
             self.entries.insert(key, entry);
             return Some(change);
         };
         entry.flow = flow;
-        entry.missed = 0;
         if now.saturating_sub(entry.reported_at) < self.period {
             return None;
         }
@@ -90,14 +86,6 @@ impl<K: Copy + Eq + Hash> FlowTable<K> {
                 flow,
             },
         }
-    }
-
-    /// Notes that a reading could not find a flow; answers how often in a row.
-    pub fn missed(&mut self, key: &K) -> u32 {
-        self.entries.get_mut(key).map_or(0, |entry| {
-            entry.missed += 1;
-            entry.missed
-        })
     }
 
     /// Ends a flow by what was last known of it.

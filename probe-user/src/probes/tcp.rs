@@ -306,13 +306,22 @@ impl TcpReader {
         self.is_narrowed
     }
 
-    /// Forgets a connection whose socket is gone without an end.
+    /// Forgets a connection whose socket is gone without an end; answers whether it was there. One that has the same address and
+    /// began at another time stays.
     ///
     /// # Errors
     ///
     /// If the kernel refuses.
-    pub fn forget(&self, socket: u64) -> Result<bool, MapError> {
-        maps::remove(&self.connections, "CONNECTIONS", &socket)
+    pub fn forget(&self, socket: u64, start_ns: u64) -> Result<bool, MapError> {
+        const TABLE: &str = "CONNECTIONS";
+        let taken = maps::take_entry::<u64, Connection>(&self.connections, TABLE, &socket)?;
+        match taken {
+            Some(other) if other.start_ns != start_ns => {
+                maps::put(&self.connections, TABLE, &socket, &other)?;
+                Ok(false)
+            }
+            taken => Ok(taken.is_some()),
+        }
     }
 
     /// Sockets that listen, by their address.

@@ -92,8 +92,8 @@ pub struct FlowFollower {
     settings: FlowSettings,
     datagrams: Datagrams,
     connections: FlowTable<Key>,
-    /// Connections whose sockets were gone at the last reading.
-    gone: HashSet<Key>,
+    /// Connections that the last reading lacked, or whose sockets were gone.
+    missing: HashSet<Key>,
     listeners: Vec<Listener>,
     ends: Ends,
     lookups: Lookups,
@@ -121,7 +121,7 @@ impl FlowFollower {
             settings,
             datagrams: Datagrams::new(settings.period),
             connections: FlowTable::new(settings.period),
-            gone: HashSet::new(),
+            missing: HashSet::new(),
             listeners: Vec::new(),
             ends: Ends::new(limits::FLOW_ENDS),
             lookups: Lookups::new(QUESTIONS),
