@@ -18,6 +18,7 @@ pub mod memory;
 pub mod netns;
 pub mod priority;
 mod roots;
+pub mod wait;
 
 pub use bpf::run_raw_tracepoint;
 pub use map_reads::capabilities_for_map_reads;

@@ -276,8 +276,7 @@ unsafe fn closed(sk: *const u8, old: i32) {
         (*end).stats = ask::socket_stats(sk);
         (*end).error = error;
         (*end).pad = 0;
-        // No wake-up: the reader polls, which costs a fraction.
-        record.submit(u64::from(aya_ebpf::bindings::BPF_RB_NO_WAKEUP));
+        record.submit(table::wake_up());
     }
 }
 

@@ -4,10 +4,13 @@ use core::ptr;
 
 use aya_ebpf::{
     Global,
-    bindings::BPF_NOEXIST,
+    bindings::{
+        BPF_NOEXIST, BPF_RB_AVAIL_DATA, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP, BPF_RINGBUF_HDR_SZ,
+    },
     btf_maps::{HashMap, RingBuf},
     helpers::{
         bpf_get_current_comm, bpf_get_current_pid_tgid, bpf_get_socket_cookie, bpf_ktime_get_ns,
+        generated::bpf_ringbuf_query,
     },
     macros::btf_map,
 };
@@ -28,8 +31,10 @@ static HAS_SOCKET_COOKIE: Global<u32> = Global::new(0);
 #[unsafe(no_mangle)]
 pub(crate) static SKC_COOKIE: Global<u32> = Global::new(ABSENT);
 
-/// Bytes of the ring: 40,000 ends.
-const RING_BYTES: usize = 8 << 20;
+/// Bytes of the ring. User space makes it as large as the machine needs.
+const RING_BYTES: usize = 2 << 20;
+/// Whoever waits for the ring is woken each time that so many bytes more lie in it. What is less waits for the next look.
+const WAKE_AT: u64 = 256 << 10;
 
 /// Connections that last.
 #[btf_map]
@@ -114,6 +119,26 @@ pub(crate) unsafe fn find(sk: *const u8) -> Option<*mut Connection> {
         }
     }
     Some(known)
+}
+
+/// Whether to wake the reader for a record that has its place in the ring and is to be submitted: a wake-up costs many times what
+/// the record does.
+#[inline(always)]
+pub(crate) fn wake_up() -> u64 {
+    // Other CPUs may have taken their places since: some records from there on do it.
+    const SOME: u64 = 8 * (size_of::<ConnectionEnd>() as u64 + BPF_RINGBUF_HDR_SZ as u64);
+    // SAFETY: the address of a map definition stands for the map.
+    let bytes = unsafe {
+        bpf_ringbuf_query(
+            ptr::from_ref(&ENDS).cast_mut().cast(),
+            u64::from(BPF_RB_AVAIL_DATA),
+        )
+    };
+    if bytes >= WAKE_AT && bytes % WAKE_AT < SOME {
+        u64::from(BPF_RB_FORCE_WAKEUP)
+    } else {
+        u64::from(BPF_RB_NO_WAKEUP)
+    }
 }
 
 /// Remembers a connection; one that is there already is left as it is, for it knows more.

@@ -21,13 +21,13 @@ use super::{Agent, RunError, policies::Desk};
 use crate::{
     config::{Config, FlowTarget},
     flows::{FlowLog, Observed},
-    kernel::clock::monotonic,
+    kernel::{clock::monotonic, wait::Waiter},
     model::Measurements,
     select::Rules,
     session::{FlowEvent, FlowFollower, FlowSettings, Parties, Translator, named, peer_of},
 };
 
-/// How often the rings are read.
+/// How often the rings are read, and the table is looked at; more often when a ring fills.
 const POLL_EVERY: Duration = Duration::from_millis(100);
 
 /// How often losses are looked at.
@@ -129,7 +129,6 @@ impl Flows {
     /// Reports what goes on as ended, and waits until the log is written, but not for long.
     pub(super) fn end(self) {
         self.stop.store(true, Ordering::Relaxed);
-        self.thread.thread().unpark();
         if self.thread.join().is_err() {
             warn!("the thread that follows flows has panicked");
         }
@@ -165,6 +164,10 @@ impl<'a> Following<'a> {
     }
 
     fn run(mut self, mut follower: FlowFollower, stopped: &AtomicBool) {
+        let waiter = Waiter::new(follower.ring()).unwrap_or_else(|error| {
+            warn!(%error, "ends of connections are only looked for ten times a second");
+            Waiter::default()
+        });
         let mut losses_at = Instant::now();
         let mut balance_at = losses_at + BALANCE_EVERY;
         while !stopped.load(Ordering::Relaxed) {
@@ -188,7 +191,7 @@ impl<'a> Following<'a> {
                 balance_at = now + BALANCE_EVERY;
                 self.balance(&mut follower);
             }
-            thread::park_timeout(POLL_EVERY);
+            waiter.wait(POLL_EVERY);
         }
         // What comes after the last reading would be missing from one side of the sum.
         self.agent.session().stop_flows();

@@ -1,5 +1,7 @@
 //! What the one-shot tools share: attach, measure until the time is up or Ctrl-C, show, detach.
 
+mod ring;
+
 use std::{
     collections::HashMap,
     future,
@@ -14,6 +16,7 @@ use tokio::{
     time::sleep,
 };
 
+use self::ring::Ring;
 use super::{
     CliError,
     args::{CommonArgs, OutputFormat},
@@ -46,7 +49,7 @@ pub(super) const NAMES_WITHIN: Duration = Duration::from_secs(2);
 /// How often the counters of removed containers are freed during a measurement.
 const ROOM_EVERY: Duration = Duration::from_secs(10);
 
-/// How often flows are asked for.
+/// How often flows are asked for; more often when a ring fills.
 const POLL_EVERY: Duration = Duration::from_millis(100);
 
 /// Longer than any measurement, and short enough to be added to a point in time.
@@ -264,6 +267,7 @@ impl Tool {
             ));
             let mut interrupt = signal(SignalKind::interrupt())?;
             let mut terminate = signal(SignalKind::terminate())?;
+            let ring = Ring::watch(follower.as_ref().and_then(FlowFollower::ring))?;
             announce(name, args.duration);
 
             let start = Instant::now();
@@ -291,6 +295,7 @@ impl Tool {
                     let rest = over.map(|over| over.saturating_duration_since(Instant::now()));
                     tokio::select! {
                         () = sleep(rest.map_or(step, |rest| rest.min(step))) => {}
+                        () = ring.fills() => {}
                         _ = interrupt.recv() => done = true,
                         _ = terminate.recv() => done = true,
                     }

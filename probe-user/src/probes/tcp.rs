@@ -3,7 +3,10 @@
 mod ask;
 mod listeners;
 
-use std::sync::Arc;
+use std::{
+    os::fd::{AsFd as _, BorrowedFd},
+    sync::Arc,
+};
 
 use aya::{
     Ebpf,
@@ -67,6 +70,7 @@ fn attach(kernel: &Kernel, options: &Options) -> Result<Attached, LoadError> {
                 ("CONNECTIONS", sizes.connections),
                 ("LISTENERS", sizes.listeners),
                 ("TOTALS", sizes.socket_owners),
+                ("ENDS", ring_bytes(kernel.possible_cpus)),
             ],
             &left_out.sizes()[..],
         ]
@@ -118,6 +122,14 @@ fn attach(kernel: &Kernel, options: &Options) -> Result<Attached, LoadError> {
     }));
     attached.readers.tcp = Some(reader);
     Ok(attached)
+}
+
+/// Bytes of the ring of ends: half a MiB, 2,500 ends, for each CPU that could make some, and four times that at least. What is
+/// mapped of it counts twice as the reader's memory.
+fn ring_bytes(possible_cpus: u32) -> u32 {
+    const MIB: u32 = 1 << 20;
+    let enough = possible_cpus.saturating_mul(MIB / 2);
+    enough.clamp(2 * MIB, 16 * MIB).next_power_of_two()
 }
 
 /// Enters what is there already, in all network namespaces that can be reached; or says why not.
@@ -267,6 +279,11 @@ impl TcpReader {
         None
     }
 
+    /// The ring of ends. It is readable, for whoever waits for that, when much lies in it; a little waits for the next look.
+    pub fn ring(&self) -> BorrowedFd<'_> {
+        self.ends.as_fd()
+    }
+
     /// Cookies of connections whose other side's FIN came after the end, among what [`next_end`](Self::next_end) has read.
     pub fn take_late_fins(&mut self) -> Vec<u64> {
         std::mem::take(&mut self.late_fins)
@@ -340,5 +357,20 @@ impl TcpReader {
     /// If the program cannot be run.
     pub fn ask(&mut self, questions: &mut [probe_common::tcp::Question]) -> Result<(), MapError> {
         self.asker.ask(questions)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ring_bytes;
+
+    #[test]
+    fn the_ring_grows_with_the_machine_and_is_a_power_of_two() {
+        let mib = |cpus| ring_bytes(cpus) >> 20;
+        assert_eq!(
+            [0, 2, 4, 6, 32, 64, u32::MAX].map(mib),
+            [2, 2, 2, 4, 16, 16, 16]
+        );
+        assert!((0..200).all(|cpus| ring_bytes(cpus).is_power_of_two()));
     }
 }

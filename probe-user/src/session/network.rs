@@ -10,6 +10,7 @@ mod fins;
 
 use std::{
     collections::{HashSet, VecDeque},
+    os::fd::BorrowedFd,
     time::Duration,
 };
 
@@ -155,7 +156,8 @@ impl FlowFollower {
         self
     }
 
-    /// What happened since the last call. Call it about ten times a second; it reads the tables when that is due.
+    /// What happened since the last call. Call it about ten times a second, and when its [`ring`](Self::ring) asks for it; it reads the
+    /// tables when that is due.
     pub fn poll(&mut self, now: Duration) -> Vec<FlowEvent> {
         let mut events = Vec::new();
         self.read_messages(now, &mut events);
@@ -173,6 +175,11 @@ impl FlowFollower {
             translations.release(&self.ends, &mut events);
         }
         events
+    }
+
+    /// A ring that is readable, for whoever waits for that, when it must not wait for the next [`poll`](Self::poll) much longer.
+    pub fn ring(&self) -> Option<BorrowedFd<'_>> {
+        self.tcp.as_ref().map(TcpReader::ring)
     }
 
     /// As [`poll`](Self::poll), and reads the tables whether that is due or not.

@@ -1,10 +1,12 @@
 //! Connections that come to the hooks of others, as they do wherever a processor has more of them than it gets done with.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, time::Instant};
 
 use anyhow::Result;
-use probe_user::model::ProgramStats;
-use tests::{cgroup::Cgroup, lock::alone, nodeprobe::free_port, skip::skip, workload::Workload};
+use probe_user::{kernel::wait::Waiter, model::ProgramStats};
+use tests::{
+    cgroup::Cgroup, lock::alone, nodeprobe::free_port, skip::skip, wait::LONG, workload::Workload,
+};
 
 use super::rig::{Network, cgroups, tcp_row};
 
@@ -28,12 +30,12 @@ fn skipped(network: &Network) -> u64 {
 /// there twice.
 #[test]
 fn connections_that_interrupt_one_another_are_all_counted_and_once() -> Result<()> {
-    /// At most what a listener may have waiting, so that no attempt is turned away, and in all what the ring has room for, however
+    /// Less than a listener may have waiting, so that no attempt is turned away, and in all what the ring has room for, however
     /// seldom it is read.
-    const CONNECTIONS: usize = 4000;
+    const CONNECTIONS: usize = 1200;
     const PAIRS: usize = 4;
     /// More than it takes anywhere that was seen.
-    const ROUNDS: usize = 20;
+    const ROUNDS: usize = 50;
     let _alone = alone();
     let Some([servers, clients]) = cgroups(["servers", "clients"])? else {
         return Ok(());
@@ -107,6 +109,37 @@ fn connections_that_interrupt_one_another_are_all_counted_and_once() -> Result<(
         [connections; 3]
     );
     assert_eq!([server.accepted, server.closed], [connections; 2]);
+    Ok(())
+}
+
+/// A reader that looks seldom is woken before the ring is full.
+#[test]
+fn a_ring_that_fills_wakes_its_reader() -> Result<()> {
+    /// Their ends are a large part of the ring, and there is room for all.
+    const CONNECTIONS: usize = 4000;
+    let _alone = alone();
+    let Some([server, client]) = cgroups(["server", "client"])? else {
+        return Ok(());
+    };
+    let Some(mut network) = Network::start(&["tcp"])? else {
+        return Ok(());
+    };
+    network.poll();
+    let waiter = Waiter::new(network.follower.ring())?;
+    let workload = Workload::new()?;
+    let what = format!("--port {} --connections {CONNECTIONS}", free_port()?.port());
+    let serving = workload.ready(&server, &format!("turn-away {what}"))?;
+    serving.task.go()?;
+    let running = workload.start(&client, &format!("resets {what}"))?;
+    let begin = Instant::now();
+    waiter.wait(LONG);
+    assert!(begin.elapsed() < LONG, "nobody woke it");
+    network.poll();
+    let read = network.ended(&client).len() + network.ended(&server).len();
+    // An end waits a little for the other end of its connection, so not all that was read is told.
+    let read = read as u64 + network.follower.counts().held_ends;
+    assert!(read > 1000, "{read}");
+    running.result()?;
     Ok(())
 }
 

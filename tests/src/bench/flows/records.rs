@@ -15,7 +15,7 @@ use anyhow::{Context as _, Result, anyhow, ensure};
 use probe_common::loss;
 use probe_user::{
     flows::Event,
-    kernel::clock::monotonic,
+    kernel::{clock::monotonic, wait::Waiter},
     loader::Kernel,
     probes::Attached,
     session::{FlowEvent, FlowFollower, FlowSettings},
@@ -172,6 +172,8 @@ fn followed(
     let (made, took, told, used) = thread::scope(|scope| {
         let reader = scope.spawn(|| {
             let mut follower = FlowFollower::new(readers, settings, monotonic());
+            // Without it, it is polled alone.
+            let waiter = Waiter::new(follower.ring()).unwrap_or_default();
             let mut told = 0;
             let before = thread_time();
             loop {
@@ -180,7 +182,7 @@ fn followed(
                 if last {
                     break;
                 }
-                thread::sleep(POLL_EVERY);
+                waiter.wait(POLL_EVERY);
             }
             let used = thread_time().saturating_sub(before);
             told += ends_among(&follower.finish(monotonic()));
