@@ -1,6 +1,6 @@
 //! Connections that come to the hooks of others, as they do wherever a processor has more of them than it gets done with.
 
-use std::{collections::HashSet, time::Instant};
+use std::time::Instant;
 
 use anyhow::Result;
 use probe_user::{kernel::wait::Waiter, model::ProgramStats};
@@ -19,17 +19,34 @@ fn programs(network: &Network) -> Vec<ProgramStats> {
     probes.into_iter().flat_map(|it| it.programs).collect()
 }
 
-/// How often the kernel skipped it.
-fn skipped(network: &Network) -> u64 {
-    let programs = programs(network).into_iter();
-    let first = programs.filter(|it| it.name == PROGRAM);
-    first.map(|it| it.recursion_misses).sum()
+/// What is missing for a reason.
+fn lost(network: &Network, reason: &str) -> u64 {
+    let lost = network.session.measure().lost.into_iter();
+    let of = lost.filter(|it| it.stream == "tcp" && it.reason == reason);
+    of.map(|it| it.count).sum()
 }
 
-/// What the kernel keeps from a program because an interrupt meets it at work another one takes: nothing is missing, nothing is
-/// there twice.
+/// Ends that nobody saw, by what they left behind.
+fn missed(network: &Network) -> u64 {
+    lost(network, "end_missed") + network.follower.counts().missed_ends
+}
+
+/// How often the kernel skipped the first program, and how often nobody took what it was skipped for.
+fn skipped(network: &Network) -> (u64, u64) {
+    let of = |is_wanted: fn(&str) -> bool| -> u64 {
+        let programs = programs(network).into_iter();
+        let wanted = programs.filter(|it| is_wanted(&it.name));
+        wanted.map(|it| it.recursion_misses).sum()
+    };
+    // The others have no second program.
+    let others = of(|name| ![PROGRAM, SECOND].contains(&name));
+    let left = lost(network, "recursion").saturating_sub(others);
+    (of(|name| name == PROGRAM), left)
+}
+
+/// What the kernel keeps from a program because an interrupt meets it at work another one takes, and no end is there twice.
 #[test]
-fn connections_that_interrupt_one_another_are_all_counted_and_once() -> Result<()> {
+fn what_an_interrupt_brings_while_a_program_is_at_work_another_one_takes() -> Result<()> {
     /// Less than a listener may have waiting, so that no attempt is turned away, and in all what the ring has room for, however
     /// seldom it is read.
     const CONNECTIONS: usize = 1200;
@@ -51,7 +68,7 @@ fn connections_that_interrupt_one_another_are_all_counted_and_once() -> Result<(
         return Ok(());
     }
     let workload = Workload::new()?;
-    let mut connections = 0;
+    let mut connections = 0_u64;
     for _ in 0..ROUNDS {
         let mut pairs = Vec::new();
         for _ in 0..PAIRS {
@@ -66,50 +83,44 @@ fn connections_that_interrupt_one_another_are_all_counted_and_once() -> Result<(
         for client in running.collect::<Result<Vec<_>>>()? {
             client.result()?;
         }
-        connections += PAIRS * CONNECTIONS;
+        connections += (PAIRS * CONNECTIONS) as u64;
         network.until("the ends of all connections", |network| {
-            let ended = |cgroup: &Cgroup| network.ended(cgroup).len();
-            let all = ended(&clients) >= connections && ended(&servers) >= connections;
-            all || !network.lost().is_empty()
+            let ended = ended(network, &clients) + ended(network, &servers);
+            ended + missed(network) >= 2 * connections || skipped(network).1 > 0
         })?;
-        if skipped(&network) > 0 {
+        if skipped(&network).0 > 0 {
             break;
         }
     }
-    let lost = network.lost();
-    if !lost.is_empty() && network.session.undisturbed().is_some() {
+    let (_, left) = skipped(&network);
+    if left > 0 && network.session.undisturbed().is_some() {
         skip(
             "exact counts of many connections",
-            &format!("programs can be preempted here: {lost:?}"),
+            &format!("programs can be preempted here, and the kernel skipped {left} runs"),
         );
         return Ok(());
     }
-    assert!(lost.is_empty(), "{lost:?}");
+    assert_eq!(left, 0, "runs that the kernel skipped and nobody took");
     network.finish();
-    assert_eq!(
-        network.ended(&clients).len(),
-        connections,
-        "ends of clients"
-    );
-    assert_eq!(
-        network.ended(&servers).len(),
-        connections,
-        "ends of servers"
-    );
-    let ids: HashSet<_> = network.flows.iter().map(|report| report.flow.id).collect();
-    assert!(
-        ids.len() >= 2 * connections,
-        "every end has an id of its own"
-    );
     let read = network.session.measure();
     let (server, client) = (tcp_row(&read, &servers), tcp_row(&read, &clients));
-    let connections = connections as u64;
-    assert_eq!(
-        [client.attempts, client.connected, client.closed],
-        [connections; 3]
-    );
-    assert_eq!([server.accepted, server.closed], [connections; 2]);
+    assert_eq!([client.attempts, client.connected], [connections; 2]);
+    assert_eq!(server.accepted, connections);
+    // Some ends nobody sees at all, see docs/limitations.md. They are counted, and none is told twice.
+    let most = connections.saturating_sub(missed(&network))..=connections;
+    for (what, count) in [
+        ("clients that closed", client.closed),
+        ("servers that closed", server.closed),
+        ("ends of clients", ended(&network, &clients)),
+        ("ends of servers", ended(&network, &servers)),
+    ] {
+        assert!(most.contains(&count), "{what}: {count}, not {most:?}");
+    }
     Ok(())
+}
+
+fn ended(network: &Network, cgroup: &Cgroup) -> u64 {
+    network.ended(cgroup).len() as u64
 }
 
 /// A reader that looks seldom is woken before the ring is full.
