@@ -1,6 +1,6 @@
 //! Keys of the `drops` probe.
 
-/// Packets that the kernel freed as dropped.
+/// Packets that the kernel freed as dropped. A buffer with several segments of one flow is as many packets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(C)]
 pub struct DropKey {
@@ -8,8 +8,8 @@ pub struct DropKey {
     pub cgroup: u64,
     /// The kernel's `enum skb_drop_reason`; its upper half numbers the subsystem.
     pub reason: u32,
-    /// Zero.
-    pub pad: u32,
+    /// 1 if the kernel was done with them and had not dropped them; `cgroup` is 0 then.
+    pub freed: u32,
 }
 const _: () = assert!(size_of::<DropKey>() == 16 && align_of::<DropKey>() == 8);
 
@@ -33,8 +33,8 @@ pub struct FlowDropKey {
     pub protocol: u8,
     /// 4 or 6.
     pub ip_version: u8,
-    /// Zero.
-    pub pad: u16,
+    /// 1 if they are counted for the cgroup of a socket in [`DropKey`].
+    pub has_cgroup: u16,
     /// As in [`DropKey`].
     pub reason: u32,
     /// Zero.

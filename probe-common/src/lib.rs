@@ -15,5 +15,6 @@ pub mod loss;
 pub mod narrow;
 pub mod owner;
 pub mod scheduler;
+pub mod share;
 pub mod syscalls;
 pub mod tcp;

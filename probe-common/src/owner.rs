@@ -12,13 +12,17 @@ pub const BY_CGROUP: u32 = 0;
 /// Measure by process: the owner id is a thread group id.
 pub const BY_PROCESS: u32 = 1;
 
-/// What a process was when it was first seen, for tools that measure by process.
+/// Marks the owner id of the processes of one cgroup that found no room of their own: this bit and the cgroup's id. Thread group
+/// ids and cgroup ids do not have it.
+pub const OTHER_PROCESSES: u64 = 1 << 63;
+
+/// What a process is, for tools that measure by process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
 pub struct Process {
-    /// Cgroup of the process.
+    /// Cgroup of the process when it was first seen.
     pub cgroup: u64,
-    /// Name of the thread that was first seen, zero-padded.
+    /// Name of its first thread, zero-padded.
     pub comm: [u8; 16],
 }
 const _: () = assert!(size_of::<Process>() == 24 && align_of::<Process>() == 8);

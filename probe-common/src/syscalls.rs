@@ -4,8 +4,19 @@ use crate::hist::BUCKETS;
 
 /// System call numbers from here on are folded into [`NR_OTHER`]: no ABI has that many.
 pub const NR_LIMIT: u16 = 1024;
-/// Any number that the kernel has no call for, and the detail of an owner whose details found no room.
+/// Any number that the kernel has no call for, and the detail of an owner whose details found no room. Always of
+/// [`ABI_NATIVE`].
 pub const NR_OTHER: u16 = u16::MAX;
+
+/// Words of the bitmap of the calls that have a name: [`NR_LIMIT`] bits for each ABI, [`ABI_NATIVE`] first.
+pub const NAMED_WORDS: usize = 2 * NR_LIMIT as usize / 64;
+
+/// Where a call's bit is in that bitmap: the word and the bit in it. `nr` is below [`NR_LIMIT`].
+#[inline(always)]
+pub const fn named_bit(nr: u16, abi: u16) -> (u32, u64) {
+    let index = (abi & 1) as u32 * NR_LIMIT as u32 + nr as u32;
+    (index / 64, 1 << (index % 64))
+}
 
 /// The kernel's native ABI.
 pub const ABI_NATIVE: u16 = 0;

@@ -60,12 +60,16 @@ pub struct Connection {
     pub responder_sequence: u32,
     /// Thread group id of the process that called `connect`, or 0.
     pub tgid: u32,
-    /// Zero.
-    pub pad2: u32,
+    /// The last error number that the kernel gave the socket, or 0. The program may have read it from the socket since.
+    pub error: u32,
+    /// Segments sent that are counted in [`Totals::segments_sent`]. Wraps as the socket's own counter does.
+    pub segments_sent: u32,
+    /// Segments retransmitted that are counted in [`Totals::segments_retransmitted`], in the same way.
+    pub segments_retransmitted: u32,
     /// Name of the thread that called `connect`.
     pub comm: [u8; COMM_LEN],
 }
-const _: () = assert!(size_of::<Connection>() == 112 && align_of::<Connection>() == 8);
+const _: () = assert!(size_of::<Connection>() == 120 && align_of::<Connection>() == 8);
 
 // SAFETY: `repr(C)`, integers only, no implicit padding, every bit pattern is valid.
 #[cfg(feature = "user")]
@@ -81,6 +85,8 @@ pub struct SocketStats {
     pub bytes_retransmitted: u64,
     /// Payload bytes received in order.
     pub bytes_received: u64,
+    /// Sequence numbers that were sent, each once: one for each byte of payload, one for the SYN of a client and one for a FIN.
+    pub bytes_sequenced: u64,
     /// Segments sent, as they are on the wire.
     pub segments_sent: u32,
     /// Segments received.
@@ -99,14 +105,18 @@ pub struct SocketStats {
     pub state: u8,
     /// 1 if the other side's FIN has come, and all that was before it.
     pub fin_received: u8,
-    /// Zero.
-    pub pad: u16,
+    /// The socket's port in host order; 0 before it has one.
+    pub local_port: u16,
     /// Sequence number of what is sent next. When the socket's side has closed, its FIN is the last of what there is to be sent.
     pub sequence_next: u32,
     /// Sequence number after all that there is to be sent.
     pub sequence_end: u32,
+    /// What was acknowledged while this was read: unless 0, `bytes_sequenced` is not that of any one moment.
+    pub acked_meanwhile: u32,
+    /// Zero.
+    pub pad: u32,
 }
-const _: () = assert!(size_of::<SocketStats>() == 64 && align_of::<SocketStats>() == 8);
+const _: () = assert!(size_of::<SocketStats>() == 80 && align_of::<SocketStats>() == 8);
 
 // SAFETY: as for `Connection`.
 #[cfg(feature = "user")]
@@ -129,21 +139,20 @@ pub struct ConnectionEnd {
     /// Zero.
     pub pad: u32,
 }
-const _: () = assert!(size_of::<ConnectionEnd>() == 200 && align_of::<ConnectionEnd>() == 8);
+const _: () = assert!(size_of::<ConnectionEnd>() == 224 && align_of::<ConnectionEnd>() == 8);
 
 // SAFETY: as for `Connection`.
 #[cfg(feature = "user")]
 unsafe impl aya::Pod for ConnectionEnd {}
 
 /// Record of a FIN that came when the kernel had put a small socket in the place of the connection's: after its
-/// [`ConnectionEnd`]. Shorter than that, which tells both apart.
+/// [`ConnectionEnd`], in a ring of its own.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct LateFin {
     /// The socket's cookie, which the small one has too.
     pub cookie: u64,
 }
-const _: () = assert!(size_of::<LateFin>() < size_of::<ConnectionEnd>());
 
 // SAFETY: as for `Connection`.
 #[cfg(feature = "user")]
@@ -185,14 +194,37 @@ unsafe impl aya::Pod for Listener {}
 pub const FAILED_REFUSED: usize = 0;
 /// Nobody answered in time.
 pub const FAILED_TIMEOUT: usize = 1;
-/// The network says that it cannot get there.
+/// The network, or this host, says that there is no way.
 pub const FAILED_UNREACHABLE: usize = 2;
 /// A reset came that was no refusal.
 pub const FAILED_RESET: usize = 3;
-/// The socket was closed, or the attempt failed before anything was sent.
+/// The socket was closed before an answer came.
 pub const FAILED_ABORTED: usize = 4;
+/// The network, or this host, forbids it.
+pub const FAILED_PROHIBITED: usize = 5;
+/// The socket's address has no free port.
+pub const FAILED_NO_LOCAL_PORT: usize = 6;
 /// Number of such reasons.
-pub const FAILURES: usize = 5;
+pub const FAILURES: usize = 7;
+
+/// Handshakes that the listening sockets of a cgroup dropped, by port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(C)]
+pub struct ListenDropKey {
+    /// Cgroup of the socket.
+    pub cgroup: u64,
+    /// Its port in host order.
+    pub port: u16,
+    /// Zero.
+    pub pad: u16,
+    /// Zero.
+    pub pad2: u32,
+}
+const _: () = assert!(size_of::<ListenDropKey>() == 16 && align_of::<ListenDropKey>() == 8);
+
+// SAFETY: as for `Connection`.
+#[cfg(feature = "user")]
+unsafe impl aya::Pod for ListenDropKey {}
 
 /// Index into [`Totals::retransmits`]: handshakes.
 pub const RETRANSMIT_SYN: usize = 0;
@@ -211,9 +243,9 @@ pub struct Totals {
     pub connect: Histogram,
     /// Handshakes of servers, from the answer to its acknowledgement.
     pub accept: Histogram,
-    /// Smoothed round-trip time at the end of established connections.
+    /// Smoothed round-trip time of established connections: at their end, and whenever user space asks for it in between.
     pub rtt: Histogram,
-    /// Calls of `connect` that sent something or tried to.
+    /// Attempts to connect, those that this host refused included.
     pub attempts: u64,
     /// Connections established as client.
     pub connected: u64,
@@ -223,8 +255,12 @@ pub struct Totals {
     pub closed: u64,
     /// Attempts that failed, by reason.
     pub failed: [u64; FAILURES],
-    /// Segments retransmitted, by kind.
+    /// Retransmissions by kind, in buffers: one may hold several segments.
     pub retransmits: [u64; RETRANSMITS],
+    /// Segments that sockets sent, retransmissions included, as they are on the wire.
+    pub segments_sent: u64,
+    /// Of these, the ones that were retransmissions.
+    pub segments_retransmitted: u64,
     /// Resets sent.
     pub resets_sent: u64,
     /// Resets received.
@@ -232,7 +268,7 @@ pub struct Totals {
     /// Handshakes that listening sockets dropped, mostly because their accept queue was full.
     pub listen_drops: u64,
 }
-const _: () = assert!(size_of::<Totals>() == 3 * 240 + 15 * 8 && align_of::<Totals>() == 8);
+const _: () = assert!(size_of::<Totals>() == 3 * 240 + 19 * 8 && align_of::<Totals>() == 8);
 
 impl Totals {
     /// Nothing yet.
@@ -246,6 +282,8 @@ impl Totals {
         closed: 0,
         failed: [0; FAILURES],
         retransmits: [0; RETRANSMITS],
+        segments_sent: 0,
+        segments_retransmitted: 0,
         resets_sent: 0,
         resets_received: 0,
         listen_drops: 0,
@@ -255,6 +293,9 @@ impl Totals {
 // SAFETY: as for `Connection`.
 #[cfg(feature = "user")]
 unsafe impl aya::Pod for Totals {}
+
+/// Connections that one run counts what they have sent of: what fits into the arguments of a run besides the first.
+pub const LIVE_AT_ONCE: usize = 8;
 
 /// Sockets that user space asks about at once, at most.
 pub const ASKED: usize = 16;
@@ -274,7 +315,7 @@ pub struct Question {
     /// Its counters.
     pub stats: SocketStats,
 }
-const _: () = assert!(size_of::<Question>() == 88 && align_of::<Question>() == 8);
+const _: () = assert!(size_of::<Question>() == 104 && align_of::<Question>() == 8);
 
 // SAFETY: as for `Connection`.
 #[cfg(feature = "user")]

@@ -13,7 +13,9 @@ pub mod offsets;
 pub mod owner;
 pub mod packet;
 pub mod pool;
+pub mod share;
 pub mod socket;
+pub mod table_share;
 pub mod task;
 
 /// Lets the kernel helpers that are reserved for GPL programs be called.

@@ -10,6 +10,7 @@ use crate::{
 
 /// What one policy, or none, has to do with a verdict.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Entry<'a> {
     /// Which direction it is about.
     pub direction: Direction,

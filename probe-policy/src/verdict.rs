@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// The word of a verdict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Word {
     /// A rule allows it.
@@ -35,6 +36,7 @@ impl Word {
 
 /// Why it is exempt, undefined or unknown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
     /// Exempt: a pod talks to itself.
@@ -63,6 +65,7 @@ pub enum Reason {
 
 /// What rides along and does not change the word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Caveat {
     /// A pod is allowed by its address only, which not every network plug-in does.
@@ -83,6 +86,7 @@ pub enum Caveat {
 
 /// How near an isolating policy came to allowing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Miss {
     /// It has no rule of this direction.

@@ -5,6 +5,7 @@ mod delta;
 mod export;
 mod flows;
 mod live;
+mod overflow;
 mod own;
 mod owners;
 mod policies;
@@ -21,17 +22,19 @@ use std::{
 use bytes::Bytes;
 
 pub use own::LogLosses;
-pub use run::{Hooks, RunError, run};
+pub use run::{Finish, Hooks, RunError, run};
 
 use crate::{
     config::{Config, Latency},
     http::{Backend, Dropped, ProbeStatus},
+    kernel::memory::Trimmer,
     kubernetes::{Catalog, Kubernetes},
-    metrics::{Budgets, Format, SharedRegistry},
+    metrics::{Budgets, Format, SharedRegistry, families},
     model::Measurements,
     session::Session,
 };
 use export::{Choice, Exporter};
+use overflow::OverflowLog;
 use own::OwnMetrics;
 use policies::Policies;
 use served::Served;
@@ -55,8 +58,10 @@ pub struct Agent {
 /// What is remembered between collections.
 struct Collector {
     exporter: Exporter,
+    overflow: OverflowLog,
     own: OwnMetrics,
     latest: Option<(Instant, Arc<Measurements>)>,
+    trimmer: Trimmer,
 }
 
 impl Agent {
@@ -74,7 +79,12 @@ impl Agent {
             per_syscall_latency: syscalls.per_syscall_latency,
         };
         let registry = SharedRegistry::new(&config.node, budgets(config));
-        registry.lock().set_retention(config.limits.retain);
+        let mut reserved = registry.lock();
+        reserved.set_retention(config.limits.retain);
+        if choice.latency && choice.per_syscall_latency {
+            reserved.expect(&families::SYSCALL_EXACT_DURATION);
+        }
+        drop(reserved);
         Self {
             registry,
             collector: Mutex::new(Collector {
@@ -83,8 +93,10 @@ impl Agent {
                     config.limits.naming_deadline,
                     kubernetes.as_ref().map(|it| it.catalog().clone()),
                 ),
+                overflow: OverflowLog::default(),
                 own: OwnMetrics::new(config, log_losses),
                 latest: None,
+                trimmer: Trimmer::new(Instant::now()),
             }),
             live: Mutex::new(live::Live::new(config)),
             served: Served::default(),
@@ -118,9 +130,11 @@ impl Agent {
         drop(registry);
         let patience = config.limits.naming_deadline;
         lock(&self.collector).exporter.set_patience(patience);
-        self.session
-            .identities()
-            .set_deadline(config.limits.naming_deadline);
+        let identities = self.session.identities();
+        identities.set_deadline(config.limits.naming_deadline);
+        identities.set_split(config.cgroups_split.clone());
+        // Who asks for a reload may have repaired what kept a runtime from responding.
+        identities.hurry(Instant::now());
     }
 
     /// Reads all probes and brings the metrics up to date, unless that was done less than `max_age` ago.
@@ -162,13 +176,14 @@ impl Agent {
         );
         let released = self.session.release();
         collector.exporter.forget(&mut registry, &released, now);
-        own::retire(&mut registry, identities, &released, now);
+        collector.overflow.report(&registry, now);
         collector.own.update(&mut registry, &self.session);
         if let Some(catalog) = self.catalog() {
             cluster::show(&mut registry, catalog);
         }
         drop(registry);
         collector.latest = Some((now, measurements.clone()));
+        collector.trimmer.tick(now);
         measurements
     }
 }
@@ -186,6 +201,10 @@ impl Backend for Agent {
         states
             .map(|(probe, state)| ProbeStatus { probe, state })
             .collect()
+    }
+
+    fn notes(&self) -> Vec<String> {
+        self.session.notes()
     }
 
     fn answered(&self, status: u16) {

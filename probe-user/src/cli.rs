@@ -2,6 +2,7 @@
 
 mod agent;
 pub mod args;
+mod containers;
 pub mod doctor;
 mod error;
 mod metrics;
@@ -9,6 +10,9 @@ mod network;
 mod output;
 mod policy;
 mod sched;
+#[cfg(test)]
+mod schema;
+mod screen;
 mod syscalls;
 mod tool;
 
@@ -16,7 +20,8 @@ use clap::{Parser, Subcommand};
 
 pub use self::{
     error::{CliError, Kind},
-    output::{print, style_wanted, width},
+    output::print,
+    screen::{columns, style_wanted},
 };
 use crate::config::print_default;
 
@@ -64,6 +69,8 @@ pub enum Command {
     /// Say what network policies mean for connections
     #[command(subcommand)]
     Policy(args::PolicyCommand),
+    /// List containers with their names, ids, runtimes and cgroups, and why one has no name
+    Containers(args::ContainersArgs),
     /// Print the metrics once, of a running agent or of this host
     Metrics(args::MetricsArgs),
     /// Say what this kernel, this host and these privileges allow
@@ -90,6 +97,7 @@ pub fn run(cli: Cli) -> Result<Kind, CliError> {
         Command::Tcp(args) => network::tcp(&args),
         Command::Dns(args) => network::dns(&args),
         Command::Policy(command) => policy::run(&command),
+        Command::Containers(args) => containers::run(&args),
         Command::Metrics(args) => metrics::run(&args),
     }
 }

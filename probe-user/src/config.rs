@@ -9,13 +9,14 @@ mod flows;
 mod keys;
 mod load;
 mod reload;
+mod runtimes;
 mod value;
 
 use std::{collections::BTreeMap, fmt, net::SocketAddr, path::PathBuf, time::Duration};
 
 use crate::{
     limits,
-    select::{Rule, Rules},
+    select::{CgroupPattern, Rule, Rules},
 };
 
 pub use self::{
@@ -25,6 +26,7 @@ pub use self::{
     keys::{KEYS, Key, OnReload},
     load::{Sources, load},
     reload::{Reload, reload},
+    runtimes::{Runtimes, SocketKind, socket_path},
 };
 
 /// The checked configuration.
@@ -54,7 +56,20 @@ pub struct Config {
     pub limits: Limits,
     /// Where names come from.
     pub runtimes: Runtimes,
+    /// Cgroups of the host that are told apart from the unit or directory that they are in.
+    pub cgroups_split: Vec<CgroupPattern>,
 }
+
+/// Jobs of batch systems: Slurm, HTCondor, PBS, LSF.
+const SPLIT: [&str; 7] = [
+    "*slurmstepd.scope/job_*",
+    "/slurm*/uid_*/job_*",
+    "/htcondor/condor_*",
+    "condor.service/condor_*",
+    "/pbs_jobs*/jobid/*",
+    "pbs*.service/jobid/*",
+    "/lsf/*/job.*",
+];
 
 /// How the agent logs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -185,21 +200,6 @@ pub struct Limits {
     pub naming_deadline: Duration,
 }
 
-/// Where the runtimes listen or keep their state.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Runtimes {
-    /// Sockets of dockerd.
-    pub docker: Vec<PathBuf>,
-    /// Sockets of containerd.
-    pub containerd: Vec<PathBuf>,
-    /// Sockets of CRI-O.
-    pub crio: Vec<PathBuf>,
-    /// Sockets of podman's service.
-    pub podman: Vec<PathBuf>,
-    /// Directories with podman's storage, for podman without a service.
-    pub podman_storage: Vec<PathBuf>,
-}
-
 /// A value that is one of a few words.
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
@@ -322,7 +322,6 @@ impl Config {
 
 impl Default for Config {
     fn default() -> Self {
-        let paths = |list: &[&str]| list.iter().map(PathBuf::from).collect();
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 9435)),
             node: String::new(),
@@ -389,16 +388,8 @@ impl Default for Config {
                 retain: limits::RETAIN,
                 naming_deadline: limits::NAMING_DEADLINE,
             },
-            runtimes: Runtimes {
-                docker: paths(&["/run/docker.sock"]),
-                containerd: paths(&[
-                    "/run/containerd/containerd.sock",
-                    "/run/k3s/containerd/containerd.sock",
-                ]),
-                crio: paths(&["/run/crio/crio.sock"]),
-                podman: paths(&["/run/podman/podman.sock"]),
-                podman_storage: paths(&["/var/lib/containers/storage"]),
-            },
+            runtimes: Runtimes::default(),
+            cgroups_split: SPLIT.iter().filter_map(|text| text.parse().ok()).collect(),
         }
     }
 }

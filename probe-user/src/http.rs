@@ -1,11 +1,13 @@
 //! The HTTP server: `/metrics`, `/healthz`, `/readyz`, and a page that lists them.
 //!
-//! Owns sockets, limits and negotiation. What is shown comes from a [`Backend`]. There is no TLS and no
+//! Owns sockets, limits and negotiation. Speaks HTTP/1.1, and compresses metrics by gzip where the client accepts it. What is shown comes from a [`Backend`]. There is no TLS and no
 //! authentication, which is why the default address is the loopback one.
 
 mod bind;
+mod encoding;
 mod limits;
 mod pages;
+mod protocol;
 mod refuse;
 mod server;
 mod service;
@@ -30,6 +32,12 @@ pub trait Backend: Send + Sync + 'static {
 
     /// The state of every probe; empty as long as it is not known. Must not block.
     fn probes(&self) -> Vec<ProbeStatus>;
+
+    /// Lines for `/readyz` about what works with less, such as containers without a name; they do not change whether the agent is
+    /// ready. Must not block.
+    fn notes(&self) -> Vec<String> {
+        Vec::new()
+    }
 
     /// A request was answered with this status. Must not block.
     fn answered(&self, status: u16);
@@ -56,6 +64,8 @@ pub enum Dropped {
     Timeout,
     /// The connection broke.
     Io,
+    /// The client speaks HTTP/2, which the server does not.
+    Http2,
 }
 
 impl Dropped {
@@ -65,6 +75,7 @@ impl Dropped {
             Self::OverLimit => "over_limit",
             Self::Timeout => "timeout",
             Self::Io => "io",
+            Self::Http2 => "http2",
         }
     }
 }

@@ -3,11 +3,13 @@
 //! Owns what is known of each cgroup, alive or removed not long ago. Cgroups are reported by
 //! whoever sees them appear and vanish; names come from [`resolver`]. Does no metrics.
 
+mod bounded;
 mod cache;
 pub mod paths;
 pub mod resolver;
 
 use std::{
+    path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -15,7 +17,10 @@ use std::{
 use probe_common::id::CgroupId;
 use tokio::sync::{Notify, futures::Notified};
 
-use crate::model::{Container, Runtime};
+use crate::{
+    model::{Container, NoName, Runtime},
+    select::CgroupPattern,
+};
 use cache::Cache;
 pub use cache::Ticket;
 use paths::Question;
@@ -29,7 +34,7 @@ pub struct Limits {
     pub retained: usize,
     /// How long a removed cgroup keeps its identity, for records that are read late.
     pub retention: Duration,
-    /// How long a runtime may take to name a container.
+    /// How long a container waits for its name before it goes on without.
     pub deadline: Duration,
 }
 
@@ -52,12 +57,56 @@ pub enum Answer {
     /// No names.
     No {
         /// Why, for the operator.
-        reason: &'static str,
-        /// Whether asking again may help.
-        again: bool,
+        reason: NoName,
+        /// Whether and when asking again may help.
+        retry: Retry,
         /// The pod that it is in, where no more than that is known.
         pod: Option<Pod>,
     },
+}
+
+/// Whether and when a question is asked again that got no names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Retry {
+    /// Not at all.
+    Never,
+    /// With long pauses, while the container goes on without a name.
+    Later,
+    /// Quickly, and the container waits for it until its deadline.
+    Soon,
+}
+
+/// What a runtime reports of a container of its own accord.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Told {
+    /// The runtime's full id of the container.
+    pub id: String,
+    /// Its names.
+    pub names: Names,
+    /// Path of the container's own cgroup below the root of its hierarchy, where the runtime says it.
+    pub path: Option<String>,
+}
+
+/// A runtime at one place, and whether it responds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RuntimeState {
+    /// Whose containers are named there; [`Runtime::Kubernetes`] for every CRI runtime.
+    pub runtime: Runtime,
+    /// The socket or directory.
+    pub path: PathBuf,
+    /// What happened when it was queried last.
+    pub reach: Reach,
+}
+
+/// Whether a runtime responds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// It responded.
+    Responds,
+    /// Nothing is there.
+    Absent,
+    /// It is there and does not respond as it should, for this reason.
+    Fails(String),
 }
 
 /// A pod of Kubernetes.
@@ -111,12 +160,12 @@ pub struct Stats {
     pub retained: usize,
     /// Containers and units, of both kinds.
     pub containers: usize,
-    /// Those whose runtime has not answered yet.
+    /// Those that wait for their runtime.
     pub pending: usize,
     /// Containers that a runtime named.
     pub named: u64,
-    /// Containers that no runtime named.
-    pub unnamed: u64,
+    /// Containers that exist and have no name.
+    pub unnamed: usize,
     /// Cgroups that found no room and are unknown.
     pub refused: u64,
     /// Removed cgroups that were forgotten before their time.
@@ -130,6 +179,7 @@ pub struct Identities {
     cache: Mutex<Cache>,
     asked: Notify,
     settled: Notify,
+    runtimes: Mutex<Vec<RuntimeState>>,
 }
 
 impl Identities {
@@ -139,7 +189,14 @@ impl Identities {
             cache: Mutex::new(Cache::new(limits)),
             asked: Notify::new(),
             settled: Notify::new(),
+            runtimes: Mutex::default(),
         }
+    }
+
+    /// Sets which cgroups of the host are told apart from the unit or directory that they are in.
+    pub fn set_split(&self, split: Vec<CgroupPattern>) {
+        self.cache().set_split(split, Instant::now());
+        self.asked.notify_one();
     }
 
     /// Changes how long a runtime may take, for containers that appear from then on.
@@ -197,6 +254,11 @@ impl Identities {
         self.cache().lookup(id)
     }
 
+    /// The path of a cgroup below the root of its hierarchy. That of its container is a part of it.
+    pub fn path(&self, id: CgroupId) -> Option<String> {
+        self.cache().path(id).map(str::to_owned)
+    }
+
     /// Questions that are to be asked at this time, at most `max`. Each is handed out once until it
     /// is answered.
     pub fn pending(&self, now: Instant, max: usize) -> Vec<(Ticket, Question)> {
@@ -208,7 +270,7 @@ impl Identities {
         self.cache().next_due()
     }
 
-    /// A question was answered. An answer that comes after the deadline changes nothing.
+    /// A question was answered. Names that come after the deadline rename the container.
     pub fn resolved(&self, ticket: Ticket, answer: Answer, now: Instant) {
         self.cache().resolved(ticket, answer, now);
         self.settled.notify_waiters();
@@ -219,7 +281,35 @@ impl Identities {
         self.cache().postpone(begin);
     }
 
-    /// Gives up on questions past their deadline and forgets what was removed long ago.
+    /// A runtime reported containers of its own accord.
+    pub fn told(&self, reports: &[Told], now: Instant) {
+        self.cache().told(reports, now);
+        self.settled.notify_waiters();
+    }
+
+    /// Has the names of all containers without one asked for at once, such as after a reload.
+    pub fn hurry(&self, now: Instant) {
+        self.cache().hurry(now);
+        self.asked.notify_one();
+    }
+
+    /// Whether a container waits for its runtime.
+    pub fn is_pending(&self) -> bool {
+        self.cache().is_pending()
+    }
+
+    /// The runtimes that are queried, and whether they respond; empty before the first query.
+    pub fn runtimes(&self) -> Vec<RuntimeState> {
+        let runtimes = self.runtimes.lock();
+        runtimes.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Notes which runtimes respond.
+    pub(crate) fn set_runtimes(&self, runtimes: Vec<RuntimeState>) {
+        *self.runtimes.lock().unwrap_or_else(PoisonError::into_inner) = runtimes;
+    }
+
+    /// Has containers go on without a name whose question is past its deadline, and forgets what was removed long ago.
     pub fn expire(&self, now: Instant) {
         self.cache().expire(now);
         self.settled.notify_waiters();
@@ -228,6 +318,11 @@ impl Identities {
     /// Containers and units that exist, in no order.
     pub fn containers(&self) -> Vec<Arc<Container>> {
         self.cache().containers()
+    }
+
+    /// As [`containers`](Self::containers), with those that were removed and are still known.
+    pub fn known(&self) -> Vec<Arc<Container>> {
+        self.cache().known()
     }
 
     /// Fill and losses.

@@ -5,6 +5,7 @@
 pub mod addresses;
 mod bpf;
 pub mod btf;
+pub mod cgroup_path;
 pub mod cgroupfs;
 pub mod clock;
 pub mod conntrack;
@@ -17,7 +18,9 @@ pub mod memlock;
 pub mod memory;
 pub mod netns;
 pub mod priority;
+pub mod process;
 mod roots;
+pub mod switches;
 pub mod wait;
 
 pub use bpf::run_raw_tracepoint;

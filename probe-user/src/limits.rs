@@ -14,8 +14,8 @@ pub const OWNERS: u32 = 4096;
 /// Most owners, so that a slip of a digit is caught.
 pub const OWNERS_MAX: u32 = 65_535;
 
-/// Series on `/metrics` in all.
-pub const SERIES: u32 = 20_000;
+/// Series on `/metrics` in all: a node of 110 pods with three containers each has all its containers.
+pub const SERIES: u32 = 150_000;
 /// Most series, so that a slip of a digit is caught.
 pub const SERIES_MAX: u32 = 5_000_000;
 
@@ -71,6 +71,9 @@ pub const SEGMENTS_MAX: u32 = 100_000;
 pub const FLOW_FSYNC_MIN: Duration = Duration::from_millis(100);
 /// Longest such time.
 pub const FLOW_FSYNC_MAX: Duration = Duration::from_secs(60 * 60);
+
+/// Time between two counts of the round-trip time of a connection that goes on, so that long ones show beside many short ones.
+pub const RTT_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Time between two readings of the tables of flows: what a flow that was put out of a full table may lack.
 pub const FLOW_SWEEP: Duration = Duration::from_secs(10);
@@ -153,3 +156,6 @@ pub const VERDICTS: usize = 16_384;
 pub const POLICY_GRACE: Duration = Duration::from_secs(10);
 /// Longest such time.
 pub const POLICY_GRACE_MAX: Duration = Duration::from_secs(10 * 60);
+
+/// Patterns of cgroups that are told apart; each is compared with the path of every cgroup.
+pub const CGROUP_PATTERNS: usize = 64;

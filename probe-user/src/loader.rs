@@ -7,7 +7,7 @@ mod sockets;
 
 pub use globals::Globals;
 pub use iterate::iterate;
-pub use sizes::{PoolSize, Sizes};
+pub use sizes::{Division, PoolSize, Sizes};
 pub use sockets::require_v2;
 
 use std::{borrow::Cow, io, path::PathBuf};

@@ -2,6 +2,7 @@
 //!
 //! Takes events of `tracing` and, through it, of the `log` crate, which aya uses.
 
+mod component;
 mod format;
 mod limit;
 mod output;
@@ -29,7 +30,7 @@ const LIBRARIES: [&str; 7] = ["aya", "h2", "hyper", "hyper_util", "mio", "tonic"
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
     /// `RUST_LOG` is not a list of directives.
-    #[error("RUST_LOG is not a filter; write a level such as `debug`, or `probe_user=debug`")]
+    #[error("RUST_LOG is not a filter; write a level such as `debug`, or `agent=debug`")]
     Filter(#[source] ParseError),
     /// Logs were started twice.
     #[error("logs are already running")]
@@ -59,7 +60,9 @@ pub fn init(config: &Log, colour: bool, programs: Vec<&'static str>) -> Result<L
         .ok()
         .filter(|directives| !directives.is_empty());
     let filter = match &asked {
-        Some(directives) => EnvFilter::try_new(directives).map_err(LogError::Filter)?,
+        Some(directives) => {
+            EnvFilter::try_new(component::by_module(directives)).map_err(LogError::Filter)?
+        }
         None => filter(config.level, &programs),
     };
     let (filter, handle) = reload::Layer::new(filter);
@@ -151,6 +154,11 @@ pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::{
+        fs,
+        path::{Path, PathBuf},
+    };
+
     use super::*;
 
     #[test]
@@ -159,6 +167,40 @@ mod tests {
         assert!(directives(LogLevel::Error, &[]).starts_with("error,aya=error,"));
         for (_, level) in LogLevel::WORDS {
             assert!(EnvFilter::try_new(directives(*level, &["syscalls"])).is_ok());
+        }
+    }
+
+    /// `?field` prints the form of Rust's `Debug`: brackets, quotes and names of types.
+    #[test]
+    fn log_lines_have_no_debug_forms() {
+        fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
+            for entry in fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    sources(&path, found);
+                } else if path.extension().is_some_and(|it| it == "rs") {
+                    found.push(path);
+                }
+            }
+        }
+        let mut files = Vec::new();
+        sources(
+            &Path::new(env!("CARGO_MANIFEST_DIR")).join("src"),
+            &mut files,
+        );
+        assert!(files.len() > 100, "{} files", files.len());
+        for path in files {
+            let text = fs::read_to_string(&path).unwrap();
+            for (number, line) in text.lines().enumerate() {
+                let code = line.split("//").next().unwrap_or_default();
+                let fields = ["= ?", "(?", ", ?"];
+                let found = fields.iter().any(|field| {
+                    let after = code.split(field).skip(1);
+                    let mut after = after.filter(|rest| !rest.starts_with("Sized"));
+                    after.any(|rest| rest.starts_with(|c: char| c.is_ascii_lowercase()))
+                });
+                assert!(!found, "{}:{}: {line}", path.display(), number + 1);
+            }
         }
     }
 

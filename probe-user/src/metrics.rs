@@ -4,6 +4,7 @@
 //! them for a scraper. Nothing here knows about kernels, containers or HTTP: callers bring deltas and label values.
 
 mod budgets;
+mod containers;
 mod desc;
 #[cfg(test)]
 mod document;
@@ -12,13 +13,18 @@ pub mod families;
 mod family;
 mod format;
 mod labels;
+#[cfg(test)]
+mod losses;
 mod negotiate;
 mod process;
+#[cfg(test)]
+mod queries;
 mod registry;
 mod series;
 mod shared;
 
 pub use budgets::{Budgets, SELF_RESERVE, TOTAL};
+pub use containers::ContainerCounts;
 pub use desc::{Bounds, Desc, Kind, PREFIX, Unit};
 pub use expose::RenderError;
 pub use format::Format;

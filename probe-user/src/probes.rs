@@ -10,6 +10,7 @@ mod pool;
 mod processes;
 mod records;
 mod scheduler;
+mod shares;
 mod syscalls;
 mod table;
 mod tcp;
@@ -55,6 +56,8 @@ pub struct Options {
     pub flow_sampling: u32,
     /// Flows that are not counted: rules on networks, ports and transports.
     pub flow_ignore: Vec<Rule>,
+    /// How often the round-trip time of a connection that goes on is counted; zero for once in each reading.
+    pub rtt_interval: Duration,
     /// Whether the programs write messages.
     pub debug: bool,
 }

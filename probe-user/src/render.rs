@@ -14,6 +14,8 @@ pub mod table;
 pub mod text;
 pub mod view;
 
+pub(crate) use table::footer;
+
 /// What a terminal can show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Charset {
@@ -58,4 +60,4 @@ impl<O> Selection<O> {
 }
 
 #[cfg(test)]
-mod fixtures;
+pub(crate) mod fixtures;

@@ -3,9 +3,11 @@
 //! Owns the attached probes and the thread that follows cgroups. Dropping a session detaches everything.
 
 mod network;
+mod notes;
 mod parties;
 mod plan;
 mod start;
+mod sweep;
 mod translation;
 mod watch;
 
@@ -35,6 +37,7 @@ use crate::{
     model::{FeatureState, Measurements, OwnerId, OwnerKind, ProbeHealth},
     probes::{Attached, DropsReader, FlowsReader, Readers, TcpReader},
 };
+use sweep::Sweep;
 use watch::Watch;
 
 /// Running probes and what is known of the cgroups that they measure.
@@ -56,6 +59,7 @@ pub struct Session {
     undisturbed: bool,
     /// Removed cgroups whose counters are still held, and since when.
     leaving: Mutex<HashMap<CgroupId, Instant>>,
+    sweep: Mutex<Sweep>,
     started: Instant,
 }
 
@@ -67,6 +71,11 @@ impl Session {
     /// What is known of cgroups.
     pub fn identities(&self) -> &Arc<Identities> {
         &self.identities
+    }
+
+    /// The hierarchy whose cgroups are told apart.
+    pub fn cgroups(&self) -> &Cgroups {
+        &self.cgroups
     }
 
     /// When the session started.
@@ -86,6 +95,9 @@ impl Session {
         }
         if let Some(watch) = &self.watch {
             measurements.lost.extend(watch.lost());
+        }
+        if self.owners == OwnerKind::Cgroup {
+            lock(&self.sweep).note(&measurements);
         }
         measurements
     }
@@ -150,6 +162,9 @@ impl Session {
         if let Some(watch) = &self.watch {
             leaving.extend(watch.removed().into_iter().map(|cgroup| (cgroup, now)));
         }
+        let is_known = |cgroup| leaving.contains_key(&cgroup) || self.identities.is_live(cgroup);
+        let gone = lock(&self.sweep).gone(&self.cgroups, is_known, now);
+        leaving.extend(gone.into_iter().map(|cgroup| (cgroup, now)));
         // A walk can miss what is there; that it was seen again is worth more.
         leaving.retain(|cgroup, _| !self.identities.is_live(*cgroup));
     }
@@ -244,6 +259,7 @@ impl Session {
             max_cgroups: 100,
             undisturbed: false,
             leaving: Mutex::default(),
+            sweep: Mutex::default(),
             started: Instant::now(),
         }
     }

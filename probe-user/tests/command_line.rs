@@ -34,7 +34,7 @@ impl Unprivileged {
     fn new() -> Option<Self> {
         let setpriv = Command::new("setpriv").arg("--version").output();
         if !rustix::process::geteuid().is_root() || setpriv.is_err() {
-            eprintln!("skipped: needs root and setpriv of util-linux");
+            test_skip::skip("setpriv", "needs root and setpriv of util-linux");
             return None;
         }
         let dir = tempfile::tempdir().unwrap();

@@ -22,8 +22,7 @@ const OTHER: &str = "~other";
 /// Room for two owners and not many calls of theirs.
 const TIGHT: &str = "[limits]\nowners = 2\nkernel_memory = \"4MiB\"\n";
 /// No bound is reached.
-const AMPLE: &str = "[limits]\nseries = 200000\n\
-                     series_per_family = { nodeprobe_syscalls_total = 50000 }\n";
+const AMPLE: &str = "[limits]\nseries = 400000\n";
 
 /// The same work as two agents saw it, one of which had no room for it.
 struct Views {

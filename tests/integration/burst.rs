@@ -34,8 +34,7 @@ fn two_hundred_containers_of_fifty_milliseconds_are_all_counted() -> Result<()> 
     };
     // Each container has a series for every system call that starting it takes.
     let config = format!(
-        "runtimes.containerd = [{:?}]\n[limits]\nseries = 200000\n\
-         series_per_family = {{ nodeprobe_syscalls_total = 50000 }}\n",
+        "runtimes.containerd = [{:?}]\n[limits]\nseries = 400000\n",
         containerd.socket()
     );
     let agent = Agent::start(&config)?;

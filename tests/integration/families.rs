@@ -26,7 +26,10 @@ fn is_elsewhere(desc: &Desc) -> bool {
         "kubernetes_",
         "pod_",
     ];
-    starts.iter().any(|start| name.starts_with(start)) || name.ends_with("_packet_drops_total")
+    starts.iter().any(|start| name.starts_with(start))
+        || name.ends_with("_packet_drops_total")
+        // Only where a runtime does not respond: see `names`.
+        || name == "unnamed_containers"
 }
 
 /// The name of one of its samples.

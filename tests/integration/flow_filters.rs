@@ -9,6 +9,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tests::{
     cgroup::Cgroup,
+    exempt::Missing,
     lock::alone,
     nodeprobe::{Agent, free_port},
     scrape::Scrape,
@@ -17,7 +18,7 @@ use tests::{
     workload::Workload,
 };
 
-use crate::traffic::has_probe;
+use crate::{faults::missing, traffic::has_probe};
 
 const CONNECTIONS: usize = 40;
 const PACKETS: u64 = 200;
@@ -319,9 +320,6 @@ fn what_the_kernel_does_not_follow_is_counted_and_in_no_record_and_no_metric() -
     };
     rig.traffic(tcp, udp)?;
     rig.traffic(other_tcp, other_udp)?;
-    if unless_available("exact counts", rig.agent.ran_all("tcp")).is_none() {
-        return Ok(());
-    }
     // What connections come to is counted for all.
     rig.wait_for_connects(2 * CONNECTIONS)?;
     let path = rig.client.path();
@@ -336,32 +334,39 @@ fn what_the_kernel_does_not_follow_is_counted_and_in_no_record_and_no_metric() -
         )
     };
     let all = (CONNECTIONS * 3000) as f64 + (PACKETS * 100) as f64;
+    // Bytes of a connection are those of its end, which no program may have seen.
+    let least = |scrape: &Scrape| {
+        let Missing { skipped, unseen } = missing(scrape);
+        all - ((skipped + unseen) * 3000) as f64
+    };
     let scrape = rig
         .agent
-        .scrape_until(LONG, |scrape| bytes(scrape) >= all)?;
-    assert_eq!(bytes(&scrape), all);
+        .scrape_until(LONG, |scrape| bytes(scrape) >= least(scrape))?;
+    let excused = missing(&scrape).excuse(2 * CONNECTIONS as u64)?;
+    assert!((least(&scrape)..=all).contains(&bytes(&scrape)));
+    let connections = |count: f64| {
+        let all = 2 * CONNECTIONS as u64;
+        assert!(excused.matches(all, count as u64), "{count} of {all}");
+    };
     let egress = ("direction", "egress");
-    assert_eq!(
-        of(&scrape, "nodeprobe_tcp_connections_total", egress),
-        2.0 * CONNECTIONS as f64
-    );
-    let timed = scrape.sum(
+    connections(of(&scrape, "nodeprobe_tcp_connections_total", egress));
+    connections(scrape.sum(
         "nodeprobe_tcp_connect_duration_seconds_count",
         &[("container", &path)],
-    );
-    assert_eq!(timed, 2.0 * CONNECTIONS as f64);
+    ));
     let left_out = |unit| {
         let labels = [("unit", unit), ("reason", "rule")];
         scrape.sum("nodeprobe_flow_left_out_total", &labels)
     };
     assert_eq!(left_out("packets"), 4.0 * PACKETS as f64);
-    assert_eq!(left_out("connections"), 2.0 * CONNECTIONS as f64);
+    connections(left_out("connections"));
     let log = rig.end()?;
     assert_eq!(log.ends(tcp).len() + log.ends(udp).len(), 0);
-    assert_eq!(log.ends(other_tcp).len(), 2 * CONNECTIONS);
+    connections(log.ends(other_tcp).len() as f64);
     assert_eq!(log.packets(other_udp), 4 * PACKETS);
     assert_eq!(log.balance("packets")["filtered"], 4 * PACKETS);
-    assert_eq!(log.balance("connections")["filtered"], 2 * CONNECTIONS);
+    let filtered = log.balance("connections")["filtered"].as_f64();
+    connections(filtered.context("a balance of connections")?);
     Ok(())
 }
 

@@ -15,6 +15,7 @@ use probe_user::{
 };
 use tests::{
     cgroup::Cgroup,
+    exempt::Missing,
     lock::alone,
     nodeprobe::free_port,
     skip::{skip, unless_available},
@@ -204,39 +205,43 @@ fn what_a_missed_end_leaves_behind_is_charged_to_nobody() -> Result<()> {
         let of = all.iter().filter(|it| it.stream == "tcp");
         of.filter(|it| it.reason == reason).map(|it| it.count).sum()
     };
-    // Since Linux 7.2 the kernel may miss some on its own.
-    let missed = || {
-        let skipped = lost("recursion") > 0;
-        if skipped {
-            skip("exact counts", "the kernel skipped runs of programs");
-        }
-        skipped
+    // Those of other containers of the host are lost here as well.
+    let excused = || {
+        let missing = Missing {
+            skipped: lost("recursion"),
+            unseen: 0,
+        };
+        missing.excuse(LEFT)
     };
-    if missed() {
-        return Ok(());
-    }
-    assert_eq!(row(&client).connected, LEFT);
-    // As if another socket had been there, of which nobody saw the end.
+    let connected = row(&client).connected;
+    assert!(excused()?.matches(LEFT, connected), "{connected}");
+    let before = lost("end_missed");
+    // As if another socket had been there, whose end no program saw.
     let mut table = table_of_connections()?;
+    let mut left = 0;
     for entry in table.keys().collect::<Result<Vec<_>, _>>()? {
         let mut connection = table.get(&entry, 0)?;
         if connection.remote_port == port && connection.flags & CLIENT != 0 {
             connection.cookie += 1 << 40;
             connection.cgroup = id(&server);
             table.insert(entry, connection, 0)?;
+            left += 1;
         }
     }
+    assert_eq!(left, connected, "entries of the table");
     connecting.finish()?;
     poll(LONG, "the ends of the clients", || {
         (row(&client).closed + lost("recursion") >= LEFT).then_some(())
     })?;
     serving.close()?;
-    if missed() {
-        return Ok(());
+    let closed = [row(&client).closed, row(&server).closed];
+    let excused = excused()?;
+    for closed in closed {
+        assert!(excused.matches(LEFT, closed), "{closed:?}");
     }
-    assert_eq!(row(&client).closed, LEFT);
-    assert_eq!(row(&server).closed, LEFT, "its own, and nobody else's");
-    assert_eq!(lost("end_missed"), LEFT);
+    // Connections of the rest of the host may be missed meanwhile.
+    let missed = lost("end_missed") - before;
+    assert!(missed >= left.min(closed[0]), "{missed} of {left}");
     Ok(())
 }
 
@@ -259,10 +264,12 @@ fn a_connection_whose_socket_is_gone_is_forgotten() -> Result<()> {
         ..table.get(&some, 0)?
     };
     table.insert(NOWHERE, left, 0)?;
+    let before = network.follower.counts().missed_ends;
     network.until("the table to be cleared", |_| {
         table.get(&NOWHERE, 0).is_err()
     })?;
-    assert_eq!(network.follower.counts().missed_ends, 1);
+    // Connections of the rest of the host may be missed meanwhile.
+    assert!(network.follower.counts().missed_ends > before);
     Ok(())
 }
 

@@ -172,6 +172,54 @@ fn tcp_shows_attempts_failures_and_what_is_open() -> Result<()> {
     site.close().map(drop)
 }
 
+/// A full accept queue, and a connection that lives on: what is at fault has a port, and a round-trip time.
+#[test]
+fn tcp_shows_the_port_that_drops_handshakes_and_the_round_trip_of_what_is_open() -> Result<()> {
+    const FULL: u16 = 7310;
+    let _alone = alone();
+    let Some(wire) = unless_available("wire", Wire::new()) else {
+        return Ok(());
+    };
+    // What the kernel counted is what the port is compared with.
+    if unless_available("nstat", wire.far.nstat("TcpExtListenDrops")).is_none() {
+        return Ok(());
+    }
+    wire.near.netns.set("ipv4/tcp_syn_retries", "1")?;
+    let (near, far) = (wire.near.cgroup.path(), wire.far.cgroup.path());
+    let Some(client) = watch(&format!("tcp --cgroup {near} -o json"))? else {
+        return Ok(());
+    };
+    let server = watch(&format!("tcp --cgroup {far} -o json"))?;
+    let server = server.context("the first one was started")?;
+    let full = wire.serve(&format!("full --host {FAR} --port {FULL}"))?;
+    let waiting = wire.ready(&format!(
+        "attempts --host {FAR} --port {FULL} --connections 2"
+    ))?;
+    waiting.work()?;
+    wire.run(&format!(
+        "attempts --host {FAR} --port {FULL} --connections 3"
+    ))?;
+    let dropped = wire.far.nstat("TcpExtListenDrops")?;
+    assert!(dropped >= 3, "{dropped}");
+    let server = rows(&server.end()?)?;
+    let by_port = &server[0]["listen_drops_by_port"];
+    assert_eq!(server[0]["listen_drops"], dropped, "{server:?}");
+    assert_eq!(by_port, &serde_json::json!({ "7310": dropped }));
+    let client = rows(&client.end()?)?;
+    let open = &client[0];
+    assert_eq!(
+        (&open["connected"], &open["closed"]),
+        (&2.into(), &0.into())
+    );
+    assert_eq!(open["rtt"]["count"], 2, "{open}");
+    let sent = open["segments_sent"].as_u64().unwrap_or_default();
+    let again = open["segments_retransmitted"].as_u64().unwrap_or_default();
+    assert!(again >= 3 && sent >= 2 * 2 + 3 + again, "{open}");
+    waiting.finish()?;
+    full.close()?;
+    Ok(())
+}
+
 #[test]
 fn dns_shows_names_that_one_end_has_looked_up() -> Result<()> {
     const LOOKUPS: u64 = 25;

@@ -105,7 +105,7 @@ fn run_queue_latency_agrees_with_runqlat() -> Result<()> {
         .rows
         .iter()
         .flat_map(|row| &row.runqueue.buckets)
-        .filter_map(|bucket| Some((bucket.le.as_f64()?, bucket.count)))
+        .filter_map(|bucket| Some((bucket.le?, bucket.count)))
         .collect();
     buckets.sort_by(|a, b| a.0.total_cmp(&b.0));
     let theirs: Vec<_> = theirs

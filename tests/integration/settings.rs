@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 use rustix::process::Signal;
 use tests::{
     lock::alone,
-    nodeprobe::{Agent, command, free_port},
+    nodeprobe::{Agent, command, free_port, run},
     scrape::Scrape,
     wait::LONG,
 };
@@ -142,5 +142,21 @@ fn a_wrong_value_in_the_environment_is_named() -> Result<()> {
     let (status, said) = agent.wait()?;
     assert_eq!(status.code(), Some(2), "{said}");
     assert!(said.contains("NODEPROBE_LIMITS_OWNERS"), "{said}");
+    Ok(())
+}
+
+#[test]
+fn the_log_names_the_port_that_port_zero_stands_for() -> Result<()> {
+    let _alone = alone();
+    let args = "agent --listen localhost:0 --duration 0.2 --no-table";
+    let (code, _, stderr) = run(args, plain())?;
+    assert_eq!(code, 0, "{stderr}");
+    let named = stderr.split("listen=127.0.0.1:").nth(1);
+    let port: String = named
+        .context("the log names an address")?
+        .chars()
+        .take_while(char::is_ascii_digit)
+        .collect();
+    assert_ne!(port.parse::<u16>()?, 0, "{stderr}");
     Ok(())
 }

@@ -154,7 +154,7 @@ pub fn collect(mut pipe: impl Read + Send + 'static) -> JoinHandle<String> {
 ///
 /// # Errors
 ///
-/// If it cannot be started, fails, or takes longer than a minute; with its standard error.
+/// If it cannot be started, fails, or takes longer than three minutes; with its standard error.
 pub fn run(command: &mut Command) -> Result<String> {
     let output = output(command)?;
     if !output.status.success() {
@@ -173,7 +173,7 @@ pub fn run(command: &mut Command) -> Result<String> {
 ///
 /// # Errors
 ///
-/// If it cannot be started or takes longer than a minute.
+/// If it cannot be started or takes longer than three minutes.
 pub fn output(command: &mut Command) -> Result<Output> {
     command
         .stdin(Stdio::null())

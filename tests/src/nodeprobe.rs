@@ -33,7 +33,15 @@ pub fn command() -> Command {
 /// A command whose nodeprobe does not hear what the environment says.
 pub fn without_settings(mut command: Command) -> Command {
     for (name, _) in env::vars_os() {
-        if name.to_string_lossy().starts_with("NODEPROBE_") {
+        let is_socket = [
+            "DOCKER_HOST",
+            "CONTAINER_HOST",
+            "CONTAINERD_ADDRESS",
+            "CONTAINER_RUNTIME_ENDPOINT",
+        ]
+        .iter()
+        .any(|socket| name == *socket);
+        if is_socket || name.to_string_lossy().starts_with("NODEPROBE_") {
             command.env_remove(name);
         }
     }

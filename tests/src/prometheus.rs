@@ -5,7 +5,7 @@ use std::{
     fs::{self, File},
     io::{Read as _, Write as _},
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     thread,
     time::{Duration, Instant},
@@ -55,6 +55,15 @@ impl Prometheus {
     ///
     /// [`Unavailable`](crate::Unavailable) if it is not installed; if it does not come up, with its log.
     pub fn start(target: SocketAddr, scrape: Scrape) -> Result<Self> {
+        Self::start_with_rules(target, scrape, &[])
+    }
+
+    /// As [`Self::start`], with files of rules.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::start`].
+    pub fn start_with_rules(target: SocketAddr, scrape: Scrape, rules: &[&Path]) -> Result<Self> {
         let directory = tempfile::tempdir().context("make a data directory")?;
         let config = directory.path().join("prometheus.yml");
         fs::write(
@@ -62,7 +71,9 @@ impl Prometheus {
             format!(
                 "global: {{ scrape_interval: 1s, scrape_timeout: 1s }}\n\
                  scrape_configs: [{{ job_name: nodeprobe, honor_labels: true, \
-                 static_configs: [{{ targets: ['{target}'] }}] }}]\n"
+                 static_configs: [{{ targets: ['{target}'] }}] }}]\n\
+                 rule_files: {}\n",
+                serde_json::to_string(rules)?
             ),
         )?;
         // Somebody else may take the port before the server does; it then fails to start, and says so.
@@ -110,6 +121,26 @@ impl Prometheus {
             Ok(targets) => targets.text(),
             Err(fault) => format!("{fault:#}"),
         })
+    }
+
+    /// Names and queries of the alerts that the server has read.
+    ///
+    /// # Errors
+    ///
+    /// If the server does not answer.
+    pub fn alerts(&self) -> Result<Vec<(String, String)>> {
+        let answer = get(self.address, "/api/v1/rules?type=alert", "*/*")?;
+        let json: serde_json::Value =
+            serde_json::from_slice(&answer.body).context("read the answer")?;
+        let groups = json["data"]["groups"].as_array().context("no groups")?;
+        let rules = groups
+            .iter()
+            .flat_map(|group| group["rules"].as_array().into_iter().flatten());
+        let text = |value: &serde_json::Value| value.as_str().map(str::to_owned);
+        rules
+            .map(|rule| Some((text(&rule["name"])?, text(&rule["query"])?)))
+            .collect::<Option<_>>()
+            .context("a rule has no name or query")
     }
 
     /// Runs an instant query that yields a vector of numbers, or a scalar.

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 /// What a tool found out.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Report {
     /// How long it measured.
+    #[serde(rename = "duration_ns", deserialize_with = "seconds")]
     pub duration_seconds: f64,
     /// What it found.
     pub rows: Vec<Row>,
@@ -38,6 +39,7 @@ pub struct Row {
     /// Waits for a CPU.
     pub runqueue: Histogram,
     /// Time on a CPU.
+    #[serde(rename = "oncpu_ns", deserialize_with = "seconds")]
     pub oncpu_seconds: f64,
     /// Voluntary switches.
     pub voluntary_switches: u64,
@@ -47,6 +49,8 @@ pub struct Row {
     pub offcpu_voluntary: Histogram,
     /// Times off the CPU after involuntary switches.
     pub offcpu_involuntary: Histogram,
+    /// Time in uninterruptible sleep.
+    pub uninterruptible_seconds: f64,
     /// Who took the CPU, the most frequent first.
     pub preempted_by: Vec<Preemptor>,
 }
@@ -94,6 +98,7 @@ pub struct Histogram {
     /// Number of durations.
     pub count: u64,
     /// Their sum.
+    #[serde(rename = "sum_ns", deserialize_with = "seconds")]
     pub sum_seconds: f64,
     /// Those per bucket, not cumulative.
     pub buckets: Vec<Bucket>,
@@ -102,10 +107,20 @@ pub struct Histogram {
 /// One bucket.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Bucket {
-    /// Upper bound in seconds: a number, or `"+Inf"`.
-    pub le: Value,
+    /// Upper bound in seconds; none in the bucket above the highest bound.
+    #[serde(rename = "le_ns", default, deserialize_with = "some_seconds")]
+    pub le: Option<f64>,
     /// Durations in it.
     pub count: u64,
+}
+
+/// Nanoseconds, as seconds.
+fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    f64::deserialize(deserializer).map(|nanoseconds| nanoseconds / 1e9)
+}
+
+fn some_seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
+    seconds(deserializer).map(Some)
 }
 
 impl Histogram {
@@ -115,7 +130,6 @@ impl Histogram {
         let inside = |bucket: &&Bucket| {
             bucket
                 .le
-                .as_f64()
                 .is_some_and(|le| le > above * 1.001 && le <= up_to * 1.001)
         };
         self.buckets
@@ -207,9 +221,9 @@ fn sum<'a>(rows: impl Iterator<Item = &'a Row>) -> Calls {
 mod tests {
     use super::*;
 
-    const TEXT: &str = r#"{"tool":"syscalls","duration_seconds":1.5,"lost":{"syscalls/kernel/errno_full":2},"rows":[
+    const TEXT: &str = r#"{"tool":"syscalls","duration_ns":1500000000,"lost":{"syscalls/kernel/errno_full":2},"rows":[
         {"container":{"name":"a","cgroup":"/x/a"},"syscall":"read","calls":3,"errors":1,"errnos":{"EBADF":1},
-         "latency":{"count":3,"sum_seconds":0.3,"buckets":[{"le":0.125,"count":2},{"le":"+Inf","count":1}]}},
+         "latency":{"count":3,"sum_ns":300000000,"buckets":[{"le_ns":125000000,"count":2},{"count":1}]}},
         {"container":{"name":"ab","cgroup":"/x/ab"},"syscall":"read","calls":5,"errors":0,"errnos":{}}]}"#;
 
     #[test]

@@ -1,17 +1,13 @@
 //! Skipping what this machine cannot do, visibly.
 
-use std::{env, fs::OpenOptions, io::Write as _};
+use std::env;
+
+pub use test_skip::skip;
 
 /// A rig that cannot exist here, and why.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct Unavailable(pub String);
-
-/// Names of the rigs that must work, separated by commas, or `all`: a skip of one of them is a
-/// failure.
-const REQUIRE: &str = "NODEPROBE_REQUIRE";
-/// A file that collects the skips of a run.
-const COLLECT: &str = "NODEPROBE_SKIPS";
 
 /// The rig, or `None` after saying why the test is skipped.
 ///
@@ -29,28 +25,6 @@ pub fn unless_available<T>(name: &str, rig: anyhow::Result<T>) -> Option<T> {
             }
             Err(error) => panic!("rig {name}: {error:?}"),
         },
-    }
-}
-
-/// Says that something is skipped: on the real standard error, since the test harness hides what
-/// passing tests print.
-///
-/// # Panics
-///
-/// If `NODEPROBE_REQUIRE` names it.
-pub fn skip(name: &str, reason: &str) {
-    let line = format!("SKIP {name}: {reason}\n");
-    let required = env::var(REQUIRE).unwrap_or_default();
-    assert!(
-        !required.split(',').any(|it| it == name || it == "all"),
-        "required by {REQUIRE}: {line}"
-    );
-    // A skip that cannot be reported is still a skip.
-    std::io::stderr().write_all(line.as_bytes()).ok();
-    if let Some(path) = env::var_os(COLLECT)
-        && let Ok(mut file) = OpenOptions::new().create(true).append(true).open(path)
-    {
-        file.write_all(line.as_bytes()).ok();
     }
 }
 

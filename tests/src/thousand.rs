@@ -28,8 +28,8 @@ pub struct Thousand {
 }
 
 impl Thousand {
-    /// Configuration of an agent that has room for a series of each call of each of them: nothing is folded away.
-    pub const CONFIG: &str = "[limits]\nseries_per_family = { nodeprobe_syscalls_total = 20000 }\n";
+    /// Configuration of an agent that has shares for all of them.
+    pub const CONFIG: &str = "[limits]\nseries = 300000\n";
 
     /// Makes them and runs a short task in each.
     ///

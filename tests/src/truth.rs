@@ -89,6 +89,31 @@ pub fn cgroup_cpu_time(cgroup: &Path) -> Result<Duration> {
     )?))
 }
 
+/// Time that interrupts and a hypervisor took from a CPU since the boot, from `/proc/stat`, in steps of 10 ms. The kernel
+/// leaves it out of the times of tasks, and a clock does not.
+///
+/// # Errors
+///
+/// If there is no such CPU.
+pub fn taken_from(cpu: usize) -> Result<Duration> {
+    /// `USER_HZ` of every architecture that nodeprobe runs on.
+    const TICK: Duration = Duration::from_millis(10);
+    taken(&read("/proc/stat".into())?, cpu)
+        .map(|ticks| TICK * u32::try_from(ticks).unwrap_or(u32::MAX))
+        .with_context(|| format!("no CPU {cpu} in /proc/stat"))
+}
+
+/// Ticks of the fields `irq`, `softirq` and `steal` (proc_stat(5)).
+fn taken(stat: &str, cpu: usize) -> Option<u64> {
+    let name = format!("cpu{cpu} ");
+    let line = stat.lines().find_map(|line| line.strip_prefix(&name))?;
+    let fields: Vec<u64> = line
+        .split_whitespace()
+        .filter_map(|field| field.parse().ok())
+        .collect();
+    Some(fields.get(5..8)?.iter().sum())
+}
+
 /// The number after a word at the beginning of a line.
 fn field(text: &str, name: &str) -> Result<u64> {
     let line = text.lines().find_map(|line| line.strip_prefix(name));
@@ -125,6 +150,15 @@ mod tests {
                 scheduling(pid).unwrap();
             }
         });
+    }
+
+    #[test]
+    fn interrupts_and_the_hypervisor_take_time_from_one_cpu() {
+        let stat =
+            "cpu  9 9 9 9 9 9 9 9 9 9\ncpu0 1 2 3 4 5 6 7 8 9 0\ncpu10 1 1 1 1 1 1 1 1 1 1\n";
+        assert_eq!(taken(stat, 0), Some(21));
+        assert_eq!(taken(stat, 1), None);
+        taken_from(0).unwrap();
     }
 
     #[test]

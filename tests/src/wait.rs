@@ -7,8 +7,8 @@ use std::{
 
 use anyhow::{Result, bail};
 
-/// Long enough for anything that is not stuck, on a machine five times slower than a developer's.
-pub const LONG: Duration = Duration::from_secs(60);
+/// Long enough for anything that is not stuck, on a host that is ten times slower than a developer's for all the rest that it does.
+pub const LONG: Duration = Duration::from_secs(120);
 
 /// Asks until there is an answer.
 ///

@@ -1,5 +1,5 @@
 //! The commands of this repository: `cargo xtask run`, `test`, `build`, `lint`, `check`, `vm`,
-//! `bench`, `image`, `package` and `manifests`.
+//! `scenarios`, `bench`, `image`, `package` and `manifests`.
 //!
 //! Depends on none of our crates, so that it runs when they do not compile. A file per command; the
 //! others hold what the commands share.
@@ -24,6 +24,7 @@ mod progress;
 mod requirements;
 mod run;
 mod sbom;
+mod scenarios;
 mod shipped;
 mod tally;
 mod test;
@@ -66,6 +67,8 @@ enum Command {
     Manifests,
     /// A real Kubernetes of one node, and the tests on it
     Kube(kube::Args),
+    /// Make real problems and check what nodeprobe says of them
+    Scenarios(scenarios::Args),
     /// Measure what the probes cost, beside other tools
     Bench(bench::Args),
 }
@@ -82,6 +85,7 @@ fn main() -> ExitCode {
         Command::Package(args) => package::run(&args),
         Command::Manifests => manifests::run(),
         Command::Kube(args) => kube::run(&args),
+        Command::Scenarios(args) => scenarios::run(&args),
         Command::Bench(args) => bench::run(&args),
     };
     match outcome {

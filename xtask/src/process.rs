@@ -42,6 +42,12 @@ impl Cmd {
         self
     }
 
+    /// Without a variable of our own environment.
+    pub(crate) fn env_remove(mut self, key: impl AsRef<OsStr>) -> Self {
+        self.0.env_remove(key);
+        self
+    }
+
     /// Without the variables of our own environment.
     pub(crate) fn env_clear(mut self) -> Self {
         self.0.env_clear();

@@ -52,12 +52,26 @@ pub(crate) const TESTS: &[Requirement] = &[
     program("podman", "podman"),
     program("tcpdump", "tcpdump"),
     program("promtool", "prometheus"),
+    program("curl", "curl"),
+    program("systemd-analyze", "systemd"),
     program("syscount", "libbpf-tools"),
     // A 32-bit program, for calls through the compat entry.
     Requirement {
         sign: Sign::Package,
         package: "gcc-multilib",
     },
+];
+
+/// The scenarios, besides [`CONTAINERS`] and [`TESTS`]: programs that make problems, and what is compared with.
+pub(crate) const SCENARIOS: &[Requirement] = &[
+    program("stress-ng", "stress-ng"),
+    program("sysbench", "sysbench"),
+    program("iperf3", "iperf3"),
+    program("fio", "fio"),
+    program("dnsmasq", "dnsmasq-base"),
+    program("dig", "bind9-dnsutils"),
+    program("dnsperf", "dnsperf"),
+    program("strace", "strace"),
 ];
 
 /// A cluster, besides [`CONTAINERS`]: what builds Kubernetes, and what runs beside it.

@@ -1,6 +1,7 @@
 //! Where things are in this repository.
 use std::{
     env,
+    ffi::OsStr,
     path::{Path, PathBuf},
 };
 
@@ -24,10 +25,22 @@ pub(crate) fn release(name: &str) -> PathBuf {
 }
 
 /// The cargo that started us, at the root of the workspace.
+///
+/// Without what cargo told us of our own package: build scripts that watch such a variable would run again, and half of
+/// the dependencies be built again, each time a developer calls cargo between two commands of ours.
 pub(crate) fn cargo(subcommand: &str) -> Cmd {
-    Cmd::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+    let cargo = Cmd::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
         .arg(subcommand)
-        .dir(root())
+        .dir(root());
+    env::vars_os()
+        .map(|(key, _)| key)
+        .filter(|key| is_of_own_package(key))
+        .fold(cargo, Cmd::env_remove)
+}
+
+fn is_of_own_package(variable: &OsStr) -> bool {
+    let name = variable.to_string_lossy();
+    name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")
 }
 
 /// Where cargo installs programs.

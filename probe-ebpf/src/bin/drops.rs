@@ -15,7 +15,7 @@ use aya_ebpf::{
 use probe_common::{drops::DropKey, loss::OWNERS_FULL};
 use probe_ebpf::{
     count::add_shared,
-    loss::count_loss,
+    loss::count_losses,
     offsets::{ABSENT, Reader as _, Trusted},
     socket,
 };
@@ -46,37 +46,64 @@ fn kfree_skb(ctx: BtfTracePointContext) -> i32 {
     let skb: *const u8 = ctx.arg(0);
     let reason = ctx.arg::<u64>(2) as u32;
     // SAFETY: packet and socket are arguments of the tracepoint, which the verifier trusts where they are not zero.
-    let cgroup = unsafe {
+    unsafe {
         let ip_version = match Trusted::field(skb, &SKB_PROTOCOL) {
             IPV4 => 4,
             IPV6 => 6,
             _ => return 0,
         };
-        by_flow::count(skb, ip_version, reason);
-        let sk = Trusted::field::<usize>(skb, &SKB_SK) as *const u8;
-        if !sk.is_null() && socket::is_full::<Trusted>(sk) {
-            socket::cgroup::<Trusted>(sk)
-        } else if HAS_RX_SOCKET.load() == 1 {
-            let sk: *const u8 = ctx.arg(3);
-            if !sk.is_null() && socket::is_full::<Trusted>(sk) {
-                socket::cgroup::<Trusted>(sk)
-            } else {
-                0
-            }
-        } else {
-            0
+        let packet = by_flow::Dropped::read(skb, ip_version, reason);
+        let segments = packet.segments;
+        if packet.is_freed() {
+            count(
+                DropKey {
+                    cgroup: 0,
+                    reason,
+                    freed: 1,
+                },
+                segments,
+            );
+            return 0;
         }
-    };
-    count(DropKey {
-        cgroup,
-        reason,
-        pad: 0,
-    });
+        let cgroup = cgroup(&ctx, skb);
+        packet.count(cgroup);
+        count(
+            DropKey {
+                cgroup,
+                reason,
+                freed: 0,
+            },
+            segments,
+        );
+    }
     0
 }
 
+/// The cgroup of the socket that a packet is from or for; 0 where the kernel does not know it.
+///
+/// # Safety
+///
+/// `skb` must be the packet of the tracepoint.
 #[inline(always)]
-fn count(key: DropKey) {
+unsafe fn cgroup(ctx: &BtfTracePointContext, skb: *const u8) -> u64 {
+    // SAFETY: passed on to the caller; the receiving socket is an argument of the tracepoint too.
+    unsafe {
+        let sk = Trusted::field::<usize>(skb, &SKB_SK) as *const u8;
+        if !sk.is_null() && socket::is_full::<Trusted>(sk) {
+            return socket::cgroup::<Trusted>(sk);
+        }
+        if HAS_RX_SOCKET.load() == 1 {
+            let sk: *const u8 = ctx.arg(3);
+            if !sk.is_null() && socket::is_full::<Trusted>(sk) {
+                return socket::cgroup::<Trusted>(sk);
+            }
+        }
+        0
+    }
+}
+
+#[inline(always)]
+fn count(key: DropKey, packets: u64) {
     let mut drops = DROPS.get_ptr_mut(key);
     if drops.is_none() {
         _ = DROPS.insert(key, 0, u64::from(BPF_NOEXIST));
@@ -84,7 +111,7 @@ fn count(key: DropKey) {
     }
     match drops {
         // SAFETY: the pointer is that of a map value.
-        Some(drops) => unsafe { add_shared(drops, 1) },
-        None => count_loss(OWNERS_FULL),
+        Some(drops) => unsafe { add_shared(drops, packets) },
+        None => count_losses(OWNERS_FULL, packets),
     }
 }

@@ -35,3 +35,10 @@ fn sched_switch(ctx: BtfTracePointContext) -> i32 {
     body::switch(&ctx, &TASKS);
     0
 }
+
+/// `TP_PROTO(struct task_struct *task, const char *comm)`. Attached where owners are processes.
+#[btf_tracepoint(function = "task_rename")]
+fn task_rename(ctx: BtfTracePointContext) -> i32 {
+    body::renamed(&ctx);
+    0
+}

@@ -31,3 +31,10 @@ fn sys_exit(ctx: BtfTracePointContext) -> i32 {
     body::exit::<Trusted>(&ctx, &TASKS, nr, ret);
     0
 }
+
+/// `TP_PROTO(struct task_struct *task, const char *comm)`. Attached where owners are processes.
+#[btf_tracepoint(function = "task_rename")]
+fn task_rename(ctx: BtfTracePointContext) -> i32 {
+    body::renamed(&ctx);
+    0
+}

@@ -42,3 +42,10 @@ fn sched_process_exit(_ctx: BtfTracePointContext) -> i32 {
     TASKS.forget(bpf_get_current_pid_tgid() as u32);
     0
 }
+
+/// `TP_PROTO(struct task_struct *task, const char *comm)`. Attached where owners are processes.
+#[btf_tracepoint(function = "task_rename")]
+fn task_rename(ctx: BtfTracePointContext) -> i32 {
+    body::renamed(&ctx);
+    0
+}

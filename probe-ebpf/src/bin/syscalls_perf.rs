@@ -12,8 +12,8 @@ mod body;
 use aya_ebpf::{
     EbpfContext as _, Global,
     helpers::bpf_probe_read_kernel,
-    macros::{btf_map, tracepoint},
-    programs::TracePointContext,
+    macros::{btf_map, btf_tracepoint, tracepoint},
+    programs::{BtfTracePointContext, TracePointContext},
 };
 use probe_common::loss::READ_FAILED;
 use probe_ebpf::{
@@ -48,5 +48,12 @@ fn sys_exit(ctx: TracePointContext) -> u32 {
         Ok([nr, ret]) => body::exit::<Trusted>(&ctx, &TASKS, nr, ret),
         Err(_) => count_loss(READ_FAILED),
     }
+    0
+}
+
+/// `TP_PROTO(struct task_struct *task, const char *comm)`. Attached where owners are processes.
+#[btf_tracepoint(function = "task_rename")]
+fn task_rename(ctx: BtfTracePointContext) -> i32 {
+    body::renamed(&ctx);
     0
 }

@@ -12,12 +12,18 @@ mod again;
 mod ask;
 #[path = "../body/tcp_counters.rs"]
 mod counters;
+#[path = "../body/tcp_errors.rs"]
+mod errors;
 #[path = "../body/tcp_late.rs"]
 mod late;
 #[path = "../body/tcp_listeners.rs"]
 mod listeners;
+#[path = "../body/tcp_live.rs"]
+mod live;
 #[path = "../body/narrow.rs"]
 mod narrow;
+#[path = "../body/tcp_refused.rs"]
+mod refused;
 #[path = "../body/tcp_retransmit.rs"]
 mod retransmit;
 #[path = "../body/tcp_table.rs"]
@@ -36,7 +42,7 @@ use probe_common::{
     loss::RING_FULL,
     narrow::Tuple,
     tcp::{
-        CLIENT, Connection, ConnectionEnd, ESTABLISHED, LOCAL_CLOSED, REMOTE_CLOSED,
+        CLIENT, Connection, ConnectionEnd, ESTABLISHED, LIVE_AT_ONCE, LOCAL_CLOSED, REMOTE_CLOSED,
         RESET_RECEIVED, RESET_SENT, RETRANSMIT_DATA, RETRANSMIT_PROBE, RETRANSMIT_SYN, SERVER,
         TAKEN_OVER, UNTRACKED,
     },
@@ -53,9 +59,6 @@ static SOCK_PROTOCOL: Global<u32> = Global::new(ABSENT);
 /// 1 if `tcp_retransmit_skb` says whether it could.
 #[unsafe(no_mangle)]
 static RETRANSMIT_HAS_ERROR: Global<u32> = Global::new(0);
-/// Offset of `sock.sk_err`.
-#[unsafe(no_mangle)]
-static SOCK_ERR: Global<u32> = Global::new(ABSENT);
 
 /// States of a connection, `include/net/tcp_states.h`.
 mod state {
@@ -216,7 +219,7 @@ unsafe fn established(sk: *const u8, old: i32) {
         connection.initiator_sequence = sequences.received;
         connection.responder_sequence = sequences.sent;
         // A new child has one measurement: that of the handshake, unless its answer was sent twice.
-        connection.handshake_ns = u64::from(ask::smoothed_rtt_us(sk)) * 1000;
+        connection.handshake_ns = u64::from(ask::health(sk).srtt_us) * 1000;
         counters::accepted(connection.cgroup, connection.handshake_ns);
         if fate(&connection) == SEEN_COUNTED {
             table::insert(sk, &connection);
@@ -231,7 +234,6 @@ unsafe fn established(sk: *const u8, old: i32) {
 unsafe fn closed(sk: *const u8, old: i32) {
     // SAFETY: passed on to the caller.
     unsafe {
-        let error: u32 = Trusted::field(sk, &SOCK_ERR);
         let mut connection = match table::find(sk) {
             Some(known) => *known,
             None => {
@@ -246,10 +248,13 @@ unsafe fn closed(sk: *const u8, old: i32) {
             }
         };
         table::remove(sk);
+        let health = ask::health(sk);
+        let error = error(sk, &connection, &health);
+        live::add(&raw mut connection, &health);
         if connection.flags & ESTABLISHED == 0 {
             counters::failed(connection.cgroup, error);
         } else {
-            counters::closed(connection.cgroup, ask::smoothed_rtt_us(sk));
+            counters::closed(connection.cgroup, health.srtt_us);
         }
         if connection.flags & (ESTABLISHED | UNTRACKED) != ESTABLISHED {
             // The port may have been chosen since, and is given back by now.
@@ -264,6 +269,10 @@ unsafe fn closed(sk: *const u8, old: i32) {
             }
         }
         narrow::seen(SEEN_COUNTED, 1);
+        if !table::admits_end(connection.cgroup) {
+            count_loss(RING_FULL);
+            return;
+        }
         let Some(mut record) = table::ENDS.reserve(0) else {
             count_loss(RING_FULL);
             return;
@@ -278,6 +287,78 @@ unsafe fn closed(sk: *const u8, old: i32) {
         (*end).pad = 0;
         record.submit(table::wake_up());
     }
+}
+
+/// The error that ends a connection, or 0.
+///
+/// A program that waits for its socket may have read the error before the kernel closes the connection, which takes it from the
+/// socket: it was noted when the socket got it. An answer of the network that meets the socket at work is only remembered by it.
+///
+/// # Safety
+///
+/// As for [`connecting`].
+#[inline(always)]
+unsafe fn error(sk: *const u8, connection: &Connection, health: &ask::Health) -> u32 {
+    const ETIMEDOUT: u32 = 110;
+    const EADDRNOTAVAIL: u32 = 99;
+    // SAFETY: passed on to the caller.
+    let (error, remembered) = unsafe { (errors::hard(sk), errors::soft(sk)) };
+    if error != 0 {
+        error
+    } else if connection.flags & ESTABLISHED != 0 {
+        // Others do not end a connection that is established.
+        if connection.error == ETIMEDOUT {
+            ETIMEDOUT
+        } else {
+            0
+        }
+    } else if connection.error != 0 {
+        connection.error
+    } else if connection.flags & CLIENT != 0 && health.sequence_end == 0 {
+        // The kernel chooses the port, and then the sequence number.
+        EADDRNOTAVAIL
+    } else {
+        remembered
+    }
+}
+
+/// `TP_PROTO(const struct sock *sk)`.
+#[btf_tracepoint(function = "inet_sk_error_report")]
+fn inet_sk_error_report(ctx: BtfTracePointContext) -> i32 {
+    let sk: *const u8 = ctx.arg(0);
+    // SAFETY: the socket is an argument of the tracepoint, which the verifier trusts.
+    unsafe {
+        if Trusted::field::<u16>(sk, &SOCK_PROTOCOL) == u16::from(TCP) {
+            let error = errors::reported(sk);
+            if error != 0 {
+                table::note_error(sk, error);
+            }
+        }
+    }
+    0
+}
+
+/// `int tcp_v4_connect(struct sock *sk, struct sockaddr *uaddr, int addr_len)`.
+#[fexit(function = "tcp_v4_connect")]
+fn tcp_v4_connect(ctx: FExitContext) -> i32 {
+    refused::on_exit(&ctx);
+    0
+}
+
+/// `int tcp_v6_connect(struct sock *sk, struct sockaddr *uaddr, int addr_len)`.
+#[fexit(function = "tcp_v6_connect")]
+fn tcp_v6_connect(ctx: FExitContext) -> i32 {
+    if !refused::is_passed_on(&ctx) {
+        refused::on_exit(&ctx);
+    }
+    0
+}
+
+/// `TP_PROTO(struct pt_regs *regs, long ret)`. In place of the two above, where the kernel refuses them.
+#[btf_tracepoint(function = "sys_exit")]
+fn refused_connect(ctx: BtfTracePointContext) -> i32 {
+    refused::on_return(&ctx);
+    0
 }
 
 /// `TP_PROTO(const struct sock *sk, const struct sk_buff *skb)`, and an error number from Linux 6.15 on: from then on it also
@@ -336,11 +417,17 @@ fn tcp_receive_reset(ctx: BtfTracePointContext) -> i32 {
     0
 }
 
-/// `enum tcp_tw_status tcp_timewait_state_process(struct inet_timewait_sock *tw, struct sk_buff *skb, const struct tcphdr *th, …)`.
 /// Runs for segments to connections that are over, and for no others.
 #[fexit(function = "tcp_timewait_state_process")]
 fn tcp_timewait_state_process(ctx: FExitContext) -> i32 {
     late::on_segment(&ctx);
+    0
+}
+
+/// In place of the program above where the kernel refuses it, from Linux 6.11 on.
+#[btf_tracepoint(function = "kfree_skb")]
+fn late_fin(ctx: BtfTracePointContext) -> i32 {
+    late::on_freed(&ctx);
     0
 }
 
@@ -370,6 +457,10 @@ fn take_over(ctx: *mut c_void) -> i32 {
             && let Some(mut connection) = table::describe::<Trusted>(sk)
         {
             connection.flags = TAKEN_OVER;
+            // What it sent before is not counted.
+            let health = ask::health_of::<Trusted>(sk);
+            connection.segments_sent = health.segments_sent;
+            connection.segments_retransmitted = health.retransmits;
             if state != state::SYN_SENT {
                 connection.flags |= ESTABLISHED;
             }
@@ -401,6 +492,29 @@ fn ask(ctx: RawTracePointContext) -> i32 {
     ask::answer(ctx.arg::<u64>(0) as u32);
     0
 }
+
+/// Counts what connections that go on have sent, when user space runs it. Attached to nothing. The first argument is 1 to count
+/// their round-trip times too; the others are addresses of sockets, or 0.
+#[raw_tracepoint(tracepoint = "ask_live")]
+fn ask_live(ctx: RawTracePointContext) -> i32 {
+    let with_round_trip = ctx.arg::<u64>(0) == 1;
+    // The verifier takes no argument by an index that it does not know.
+    macro_rules! count {
+        ($($at:literal)*) => {
+            $(
+                let address: u64 = ctx.arg($at);
+                if address == 0 {
+                    return 0;
+                }
+                live::count(address, with_round_trip);
+            )*
+        };
+    }
+    count!(1 2 3 4 5 6 7 8);
+    0
+}
+
+const _: () = assert!(LIVE_AT_ONCE == 8);
 
 /// Counts what a listening socket has dropped, when user space runs it. Attached to nothing.
 #[raw_tracepoint(tracepoint = "ask_listener")]

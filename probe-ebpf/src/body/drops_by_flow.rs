@@ -41,9 +41,12 @@ offsets! {
 /// The reason of whoever says none, which the end of a segment to a connection that is over is too.
 #[unsafe(no_mangle)]
 static NOT_SPECIFIED: Global<u32> = Global::new(ABSENT);
-/// The reason of what a socket that closes has left in its queues (Linux 6.8): segments that it had taken long before.
+/// The reason of what a socket that closes has left in its queues (Linux 6.8): packets that it had taken long before.
 #[unsafe(no_mangle)]
 static QUEUE_PURGE: Global<u32> = Global::new(ABSENT);
+/// The reason of copies that a packet socket, such as that of a capture, had no room for (Linux 6.11).
+#[unsafe(no_mangle)]
+static PACKET_SOCK_ERROR: Global<u32> = Global::new(ABSENT);
 
 /// Dropped packets since they were last read.
 #[btf_map]
@@ -87,44 +90,92 @@ impl Source for Headers {
 #[repr(align(4))]
 struct Aligned<const N: usize>([u8; N]);
 
-/// Counts a dropped packet. One whose headers cannot be read is in no flow.
-///
-/// # Safety
-///
-/// `skb` must be a `struct sk_buff` that the verifier trusts.
-#[inline(always)]
-pub(crate) unsafe fn count(skb: *const u8, ip_version: u8, reason: u32) {
-    let Some(read) = FLOW_DROPS_READ.get(0) else {
-        count_loss(MAP_MISSING);
-        return;
-    };
-    if *read != 1 {
-        return;
-    }
-    // SAFETY: passed on to the caller. What is in the middle of a buffer carries no type, so that is copied.
-    let (headers, segments) = unsafe {
-        let head = Trusted::field::<usize>(skb, &SKB_HEAD) as *const u8;
-        let start = u32::from(Trusted::field::<u16>(skb, &SKB_NETWORK_HEADER));
-        let end: u32 = Trusted::field(skb, &SKB_END);
-        let shared = head.wrapping_add(end as usize);
-        let headers = Headers {
-            start: head.wrapping_add(start as usize),
-            length: Trusted::field::<u32>(skb, &SKB_TAIL).saturating_sub(start),
+/// The key of no packet.
+const NOTHING: FlowDropKey = FlowDropKey {
+    source: [0; 16],
+    destination: [0; 16],
+    source_port: 0,
+    destination_port: 0,
+    protocol: 0,
+    ip_version: 0,
+    has_cgroup: 0,
+    reason: 0,
+    pad2: 0,
+};
+
+/// A packet that the kernel frees with a reason.
+pub(crate) struct Dropped {
+    /// What it is counted under.
+    key: FlowDropKey,
+    /// Whether that is known. It is not where its headers cannot be read or nobody asks: it is in no flow. No `Option`: what one does
+    /// not have is in registers that the verifier takes for unset.
+    has_key: bool,
+    reason: u32,
+    /// How many packets it is: a buffer may hold several segments of one flow.
+    pub(crate) segments: u64,
+}
+
+impl Dropped {
+    /// Reads a packet.
+    ///
+    /// # Safety
+    ///
+    /// `skb` must be a `struct sk_buff` that the verifier trusts.
+    #[inline(always)]
+    pub(crate) unsafe fn read(skb: *const u8, ip_version: u8, reason: u32) -> Self {
+        // SAFETY: passed on to the caller. What is in the middle of a buffer carries no type, so that is copied.
+        let (headers, segments) = unsafe {
+            let head = Trusted::field::<usize>(skb, &SKB_HEAD) as *const u8;
+            let start = u32::from(Trusted::field::<u16>(skb, &SKB_NETWORK_HEADER));
+            let end: u32 = Trusted::field(skb, &SKB_END);
+            let shared = head.wrapping_add(end as usize);
+            let headers = Headers {
+                start: head.wrapping_add(start as usize),
+                length: Trusted::field::<u32>(skb, &SKB_TAIL).saturating_sub(start),
+            };
+            (headers, Copied::field::<u16>(shared, &SHINFO_GSO_SEGS))
         };
-        (headers, Copied::field::<u16>(shared, &SHINFO_GSO_SEGS))
-    };
-    if let Ok(key) = key(&headers, ip_version, reason)
-        && !is_used_up(&key)
-    {
-        // A buffer may hold many segments of one flow.
-        add(&key, u64::from(segments.max(1)));
+        let mut packet = Self {
+            key: NOTHING,
+            has_key: false,
+            reason,
+            segments: u64::from(segments.max(1)),
+        };
+        let is_needed = is_read() || reason == NOT_SPECIFIED.load();
+        if is_needed && let Ok(key) = key(&headers, ip_version, reason) {
+            packet.key = key;
+            packet.has_key = true;
+        }
+        packet
+    }
+
+    /// Whether the kernel was done with it rather than dropped it: what a closed socket had left in its queues, and segments of
+    /// TCP without a reason, of which each connection that ends well has some.
+    #[inline(always)]
+    pub(crate) fn is_freed(&self) -> bool {
+        self.reason == QUEUE_PURGE.load()
+            || self.reason == NOT_SPECIFIED.load() && self.has_key && self.key.protocol == TCP
+    }
+
+    /// Counts it for its flow, and notes whether it is counted for a cgroup as well. A copy that was made for a capture is no part
+    /// of the flow.
+    #[inline(always)]
+    pub(crate) fn count(mut self, cgroup: u64) {
+        if self.has_key && is_read() && self.reason != PACKET_SOCK_ERROR.load() {
+            self.key.has_cgroup = u16::from(cgroup != 0);
+            add(&self.key, self.segments);
+        }
     }
 }
 
-/// Whether the kernel was done with a segment rather than dropped it. Each connection that ends well has some.
+/// Whether user space reads the table.
 #[inline(always)]
-fn is_used_up(key: &FlowDropKey) -> bool {
-    key.protocol == TCP && (key.reason == NOT_SPECIFIED.load() || key.reason == QUEUE_PURGE.load())
+fn is_read() -> bool {
+    let Some(read) = FLOW_DROPS_READ.get(0) else {
+        count_loss(MAP_MISSING);
+        return false;
+    };
+    *read == 1
 }
 
 #[inline(always)]
@@ -143,7 +194,7 @@ fn key(headers: &Headers, ip_version: u8, reason: u32) -> Result<FlowDropKey, Ma
         },
         protocol: packet.protocol,
         ip_version,
-        pad: 0,
+        has_cgroup: 0,
         reason,
         pad2: 0,
     })

@@ -16,22 +16,20 @@ use aya_ebpf::{
 use aya_log_ebpf::debug;
 use probe_common::{
     hist::{self, Histogram},
-    loss::{CLOCK_BACKWARDS, MAP_MISSING, OWNERS_FULL, PAIRS_FULL},
+    loss::{CLOCK_BACKWARDS, DETAIL_FULL, MAP_MISSING, OWNERS_FULL, PAIRS_FULL},
     owner::OVERFLOW,
-    scheduler::{PreemptionKey, Running, SchedStats},
+    scheduler::{PreemptionKey, Running, SchedStats, is_uninterruptible},
 };
 use probe_ebpf::{
     count::{add_banked, add_shared},
     loss::count_loss,
     offsets::{ABSENT, Reader as _, Trusted},
-    owner::{self, Processes},
+    owner::{self, Processes, TASK_PID},
     pool::{self, FreeList},
+    table_share::{CommonUsed, Shared, Shares},
     task::{TaskTable, Zeroed},
 };
 
-/// Offset of `task_struct.pid`.
-#[unsafe(no_mangle)]
-static TASK_PID: Global<u32> = Global::new(ABSENT);
 /// Offset of `task_struct.__state`, `state` before Linux 5.14. Used where `sched_switch` does not pass the state.
 #[unsafe(no_mangle)]
 static TASK_STATE: Global<u32> = Global::new(ABSENT);
@@ -52,6 +50,15 @@ static SCHED_ENTRIES: HashMap<u64, u32, 1> = HashMap::new();
 /// Free entries.
 #[btf_map]
 static SCHED_FREE: FreeList = FreeList::new();
+/// Free entries kept for the processes of a container that find no entry of their own.
+#[btf_map]
+static SCHED_RESERVE: FreeList = FreeList::new();
+/// What each container has taken of the entries and of the pairs.
+#[btf_map]
+static SCHED_SHARES: Shares = Shares::new();
+/// What of that is common.
+#[btf_map]
+static SCHED_COMMON: CommonUsed = CommonUsed::new();
 /// What runs on each CPU.
 #[btf_map]
 static RUNNING: Array<Running, 1, { BPF_F_MMAPABLE as usize }> = Array::new();
@@ -62,10 +69,15 @@ static PREEMPTIONS: HashMap<PreemptionKey, u64, 1> = HashMap::new();
 #[btf_map]
 static PROCESSES: Processes = Processes::new();
 
-/// `TASK_UNINTERRUPTIBLE` of include/linux/sched.h.
-const UNINTERRUPTIBLE: u64 = 0x02;
 /// `TASK_DEAD` of include/linux/sched.h: the task's last switch.
 const DEAD: u64 = 0x80;
+
+/// Entries, as a table that is shared out. Only where owners are processes: a container has one entry.
+type Entries = Shared<0>;
+/// Who took the CPU, where the pair found no room.
+const OTHERS: u64 = 0;
+/// Pairs of victim and preemptor, as such a table.
+type Pairs = Shared<1>;
 
 const UNKNOWN: u32 = 0;
 const RUNNING_NOW: u32 = 1;
@@ -233,7 +245,9 @@ unsafe fn leave(
         }
     }
     if involuntary && next_owner != 0 {
-        count_preemption(owner, next_owner);
+        // SAFETY: passed on to the caller.
+        let account = unsafe { owner::account::<Trusted>(owner, prev) };
+        count_preemption(owner, next_owner, account);
     }
     let Some(task) = task else { return };
     if task.state == RUNNING_NOW {
@@ -254,7 +268,7 @@ unsafe fn leave(
         task.left = INVOLUNTARY;
     } else {
         task.state = BLOCKED;
-        task.left = if state & UNINTERRUPTIBLE != 0 {
+        task.left = if is_uninterruptible(state) {
             VOLUNTARY_UNINTERRUPTIBLE
         } else {
             VOLUNTARY
@@ -361,43 +375,118 @@ unsafe fn find_entry(ctx: &BtfTracePointContext, owner: u64, task: *const u8) ->
     if let Some(entry) = unsafe { SCHED_ENTRIES.get(owner) } {
         return *entry;
     }
-    let Some(entry) = pool::take(&SCHED_FREE) else {
-        count_loss(OWNERS_FULL);
-        return OVERFLOW;
-    };
-    if SCHED_ENTRIES
-        .insert(owner, entry, u64::from(BPF_NOEXIST))
-        .is_ok()
-    {
+    // SAFETY: passed on to the caller.
+    unsafe { new_entry(ctx, owner, task) }
+}
+
+/// The entry of an owner that has none yet.
+///
+/// # Safety
+///
+/// As for [`find_entry`].
+#[inline(never)]
+unsafe fn new_entry(ctx: &BtfTracePointContext, owner: u64, task: *const u8) -> u32 {
+    // SAFETY: passed on to the caller.
+    let account = unsafe { owner::account::<Trusted>(owner, task) };
+    if let Some(entry) = claim(owner, account) {
         // SAFETY: passed on to the caller.
         unsafe { owner::remember::<Trusted>(&PROCESSES, owner, task) };
         debug!(ctx, "scheduler: owner {} has entry {}", owner, entry);
         return entry;
     }
-    // Another CPU was quicker, or the table is full although an entry was free.
-    pool::give_back(&SCHED_FREE, entry);
-    // SAFETY: as above.
-    unsafe { SCHED_ENTRIES.get(owner) }
-        .copied()
-        .unwrap_or_else(|| {
-            count_loss(OWNERS_FULL);
-            OVERFLOW
-        })
+    let overflow = owner::overflow(owner, account);
+    let entry = if overflow == owner {
+        None
+    } else {
+        claim_reserved(overflow)
+    };
+    entry.unwrap_or_else(|| {
+        count_loss(OWNERS_FULL);
+        OVERFLOW
+    })
+}
+
+/// A free entry for an owner, if its container may take another.
+#[inline(always)]
+fn claim(owner: u64, account: u64) -> Option<u32> {
+    let is_shared = owner != account;
+    if is_shared && !Entries::may_take(&SCHED_SHARES, &SCHED_COMMON, account) {
+        return None;
+    }
+    let entry = pool::take(&SCHED_FREE)?;
+    if is_shared && !Entries::take(&SCHED_SHARES, &SCHED_COMMON, account) {
+        pool::give_back(&SCHED_FREE, entry);
+        return None;
+    }
+    insert(&SCHED_FREE, owner, entry, || {
+        if is_shared {
+            Entries::give_back(&SCHED_SHARES, &SCHED_COMMON, account);
+        }
+    })
+}
+
+/// The entry of a container's other processes.
+#[inline(always)]
+fn claim_reserved(owner: u64) -> Option<u32> {
+    count_loss(DETAIL_FULL);
+    // SAFETY: as in `find_entry`.
+    if let Some(entry) = unsafe { SCHED_ENTRIES.get(owner) } {
+        return Some(*entry);
+    }
+    let entry = pool::take(&SCHED_RESERVE)?;
+    insert(&SCHED_RESERVE, owner, entry, || {})
+}
+
+/// Enters an entry that was taken from a list. Where another CPU was quicker, or the table is full although an entry was free, it
+/// goes back.
+#[inline(always)]
+fn insert(free: &FreeList, owner: u64, entry: u32, undo: impl FnOnce()) -> Option<u32> {
+    if SCHED_ENTRIES
+        .insert(owner, entry, u64::from(BPF_NOEXIST))
+        .is_ok()
+    {
+        return Some(entry);
+    }
+    undo();
+    pool::give_back(free, entry);
+    // SAFETY: as in `find_entry`.
+    unsafe { SCHED_ENTRIES.get(owner) }.copied()
 }
 
 #[inline(never)]
-fn count_preemption(victim: u64, by: u64) {
+fn count_preemption(victim: u64, by: u64, account: u64) {
     let key = PreemptionKey { victim, by };
     if let Some(count) = PREEMPTIONS.get_ptr_mut(key) {
         // SAFETY: `count` points to a value of the map.
         unsafe { add_shared(count, 1) };
         return;
     }
+    let is_counted = Pairs::may_take(&SCHED_SHARES, &SCHED_COMMON, account)
+        && Pairs::take(&SCHED_SHARES, &SCHED_COMMON, account);
     // Starts at 0 and is found again below, so that a CPU which inserts the same key at the same time loses nothing.
-    _ = PREEMPTIONS.insert(key, 0, u64::from(BPF_NOEXIST));
-    match PREEMPTIONS.get_ptr_mut(key) {
-        // SAFETY: as above.
-        Some(count) => unsafe { add_shared(count, 1) },
-        None => count_loss(PAIRS_FULL),
+    if is_counted && PREEMPTIONS.insert(key, 0, u64::from(BPF_NOEXIST)).is_err() {
+        Pairs::give_back(&SCHED_SHARES, &SCHED_COMMON, account);
     }
+    if let Some(count) = PREEMPTIONS.get_ptr_mut(key) {
+        // SAFETY: as above.
+        unsafe { add_shared(count, 1) };
+        return;
+    }
+    count_loss(PAIRS_FULL);
+    let key = PreemptionKey {
+        victim: owner::overflow(victim, account),
+        by: OTHERS,
+    };
+    _ = PREEMPTIONS.insert(key, 0, u64::from(BPF_NOEXIST));
+    if let Some(count) = PREEMPTIONS.get_ptr_mut(key) {
+        // SAFETY: as above.
+        unsafe { add_shared(count, 1) };
+    }
+}
+
+/// `task_rename`: a thread is about to be called otherwise. Attached where owners are processes.
+#[inline(always)]
+pub(crate) fn renamed(ctx: &BtfTracePointContext) {
+    // SAFETY: both are arguments of the tracepoint.
+    unsafe { owner::rename(&PROCESSES, ctx.arg(0), ctx.arg(1)) };
 }

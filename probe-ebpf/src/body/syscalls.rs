@@ -11,13 +11,17 @@ use aya_ebpf::{
     btf_maps::{Array, HashMap},
     helpers::{bpf_get_prandom_u32, bpf_get_smp_processor_id, bpf_ktime_get_ns},
     macros::btf_map,
+    programs::BtfTracePointContext,
 };
 use aya_log_ebpf::debug;
 use probe_common::{
     hist,
     loss::{CLOCK_BACKWARDS, DETAIL_FULL, ERRNO_FULL, MAP_MISSING, OWNERS_FULL},
     owner::OVERFLOW,
-    syscalls::{ABI_COMPAT, ABI_NATIVE, ErrnoKey, NR_LIMIT, NR_OTHER, SyscallKey, SyscallStats},
+    syscalls::{
+        ABI_COMPAT, ABI_NATIVE, ErrnoKey, NAMED_WORDS, NR_LIMIT, NR_OTHER, SyscallKey,
+        SyscallStats, named_bit,
+    },
 };
 
 use probe_ebpf::{
@@ -26,6 +30,7 @@ use probe_ebpf::{
     offsets::{ABSENT, Reader},
     owner::{self, Processes},
     pool::{self, FreeList},
+    table_share::{CommonUsed, Shared, Shares},
     task::{TaskTable, Zeroed},
 };
 
@@ -40,7 +45,7 @@ static COMPAT_MASK: Global<u32> = Global::new(0);
 static SAMPLE_EVERY: Global<u32> = Global::new(1);
 /// Native and compat numbers of `fork`, `vfork`, `clone` and `clone3`, which return twice.
 #[unsafe(no_mangle)]
-static FORKS: Global<[u16; 8]> = Global::new([NR_OTHER; 8]);
+static FORKS: Global<[u16; 8]> = Global::new([NR_LIMIT; 8]);
 /// Number of `rt_sigreturn`, which leaves no number behind.
 #[unsafe(no_mangle)]
 static NR_SIGRETURN: Global<u32> = Global::new(NR_OTHER as u32);
@@ -61,12 +66,26 @@ static CALLS_FREE: FreeList = FreeList::new();
 /// Free entries kept for an owner's calls that find no entry of their own.
 #[btf_map]
 static CALLS_RESERVE: FreeList = FreeList::new();
+/// What each container has taken of the entries and of the table of errors.
+#[btf_map]
+static CALL_SHARES: Shares = Shares::new();
+/// What of that is common.
+#[btf_map]
+static CALL_COMMON: CommonUsed = CommonUsed::new();
+/// Bitmap of the calls that have a name, see `probe_common::syscalls::named_bit`.
+#[btf_map]
+static NAMED: Array<u64, NAMED_WORDS> = Array::new();
 /// Processes by thread group id, where owners are processes.
 #[btf_map]
 static PROCESSES: Processes = Processes::new();
 /// Errors by owner, call and errno.
 #[btf_map]
 static ERRNOS: HashMap<ErrnoKey, u64, 1> = HashMap::new();
+
+/// Entries, as a table that is shared out.
+type Entries = Shared<0>;
+/// Counts of errors, as such a table.
+type Errnos = Shared<1>;
 
 const CACHE: usize = 8;
 
@@ -146,7 +165,7 @@ pub(crate) fn exit<R: Reader>(
     ret: i64,
 ) {
     let current = R::current();
-    let (nr, abi) = identify::<R>(nr, current);
+    let (nr, abi) = identify::<R>(nr, ret, current);
     // SAFETY: the pointer is that of the current task.
     let task = unsafe { tasks.state_of_current(current) };
     if ret == 0 && returns_twice(nr, abi) {
@@ -184,7 +203,7 @@ pub(crate) fn exit<R: Reader>(
         }
         if (-4095..0).contains(&ret) {
             add_banked(&raw mut (*stats).errors, 1);
-            count_errno(ErrnoKey {
+            count_errno::<R>(ErrnoKey {
                 owner,
                 nr,
                 abi,
@@ -195,10 +214,15 @@ pub(crate) fn exit<R: Reader>(
 }
 
 /// The call's number and ABI, folded into what keys can hold.
+///
+/// A number without a name that is answered with `ENOSYS` is none of this kernel's calls. A program can try them all, so they
+/// share one number. A call that is newer than the table of names answers something else, and keeps its number.
 #[inline(always)]
-fn identify<R: Reader>(nr: i64, current: *const u8) -> (u16, u16) {
+fn identify<R: Reader>(nr: i64, ret: i64, current: *const u8) -> (u16, u16) {
     /// Bit that x86-64 adds to numbers of the x32 ABI, which shares the native table.
     const X32: i64 = 0x4000_0000;
+    /// include/uapi/asm-generic/errno.h
+    const ENOSYS: i64 = 38;
     let mut abi = ABI_NATIVE;
     if TASK_COMPAT.load() != ABSENT {
         // SAFETY: the current task is a task.
@@ -213,10 +237,21 @@ fn identify<R: Reader>(nr: i64, current: *const u8) -> (u16, u16) {
         return (NR_SIGRETURN.load() as u16, abi);
     }
     let nr = nr & !X32;
-    if (0..i64::from(NR_LIMIT)).contains(&nr) {
-        (nr as u16, abi)
-    } else {
-        (NR_OTHER, abi)
+    if !(0..i64::from(NR_LIMIT)).contains(&nr) || (ret == -ENOSYS && !is_named(nr as u16, abi)) {
+        return (NR_OTHER, ABI_NATIVE);
+    }
+    (nr as u16, abi)
+}
+
+#[inline(always)]
+fn is_named(nr: u16, abi: u16) -> bool {
+    let (word, bit) = named_bit(nr, abi);
+    match NAMED.get(word) {
+        Some(named) => *named & bit != 0,
+        None => {
+            count_loss(MAP_MISSING);
+            false
+        }
     }
 }
 
@@ -280,59 +315,106 @@ fn find_entry<R: Reader>(ctx: &impl EbpfContext, owner: u64, nr: u16, abi: u16) 
         abi,
         pad: 0,
     };
-    if let Some(entry) = claim::<R>(ctx, &key, &CALLS_FREE) {
+    // SAFETY: the current task is a task of the owner.
+    let account = unsafe { owner::account::<R>(owner, R::current()) };
+    if let Some(entry) = claim::<R>(ctx, &key, account) {
         return entry;
     }
     count_loss(DETAIL_FULL);
     let key = SyscallKey {
-        owner,
+        owner: owner::overflow(owner, account),
         nr: NR_OTHER,
         abi: ABI_NATIVE,
         pad: 0,
     };
-    claim::<R>(ctx, &key, &CALLS_RESERVE).unwrap_or_else(|| {
+    claim_reserved(&key).unwrap_or_else(|| {
         count_loss(OWNERS_FULL);
         OVERFLOW
     })
 }
 
+/// The entry of a call, or a free one if its container may take another.
 #[inline(always)]
-fn claim<R: Reader>(ctx: &impl EbpfContext, key: &SyscallKey, free: &FreeList) -> Option<u32> {
+fn claim<R: Reader>(ctx: &impl EbpfContext, key: &SyscallKey, account: u64) -> Option<u32> {
     // SAFETY: entries are removed only after their owner is gone; the value is copied out at once.
     if let Some(entry) = unsafe { CALL_ENTRIES.get(key) } {
         return Some(*entry);
     }
-    let entry = pool::take(free)?;
+    if !Entries::may_take(&CALL_SHARES, &CALL_COMMON, account) {
+        return None;
+    }
+    let entry = pool::take(&CALLS_FREE)?;
+    if !Entries::take(&CALL_SHARES, &CALL_COMMON, account) {
+        pool::give_back(&CALLS_FREE, entry);
+        return None;
+    }
+    if CALL_ENTRIES
+        .insert(key, entry, u64::from(BPF_NOEXIST))
+        .is_err()
+    {
+        // Another CPU was quicker, or the table is full although an entry was free.
+        Entries::give_back(&CALL_SHARES, &CALL_COMMON, account);
+        pool::give_back(&CALLS_FREE, entry);
+        // SAFETY: as above.
+        return unsafe { CALL_ENTRIES.get(key) }.copied();
+    }
+    // SAFETY: the current task is a task.
+    unsafe { owner::remember::<R>(&PROCESSES, key.owner, R::current()) };
+    debug!(
+        ctx,
+        "syscalls: owner {} call {} has entry {}", key.owner, key.nr, entry
+    );
+    Some(entry)
+}
+
+/// The entry of an owner for the calls that find none of their own.
+#[inline(always)]
+fn claim_reserved(key: &SyscallKey) -> Option<u32> {
+    // SAFETY: as in `claim`.
+    if let Some(entry) = unsafe { CALL_ENTRIES.get(key) } {
+        return Some(*entry);
+    }
+    let entry = pool::take(&CALLS_RESERVE)?;
     if CALL_ENTRIES
         .insert(key, entry, u64::from(BPF_NOEXIST))
         .is_ok()
     {
-        // SAFETY: the current task is a task.
-        unsafe { owner::remember::<R>(&PROCESSES, key.owner, R::current()) };
-        debug!(
-            ctx,
-            "syscalls: owner {} call {} has entry {}", key.owner, key.nr, entry
-        );
         return Some(entry);
     }
-    // Another CPU was quicker, or the table is full although an entry was free.
-    pool::give_back(free, entry);
-    // SAFETY: as above.
+    pool::give_back(&CALLS_RESERVE, entry);
+    // SAFETY: as in `claim`.
     unsafe { CALL_ENTRIES.get(key) }.copied()
 }
 
 #[inline(never)]
-fn count_errno(key: ErrnoKey) {
+fn count_errno<R: Reader>(key: ErrnoKey) {
     if let Some(count) = ERRNOS.get_ptr_mut(key) {
         // SAFETY: `count` points to a value of the map.
         unsafe { add_shared(count, 1) };
         return;
     }
+    // SAFETY: the current task is a task of the owner.
+    let account = unsafe { owner::account::<R>(key.owner, R::current()) };
+    if !Errnos::may_take(&CALL_SHARES, &CALL_COMMON, account)
+        || !Errnos::take(&CALL_SHARES, &CALL_COMMON, account)
+    {
+        count_loss(ERRNO_FULL);
+        return;
+    }
     // Starts at 0 and is found again below, so that a CPU which inserts the same key at the same time loses nothing.
-    _ = ERRNOS.insert(key, 0, u64::from(BPF_NOEXIST));
+    if ERRNOS.insert(key, 0, u64::from(BPF_NOEXIST)).is_err() {
+        Errnos::give_back(&CALL_SHARES, &CALL_COMMON, account);
+    }
     match ERRNOS.get_ptr_mut(key) {
         // SAFETY: as above.
         Some(count) => unsafe { add_shared(count, 1) },
         None => count_loss(ERRNO_FULL),
     }
+}
+
+/// `task_rename`: a thread is about to be called otherwise. Attached where owners are processes.
+#[inline(always)]
+pub(crate) fn renamed(ctx: &BtfTracePointContext) {
+    // SAFETY: both are arguments of the tracepoint.
+    unsafe { owner::rename(&PROCESSES, ctx.arg(0), ctx.arg(1)) };
 }

@@ -23,6 +23,8 @@ offsets! {
     TCP_BYTES_SENT;
     /// Offset of `tcp_sock.bytes_retrans`.
     TCP_BYTES_RETRANS;
+    /// Offset of `tcp_sock.bytes_acked`.
+    TCP_BYTES_ACKED;
     /// Offset of `tcp_sock.bytes_received`.
     TCP_BYTES_RECEIVED;
     /// Offset of `tcp_sock.segs_out`.
@@ -109,20 +111,49 @@ pub(crate) unsafe fn sequences(sk: *const u8) -> Sequences {
     }
 }
 
-/// The smoothed round-trip time of a socket in microseconds; 0 where there is none.
+/// What a socket counts that totals need.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Health {
+    /// Smoothed round-trip time in microseconds; 0 where there is none.
+    pub(crate) srtt_us: u32,
+    /// Segments sent.
+    pub(crate) segments_sent: u32,
+    /// Of these, the ones that were retransmissions.
+    pub(crate) retransmits: u32,
+    /// Sequence number after all that there is to be sent; 0 for a socket that never chose one.
+    pub(crate) sequence_end: u32,
+}
+
+/// The health of a socket that the verifier trusts. All zero for what is no TCP socket.
 ///
 /// # Safety
 ///
 /// As for [`socket_stats`].
 #[inline(always)]
-pub(crate) unsafe fn smoothed_rtt_us(sk: *const u8) -> u32 {
+pub(crate) unsafe fn health(sk: *const u8) -> Health {
     // SAFETY: passed on to the caller.
     unsafe {
         let tcp = bpf_skc_to_tcp_sock(sk.cast_mut().cast());
         if tcp.is_null() {
-            return 0;
+            return Health::default();
         }
-        Trusted::field::<u32>(tcp.cast_const().cast(), &TCP_SRTT_US) >> 3
+        health_of::<Trusted>(tcp.cast_const().cast())
+    }
+}
+
+/// # Safety
+///
+/// `tcp` must be a `struct tcp_sock` that `R` can read through.
+#[inline(always)]
+pub(crate) unsafe fn health_of<R: Reader>(tcp: *const u8) -> Health {
+    // SAFETY: passed on to the caller.
+    unsafe {
+        Health {
+            srtt_us: R::field::<u32>(tcp, &TCP_SRTT_US) >> 3,
+            segments_sent: R::field(tcp, &TCP_SEGS_OUT),
+            retransmits: R::field(tcp, &TCP_TOTAL_RETRANS),
+            sequence_end: R::field(tcp, &TCP_WRITE_SEQ),
+        }
     }
 }
 
@@ -152,6 +183,11 @@ unsafe fn read<R: Reader>(tcp: *const u8, sk: *const u8) -> SocketStats {
     // SAFETY: passed on to the caller.
     unsafe {
         let received: u64 = R::field(tcp, &TCP_BYTES_RECEIVED);
+        // The kernel counts what was acknowledged before it moves `snd_una`, so both belong together where the count stays.
+        let acked: u64 = R::field(tcp, &TCP_BYTES_ACKED);
+        let unacked_from: u32 = R::field(tcp, &TCP_SND_UNA);
+        let acked_meanwhile = R::field::<u64>(tcp, &TCP_BYTES_ACKED).wrapping_sub(acked);
+        let next: u32 = R::field(tcp, &TCP_SND_NXT);
         let flags: u64 = R::field(sk, &SKC_FLAGS);
         // The kernel counts the FIN as a byte.
         let fin = flags >> SOCK_DONE & 1;
@@ -159,6 +195,7 @@ unsafe fn read<R: Reader>(tcp: *const u8, sk: *const u8) -> SocketStats {
             bytes_sent: R::field(tcp, &TCP_BYTES_SENT),
             bytes_retransmitted: R::field(tcp, &TCP_BYTES_RETRANS),
             bytes_received: received.saturating_sub(fin),
+            bytes_sequenced: acked.wrapping_add(u64::from(next.wrapping_sub(unacked_from))),
             segments_sent: R::field(tcp, &TCP_SEGS_OUT),
             segments_received: R::field(tcp, &TCP_SEGS_IN),
             data_segments_sent: R::field(tcp, &TCP_DATA_SEGS_OUT),
@@ -168,9 +205,11 @@ unsafe fn read<R: Reader>(tcp: *const u8, sk: *const u8) -> SocketStats {
             min_rtt_us: R::field(tcp, &TCP_RTT_MIN),
             state: socket::state::<R>(sk),
             fin_received: fin as u8,
-            pad: 0,
-            sequence_next: R::field(tcp, &TCP_SND_NXT),
+            local_port: u16::from_be(R::field(tcp, &INET_SPORT)),
+            sequence_next: next,
             sequence_end: R::field(tcp, &TCP_WRITE_SEQ),
+            acked_meanwhile: acked_meanwhile as u32,
+            pad: 0,
         }
     }
 }

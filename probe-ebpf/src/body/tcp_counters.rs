@@ -3,10 +3,10 @@
 use aya_ebpf::{bindings::BPF_NOEXIST, btf_maps::HashMap, macros::btf_map};
 use probe_common::{
     hist,
-    loss::{MAP_MISSING, OWNERS_FULL},
+    loss::{LISTENERS_FULL, MAP_MISSING, OWNERS_FULL},
     tcp::{
-        FAILED_ABORTED, FAILED_REFUSED, FAILED_RESET, FAILED_TIMEOUT, FAILED_UNREACHABLE, FAILURES,
-        RETRANSMITS, Totals,
+        FAILED_ABORTED, FAILED_NO_LOCAL_PORT, FAILED_PROHIBITED, FAILED_REFUSED, FAILED_RESET,
+        FAILED_TIMEOUT, FAILED_UNREACHABLE, FAILURES, ListenDropKey, RETRANSMITS, Totals,
     },
 };
 use probe_ebpf::{count::add_shared, loss::count_loss};
@@ -14,6 +14,10 @@ use probe_ebpf::{count::add_shared, loss::count_loss};
 /// Totals by cgroup. What finds no room is counted under [`OVERFLOW`].
 #[btf_map]
 static TOTALS: HashMap<u64, Totals, 1> = HashMap::new();
+
+/// Handshakes that listening sockets dropped, by cgroup and port.
+#[btf_map]
+static LISTEN_DROPS: HashMap<ListenDropKey, u64, 1> = HashMap::new();
 
 /// Too large for the stack, from which a value is usually inserted.
 #[unsafe(no_mangle)]
@@ -90,13 +94,43 @@ pub(crate) fn closed(cgroup: u64, srtt_us: u32) {
     }
 }
 
-/// Counts an attempt that ended without a connection, by the socket's error number (include/uapi/asm-generic/errno.h).
+/// Counts the round-trip time of a connection that goes on.
+pub(crate) fn round_trip(cgroup: u64, srtt_us: u32) {
+    if let Some(totals) = totals(cgroup) {
+        // SAFETY: the pointer is that of a map value.
+        unsafe { observe(&raw mut (*totals).rtt, u64::from(srtt_us) * 1000) };
+    }
+}
+
+/// Counts segments that a socket has sent, and those of them that were retransmissions.
+pub(crate) fn segments(cgroup: u64, sent: u32, retransmitted: u32) {
+    if sent == 0 && retransmitted == 0 {
+        return;
+    }
+    if let Some(totals) = totals(cgroup) {
+        // SAFETY: the pointer is that of a map value.
+        unsafe {
+            add_shared(&raw mut (*totals).segments_sent, u64::from(sent));
+            add_shared(
+                &raw mut (*totals).segments_retransmitted,
+                u64::from(retransmitted),
+            );
+        }
+    }
+}
+
+/// Counts an attempt that ended without a connection, by an error number of include/uapi/asm-generic/errno.h. `EINVAL` is the
+/// answer of a route that is a black hole.
 pub(crate) fn failed(cgroup: u64, error: u32) {
     let reason = match error {
         111 => FAILED_REFUSED,
         110 => FAILED_TIMEOUT,
-        101 | 113 => FAILED_UNREACHABLE,
+        // EINVAL, ENODEV, ENONET, ENOPROTOOPT, ENETDOWN, ENETUNREACH, EHOSTDOWN, EHOSTUNREACH
+        22 | 19 | 64 | 92 | 100 | 101 | 112 | 113 => FAILED_UNREACHABLE,
         104 => FAILED_RESET,
+        // EPERM, EACCES
+        1 | 13 => FAILED_PROHIBITED,
+        99 => FAILED_NO_LOCAL_PORT,
         _ => FAILED_ABORTED,
     };
     add!(cgroup, failed[reason % FAILURES]);
@@ -114,10 +148,28 @@ pub(crate) fn reset_received(cgroup: u64) {
     add!(cgroup, resets_received);
 }
 
-pub(crate) fn listen_drops(cgroup: u64, more: u32) {
+/// Counts handshakes that a listening socket dropped.
+pub(crate) fn listen_drops(cgroup: u64, port: u16, more: u32) {
     if let Some(totals) = totals(cgroup) {
         // SAFETY: the pointer is that of a map value.
         unsafe { add_shared(&raw mut (*totals).listen_drops, u64::from(more)) };
+    }
+    let key = ListenDropKey {
+        cgroup,
+        port,
+        pad: 0,
+        pad2: 0,
+    };
+    let mut drops = LISTEN_DROPS.get_ptr_mut(key);
+    if drops.is_none() {
+        _ = LISTEN_DROPS.insert(key, 0, u64::from(BPF_NOEXIST));
+        drops = LISTEN_DROPS.get_ptr_mut(key);
+    }
+    match drops {
+        // SAFETY: the pointer is that of a map value.
+        Some(drops) => unsafe { add_shared(drops, u64::from(more)) },
+        // They are counted for the container.
+        None => count_loss(LISTENERS_FULL),
     }
 }
 

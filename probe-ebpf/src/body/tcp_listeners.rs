@@ -94,7 +94,7 @@ unsafe fn count_drops<R: Reader>(sk: *const u8) {
     // SAFETY: the pointer is that of a map value; the rest is passed on to the caller. The cookie tells whether the memory
     // still is that of the same socket.
     unsafe {
-        let (known, cgroup) = ((*listener).cookie, (*listener).cgroup);
+        let (known, cgroup, port) = ((*listener).cookie, (*listener).cgroup, (*listener).port);
         // Read before the cookie: what is another's by now is thrown away.
         let drops: u32 = R::field(sk, &SOCK_DROPS);
         if known != 0 && R::field::<u64>(sk, &SKC_COOKIE) != known {
@@ -103,7 +103,7 @@ unsafe fn count_drops<R: Reader>(sk: *const u8) {
         let more = drops.wrapping_sub((*listener).drops);
         if more != 0 {
             (*listener).drops = drops;
-            counters::listen_drops(cgroup, more);
+            counters::listen_drops(cgroup, port, more);
         }
     }
 }

@@ -21,6 +21,7 @@ use probe_common::{
 use probe_ebpf::{
     loss::count_loss,
     offsets::{ABSENT, Reader, Trusted},
+    share::{self, Shares},
     socket,
 };
 
@@ -38,10 +39,13 @@ const WAKE_AT: u64 = 256 << 10;
 
 /// Connections that last.
 #[btf_map]
-static CONNECTIONS: HashMap<u64, Connection, 1> = HashMap::new();
+pub(crate) static CONNECTIONS: HashMap<u64, Connection, 1> = HashMap::new();
 /// Ends of connections for user space.
 #[btf_map]
 pub(crate) static ENDS: RingBuf<ConnectionEnd, RING_BYTES> = RingBuf::new();
+/// What each cgroup has of that.
+#[btf_map]
+static END_SHARES: Shares = Shares::new();
 
 /// What a socket says of its connection, which begins at this moment; without flags and process.
 ///
@@ -69,7 +73,9 @@ pub(crate) unsafe fn describe<R: Reader>(sk: *const u8) -> Option<Connection> {
             initiator_sequence: 0,
             responder_sequence: 0,
             tgid: 0,
-            pad2: 0,
+            error: 0,
+            segments_sent: 0,
+            segments_retransmitted: 0,
             comm: [0; COMM_LEN],
         })
     }
@@ -121,6 +127,20 @@ pub(crate) unsafe fn find(sk: *const u8) -> Option<*mut Connection> {
     Some(known)
 }
 
+/// Whether the ring of ends takes another one of a cgroup.
+#[inline(always)]
+pub(crate) fn admits_end(cgroup: u64) -> bool {
+    // SAFETY: the address of a map definition stands for the map.
+    unsafe {
+        share::admits(
+            ptr::from_ref(&ENDS).cast_mut().cast(),
+            &END_SHARES,
+            cgroup,
+            size_of::<ConnectionEnd>() as u64,
+        )
+    }
+}
+
 /// Whether to wake the reader for a record that has its place in the ring and is to be submitted: a wake-up costs many times what
 /// the record does.
 #[inline(always)]
@@ -155,6 +175,21 @@ pub(crate) fn insert(sk: *const u8, connection: &Connection) {
 pub(crate) fn remove(sk: *const u8) {
     // One that found no room is not there.
     _ = CONNECTIONS.remove(sk as u64);
+}
+
+/// Notes an error that the kernel has given to the socket of a connection, if that is known.
+///
+/// # Safety
+///
+/// As for [`find`].
+#[inline(always)]
+pub(crate) unsafe fn note_error(sk: *const u8, error: u32) {
+    // SAFETY: the pointer is that of a map value. The rest is passed on to the caller.
+    unsafe {
+        if let Some(connection) = find(sk) {
+            ptr::write(&raw mut (*connection).error, error);
+        }
+    }
 }
 
 /// Sets flags of a connection, if it is known.

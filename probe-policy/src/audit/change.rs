@@ -9,6 +9,7 @@ pub const PENDING: &str = "nodeprobe.io/pending";
 
 /// What other policies would change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Change {
     /// What was allowed would be denied.

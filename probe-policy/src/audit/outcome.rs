@@ -6,6 +6,7 @@ use crate::verdict::Word;
 
 /// What became of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// It was made, or its first packet reached the destination's socket.
@@ -20,6 +21,7 @@ pub enum Outcome {
 
 /// What verdict and outcome come to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Assessment {
     /// They agree. Of a denial no proof that a policy was the cause.

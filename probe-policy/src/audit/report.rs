@@ -14,6 +14,7 @@ use crate::{
 
 /// The verdict of both directions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Combined {
     /// The word.
     pub verdict: Word,
@@ -24,6 +25,7 @@ pub struct Combined {
 
 /// The part of an audit event that is about policies.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Report<'a> {
     /// What the policies in force say, of the source first: an entry for each rule that allows or denies, and for each policy
     /// that isolates.

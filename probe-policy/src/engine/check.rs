@@ -14,6 +14,7 @@ use crate::model::{Body, Direction, Peer, Rule};
 
 /// What is doubtful.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Doubt {
     /// An API server would refuse the policy.
@@ -36,6 +37,7 @@ pub enum Doubt {
 
 /// Something doubtful, and where.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Problem {
     /// What.
     pub doubt: Doubt,

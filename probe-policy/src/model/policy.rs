@@ -8,6 +8,7 @@ use super::{Labels, Rule, Selector};
 
 /// Which way a connection goes, seen from the pod that a policy is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Direction {
     /// To the pod.
@@ -39,6 +40,7 @@ impl Direction {
 
 /// Kinds of policies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Kind {
     /// `networking.k8s.io/v1`.
     NetworkPolicy,
@@ -70,6 +72,7 @@ impl fmt::Display for Kind {
 
 /// When a policy is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Tier {
     /// Before NetworkPolicies.
     #[serde(rename = "admin")]

@@ -7,6 +7,7 @@ use thiserror::Error;
 
 /// What a connection runs over. Policies name the first three and no others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(try_from = "String", into = "String")]
 pub enum Protocol {
     /// TCP.

@@ -4,6 +4,8 @@ use std::hash::Hash;
 
 use rustc_hash::FxHashMap;
 
+use crate::model::IdleCapacity as _;
+
 /// The last reading of each counter that was passed on.
 ///
 /// A counter whose owner has no name yet is not passed on: its reading stays behind, and the next one carries what has
@@ -30,6 +32,7 @@ impl<K: Eq + Hash, V: Copy + Default> Previous<K, V> {
     /// Forgets counters whose owner is gone.
     pub(super) fn forget(&mut self, gone: impl Fn(&K) -> bool) {
         self.readings.retain(|key, _| !gone(key));
+        self.readings.give_back();
     }
 }
 

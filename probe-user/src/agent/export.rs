@@ -12,7 +12,7 @@ use probe_common::hist::Histogram;
 use rustc_hash::FxHashSet;
 
 use self::{
-    network::{Names, Network},
+    network::{Names, Network, most_first},
     policies::PolicySeries,
 };
 use super::{
@@ -93,6 +93,9 @@ impl Exporter {
         now: Instant,
         last: bool,
     ) {
+        registry.begin(now);
+        self.owners.begin(identities, now);
+        self.end_series(registry, now);
         let mut names = Names {
             owners: &mut self.owners,
             identities,
@@ -126,6 +129,25 @@ impl Exporter {
         {
             registry.raise(&families::RECORDS_LOST, &[stream, stage, reason], *count);
         }
+        self.end_series(registry, now);
+    }
+
+    /// Ends the series of labels that no owner has any more. Counts go on under the labels that their owners have now.
+    fn end_series(&mut self, registry: &mut Registry, now: Instant) {
+        let changes = self.owners.take_changes();
+        if changes.is_empty() {
+            return;
+        }
+        let changed: FxHashSet<OwnerId> = changes.iter().map(|change| change.owner).collect();
+        self.preemptors.leave(registry, &changed, now);
+        self.network.leave(registry, &changed, now);
+        let in_use = self.owners.in_use();
+        for change in &changes {
+            let [namespace, pod, container] = change.labels.parts();
+            if !in_use.contains(&[namespace, pod, container]) {
+                registry.retire(namespace, pod, container, now);
+            }
+        }
     }
 
     /// Changes how long an owner that nobody knows may become known.
@@ -146,9 +168,10 @@ impl Exporter {
         self.runqueue.forget(|owner| set.contains(owner));
         self.offcpu.forget(|(owner, _)| set.contains(owner));
         self.sched.forget(|(owner, _)| set.contains(owner));
-        self.preemptors.forget(registry, &set, now);
-        self.network.forget(registry, &set, now);
+        self.preemptors.forget(&set);
+        self.network.forget(&set);
         self.unattributed.forget(|(owner, _)| set.contains(owner));
+        self.end_series(registry, now);
     }
 
     fn export_syscalls(
@@ -159,36 +182,35 @@ impl Exporter {
         now: Instant,
         last: bool,
     ) {
+        let mut rows = Vec::new();
         for row in &measurements.syscalls {
             let owner = self.owners.find(row.owner, identities, now, last);
             let Some(labels) = owner.labels() else {
                 continue;
             };
-            let [namespace, pod, container] = labels.parts();
             let added = self.calls.added((row.owner, row.syscall), row.calls);
-            let name = row.syscall.name();
-            registry.add(
-                &families::SYSCALLS,
-                &[namespace, pod, container, &name],
-                added,
-            );
             if owner.is_unknown() {
                 registry.add(&families::UNATTRIBUTED, &["syscalls", "no_identity"], added);
             }
+            let mut since = Histogram::EMPTY;
             if self.choice.latency {
                 let earlier = self
                     .latencies
                     .replace((row.owner, row.syscall), row.latency);
-                let since = row.latency.since(&earlier);
-                registry.observe(
-                    &families::SYSCALL_DURATION,
-                    &[namespace, pod, container],
-                    &since,
-                );
-                if self.choice.per_syscall_latency {
-                    let labels = [namespace, pod, container, &name];
-                    registry.observe(&families::SYSCALL_EXACT_DURATION, &labels, &since);
-                }
+                since = row.latency.since(&earlier);
+                registry.observe(&families::SYSCALL_DURATION, &labels.parts(), &since);
+            }
+            if added > 0 || since.count() > 0 {
+                rows.push((added, labels, row.syscall.name(), since));
+            }
+        }
+        most_first(&mut rows, |(added, ..)| *added);
+        for (added, labels, name, since) in rows {
+            let [namespace, pod, container] = labels.parts();
+            let labels = [namespace, pod, container, &name];
+            registry.add(&families::SYSCALLS, &labels, added);
+            if self.choice.per_syscall_latency {
+                registry.observe(&families::SYSCALL_EXACT_DURATION, &labels, &since);
             }
         }
     }
@@ -201,22 +223,24 @@ impl Exporter {
         now: Instant,
         last: bool,
     ) {
+        let mut rows = Vec::new();
         for row in &measurements.errnos {
             let owner = self.owners.find(row.owner, identities, now, last);
             let Some(labels) = owner.labels() else {
                 continue;
             };
-            let [namespace, pod, container] = labels.parts();
             let added = self
                 .errnos
                 .added((row.owner, row.syscall, row.errno), row.count);
-            let labels = [
-                namespace,
-                pod,
-                container,
-                &row.syscall.name(),
-                &errno_name(row.errno),
-            ];
+            if added > 0 {
+                rows.push((added, labels, row));
+            }
+        }
+        most_first(&mut rows, |(added, ..)| *added);
+        for (added, labels, row) in rows {
+            let [namespace, pod, container] = labels.parts();
+            let call = row.syscall.name();
+            let labels = [namespace, pod, container, &call, &errno_name(row.errno)];
             registry.add(&families::SYSCALL_ERRORS, &labels, added);
         }
     }
@@ -314,3 +338,6 @@ impl Owner {
 fn nanos(total: u128) -> u64 {
     u64::try_from(total).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests;

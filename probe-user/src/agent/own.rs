@@ -1,8 +1,6 @@
 //! Metrics of the agent itself.
 
-use std::{sync::Arc, time::Instant};
-
-use probe_common::id::CgroupId;
+use std::sync::Arc;
 
 use super::{delta::Previous, traffic};
 use crate::{
@@ -10,7 +8,7 @@ use crate::{
     identity::Identities,
     kernel::Roots,
     metrics::{ProcessReader, Registry, families},
-    model::{FeatureState, Measurements, OwnerId, ProbeHealth},
+    model::{FeatureState, Measurements, ProbeHealth},
     session::Session,
 };
 
@@ -195,30 +193,9 @@ fn show_containers(registry: &mut Registry, identities: &Identities) {
     for (runtime, count) in by_runtime {
         registry.set(&families::CONTAINERS, &[runtime], f64::from(count));
     }
-}
-
-/// Ends the series of containers whose counters have been freed, unless a live one has the same names.
-pub(super) fn retire(
-    registry: &mut Registry,
-    identities: &Identities,
-    released: &[OwnerId],
-    now: Instant,
-) {
-    if released.is_empty() {
-        return;
-    }
-    let live = identities.containers();
-    for owner in released {
-        let cgroup = CgroupId(owner.0);
-        let Some(gone) = identities.lookup(cgroup).filter(|c| c.cgroup == cgroup) else {
-            continue;
-        };
-        let lives_on = live.iter().any(|c| {
-            c.cgroup != cgroup
-                && (&c.namespace, &c.pod, &c.name) == (&gone.namespace, &gone.pod, &gone.name)
-        });
-        if !lives_on {
-            registry.retire(&gone.namespace, &gone.pod, &gone.name, now);
-        }
+    registry.clear(&families::UNNAMED_CONTAINERS);
+    for ((runtime, reason), count) in identities.unnamed() {
+        let labels = [runtime.name(), reason.code()];
+        registry.set(&families::UNNAMED_CONTAINERS, &labels, count as f64);
     }
 }

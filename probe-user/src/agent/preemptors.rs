@@ -63,16 +63,20 @@ impl Preemptors {
         registry.add(&families::SCHED_PREEMPTIONS, &labels(victim, by), added);
     }
 
-    /// Forgets owners whose counters have been freed. A preemptor of which nothing is left frees its place, and its
-    /// series go; those of a victim go with all others of that container.
-    pub(super) fn forget(
+    /// Forgets owners whose counters have been freed.
+    pub(super) fn forget(&mut self, gone: &FxHashSet<OwnerId>) {
+        self.counts
+            .forget(|(victim, by)| gone.contains(victim) || gone.contains(by));
+    }
+
+    /// Lets go of what was shown of owners that are gone or have other labels now. A preemptor of which nothing is left
+    /// frees its place, and its series go; those of a victim go with all others of that container.
+    pub(super) fn leave(
         &mut self,
         registry: &mut Registry,
         gone: &FxHashSet<OwnerId>,
         now: Instant,
     ) {
-        self.counts
-            .forget(|(victim, by)| gone.contains(victim) || gone.contains(by));
         for (victim, known) in &mut self.victims {
             known.owners.retain(|owner| !gone.contains(owner));
             known.places.retain_mut(|place| {
@@ -128,6 +132,8 @@ fn labels<'a>(victim: &'a OwnerLabels, by: [&'a str; 3]) -> [&'a str; 6] {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::metrics::{Budgets, Format, SharedRegistry};
 
@@ -142,7 +148,11 @@ mod tests {
 
     /// Preemptors of `db`, by name, as one scrape shows them.
     fn shown(metrics: &SharedRegistry) -> Vec<String> {
-        let text = metrics.render(Format::Text, Instant::now()).unwrap();
+        shown_at(metrics, Instant::now())
+    }
+
+    fn shown_at(metrics: &SharedRegistry, at: Instant) -> Vec<String> {
+        let text = metrics.render(Format::Text, at).unwrap();
         let mut names: Vec<String> = String::from_utf8(text)
             .unwrap()
             .lines()
@@ -171,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn a_preemptor_that_is_gone_makes_room_and_its_series_go_once_shown() {
+    fn a_preemptor_that_is_gone_makes_room_and_its_series_go() {
         let metrics = SharedRegistry::new("n", Budgets::default());
         let mut preemptors = Preemptors::default();
         for (by, name) in [(11, "a"), (12, "b"), (13, "c"), (14, "d")] {
@@ -180,11 +190,12 @@ mod tests {
         assert_eq!(shown(&metrics), ["a", "b", "c", "~other"]);
         let gone = [OwnerId(11), OwnerId(12), OwnerId(13)];
         let gone = FxHashSet::from_iter(gone);
-        preemptors.forget(&mut metrics.lock(), &gone, Instant::now());
+        preemptors.leave(&mut metrics.lock(), &gone, Instant::now());
         preempt(&mut preemptors, &metrics, 15, "e");
-        // One more scrape shows the last values, and then they are gone.
+        // The last values are shown for a while, and then they are gone.
         assert_eq!(shown(&metrics), ["a", "b", "c", "e", "~other"]);
-        assert_eq!(shown(&metrics), ["e", "~other"]);
+        let later = Instant::now() + Duration::from_secs(60);
+        assert_eq!(shown_at(&metrics, later), ["e", "~other"]);
     }
 
     #[test]
@@ -194,8 +205,9 @@ mod tests {
         preempt(&mut preemptors, &metrics, 11, "a");
         preempt(&mut preemptors, &metrics, 12, "a");
         let gone = FxHashSet::from_iter([OwnerId(11)]);
-        preemptors.forget(&mut metrics.lock(), &gone, Instant::now());
+        preemptors.leave(&mut metrics.lock(), &gone, Instant::now());
         assert_eq!(shown(&metrics), ["a"]);
-        assert_eq!(shown(&metrics), ["a"]);
+        let later = Instant::now() + Duration::from_secs(60);
+        assert_eq!(shown_at(&metrics, later), ["a"]);
     }
 }

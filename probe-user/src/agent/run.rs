@@ -27,12 +27,15 @@ use crate::{
     config::{self, Config, ConfigError, FlowTarget, LogLevel},
     http::{self, BindError, Limits},
     identity::resolver,
-    kernel::{Roots, capabilities_for_map_reads, memory::give_memory_back},
+    kernel::{
+        Roots, capabilities_for_map_reads,
+        memory::{give_memory_back, map_large_blocks},
+    },
     kubernetes::{self, Kubernetes},
     logs::chain,
     policy::FollowError,
     privileges,
-    render::live::{Theme, run_live},
+    render::live::{Ended, Theme, restore_modes, run_live},
     session::{Plan, Session, StartError, TranslationScope, Translator},
 };
 
@@ -41,6 +44,19 @@ const MESSAGES_EVERY: Duration = Duration::from_millis(200);
 
 /// How often the live table changes.
 const LIVE_EVERY: Duration = Duration::from_secs(1);
+
+/// How long the live table may take to give the terminal back. A write to a terminal whose other end reads nothing does not
+/// end.
+const TABLE_PATIENCE: Duration = Duration::from_secs(2);
+
+/// How an agent ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Finish {
+    /// As it should.
+    Clean,
+    /// The terminal takes no output: nothing can be written to it, and a write would not return.
+    TerminalStuck,
+}
 
 /// What the command line has a say in.
 pub struct Hooks {
@@ -95,8 +111,9 @@ pub enum RunError {
 /// # Errors
 ///
 /// If the address cannot be had or the probes do not start.
-pub fn run(config: Config, hooks: Hooks) -> Result<(), RunError> {
+pub fn run(config: Config, hooks: Hooks) -> Result<Finish, RunError> {
     let system = |what| move |source| RunError::System { what, source };
+    map_large_blocks();
     // One thread for all that waits; what computes for long goes to threads that start later, without privileges.
     let runtime = Builder::new_current_thread()
         .enable_all()
@@ -108,6 +125,10 @@ pub fn run(config: Config, hooks: Hooks) -> Result<(), RunError> {
         warn!(%error, "the kernel does not count what programs cost; this needs CAP_SYS_ADMIN");
     }
     let mut session = Session::start(&Plan::from(&config))?;
+    session.identities().set_split(config.cgroups_split.clone());
+    if let Some(note) = session.narrow_view() {
+        warn!("{note}");
+    }
     // Policies are about what is behind a service.
     let asks = config.flows.log != FlowTarget::Off || config.judges();
     let translator = TranslationScope::new(config.flows.translation, asks).and_then(translator);
@@ -148,7 +169,7 @@ async fn serve(
     listener: tokio::net::TcpListener,
     config: Config,
     hooks: Hooks,
-) -> Result<(), RunError> {
+) -> Result<Finish, RunError> {
     let signals = |kind| {
         signal(kind).map_err(|source| RunError::System {
             what: "wait for signals",
@@ -158,6 +179,7 @@ async fn serve(
     let mut terminate = signals(SignalKind::terminate())?;
     let mut interrupt = signals(SignalKind::interrupt())?;
     let mut hang_up = signals(SignalKind::hangup())?;
+    let listen = listener.local_addr().unwrap_or(config.listen);
     let agent = Agent::new(session, kubernetes, &config, hooks.log_losses.clone());
     let agent = Arc::new(agent);
     let flows = Flows::start(&agent, &config, translator)?;
@@ -175,7 +197,8 @@ async fn serve(
         .live
         .map(|theme| Table::start(agent.clone(), theme, left.clone()))
         .transpose()?;
-    info!(listen = %config.listen, node = config.node, "ready");
+    // With port 0 this is not the one of the configuration.
+    info!(%listen, node = config.node, "ready");
 
     let mut config = config;
     let mut ticks = interval(config.collect_interval);
@@ -206,9 +229,10 @@ async fn serve(
         }
     }
     drop(stop);
-    if let Some(table) = table {
-        table.end();
-    }
+    let finish = match table {
+        Some(table) => table.end().await,
+        None => Finish::Clean,
+    };
     if let Some(flows) = flows {
         on_pool(&agent, |_| flows.end()).await;
     }
@@ -220,7 +244,7 @@ async fn serve(
     if let Err(error) = server.await {
         warn!(%error, "the HTTP server did not end well");
     }
-    Ok(())
+    Ok(finish)
 }
 
 /// Runs what waits for a collection, or is one, where it may take its time.
@@ -256,9 +280,15 @@ fn reload(in_force: &Config, hooks: &Hooks) -> Option<Config> {
         }
     };
     let (next, changes) = config::reload(in_force, &loaded);
-    info!(applied = ?changes.applied, "SIGHUP: configuration loaded");
+    info!(
+        applied = changes.applied.join(", "),
+        "SIGHUP: configuration loaded"
+    );
     if !changes.restart.is_empty() {
-        warn!(keys = ?changes.restart, "SIGHUP: these keys need a restart");
+        warn!(
+            keys = changes.restart.join(", "),
+            "SIGHUP: these keys need a restart"
+        );
     }
     if in_force.log.level != next.log.level && !(hooks.set_log_level)(next.log.level) {
         warn!("SIGHUP: RUST_LOG decides what is logged, log.level does not");
@@ -293,6 +323,15 @@ impl Names {
     }
 }
 
+/// Notifies when it is dropped, also by a panic: an agent whose table is gone must not go on unseen.
+struct OnDrop(Arc<Notify>);
+
+impl Drop for OnDrop {
+    fn drop(&mut self) {
+        self.0.notify_one();
+    }
+}
+
 /// The live table, on a thread of its own because it waits for keys.
 struct Table {
     stop: Arc<AtomicBool>,
@@ -306,13 +345,14 @@ impl Table {
         let thread = std::thread::Builder::new()
             .name("live".into())
             .spawn(move || {
+                let _left = OnDrop(left);
                 let next = || agent.live_view();
-                if let Err(error) =
-                    run_live(next, LIVE_EVERY, || stopped.load(Ordering::Relaxed), &theme)
-                {
-                    warn!(%error, "the live table ended");
+                let stop = || stopped.load(Ordering::Relaxed);
+                match run_live(next, LIVE_EVERY, stop, &theme) {
+                    Ok(Ended::Left) => {}
+                    Ok(Ended::HungUp) => info!("the terminal is gone: ending"),
+                    Err(error) => warn!(%error, "the live table ended"),
                 }
-                left.notify_one();
             })
             .map_err(|source| RunError::System {
                 what: "start a thread",
@@ -321,11 +361,22 @@ impl Table {
         Ok(Self { stop, thread })
     }
 
-    fn end(self) {
+    async fn end(self) -> Finish {
+        const STEP: Duration = Duration::from_millis(10);
         self.stop.store(true, Ordering::Relaxed);
+        let mut left = TABLE_PATIENCE;
+        while !self.thread.is_finished() {
+            if left.is_zero() {
+                restore_modes();
+                return Finish::TerminalStuck;
+            }
+            left = left.saturating_sub(STEP);
+            sleep(STEP).await;
+        }
         if self.thread.join().is_err() {
             warn!("the live table has panicked");
         }
+        Finish::Clean
     }
 }
 

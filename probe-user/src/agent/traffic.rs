@@ -11,7 +11,7 @@ use crate::{
     flows::{Event, FlowCounts},
     kubernetes::Peer,
     limits,
-    model::{Counters, OwnerId, Transport},
+    model::{Counters, IdleCapacity as _, OwnerId, Transport},
     session::{FlowReport, FollowerCounts},
 };
 
@@ -142,6 +142,7 @@ impl State {
             let Some(owner) = self.live.remove(&flow) else {
                 return;
             };
+            self.live.give_back();
             if let Some(count) = self.active.get_mut(&owner) {
                 *count -= 1;
                 if *count == 0 {

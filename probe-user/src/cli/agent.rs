@@ -5,11 +5,17 @@ use std::{
     sync::Arc,
 };
 
-use super::{CliError, Kind, args::AgentArgs, output, tool::charset};
+use super::{
+    CliError, Kind,
+    args::AgentArgs,
+    screen::{charset, is_dumb, style_wanted},
+};
 use crate::{
-    agent::{self, Hooks, RunError},
+    agent::{self, Finish, Hooks, RunError},
     config::FlowTarget,
+    http::BindError,
     logs::{self, LogError},
+    policy::{FollowError, manifests::ManifestError},
     privileges::{self, Task},
     probes::REGISTRY,
     render::live::Theme,
@@ -25,6 +31,7 @@ pub(super) fn run(args: &AgentArgs) -> Result<Kind, CliError> {
     // A table for a person at a terminal, logs for everybody else.
     let live = io::stdout().is_terminal()
         && io::stdin().is_terminal()
+        && !is_dumb()
         && !args.no_table
         && config.flows.log != FlowTarget::Stdout
         && config.policy.log != FlowTarget::Stdout;
@@ -32,7 +39,7 @@ pub(super) fn run(args: &AgentArgs) -> Result<Kind, CliError> {
     let programs = REGISTRY.iter().filter(|_| config.debug);
     let logs = Arc::new(logs::init(
         &config.log,
-        output::style_wanted(&io::stderr()),
+        style_wanted(&io::stderr()),
         programs.map(|spec| spec.name).collect(),
     )?);
     privileges::check(&[Task::Probes])?;
@@ -40,7 +47,7 @@ pub(super) fn run(args: &AgentArgs) -> Result<Kind, CliError> {
         logs.keep_lines();
     }
     let theme = || {
-        let coloured = output::style_wanted(&io::stdout());
+        let coloured = style_wanted(&io::stdout());
         if coloured {
             Theme::colour(charset())
         } else {
@@ -56,8 +63,10 @@ pub(super) fn run(args: &AgentArgs) -> Result<Kind, CliError> {
         duration: args.duration,
     };
     let result = agent::run(config, hooks);
-    // What was logged behind the table is shown once it is gone.
-    logs.release_lines();
+    // What was logged behind the table is shown once it is gone. A terminal that is stuck would keep the agent for ever.
+    if !matches!(result, Ok(Finish::TerminalStuck)) {
+        logs.release_lines();
+    }
     result?;
     Ok(Kind::Fine)
 }
@@ -66,12 +75,40 @@ impl From<RunError> for CliError {
     fn from(error: RunError) -> Self {
         match error {
             RunError::Start(error) => error.into(),
+            RunError::Policies(FollowError::Manifests(ManifestError::Read {
+                ref source, ..
+            })) if is_configuration(source) => Self::usage(error),
             RunError::Policies(error) => error.into(),
+            RunError::FlowLog { ref source, .. } if is_configuration(source) => {
+                Self::usage(error).with_remedy(LOG_REMEDY)
+            }
+            RunError::Bind(BindError::Denied { .. }) => Self::usage(error),
             RunError::Bind(_) | RunError::FlowLog { .. } | RunError::System { .. } => {
                 Self::failure(error)
             }
         }
     }
+}
+
+const LOG_REMEDY: &str = "name a file in a directory that exists and that the user of the agent may write to; the systemd \
+    unit allows /var/log/nodeprobe only";
+
+/// Whether the system refuses a path for a reason that stays until the configuration or the path is changed. Another start
+/// of the agent fails in the same way, so a supervisor must not try.
+fn is_configuration(refusal: &io::Error) -> bool {
+    use io::ErrorKind::{
+        InvalidFilename, IsADirectory, NotADirectory, NotFound, PermissionDenied,
+        ReadOnlyFilesystem,
+    };
+    matches!(
+        refusal.kind(),
+        InvalidFilename
+            | IsADirectory
+            | NotADirectory
+            | NotFound
+            | PermissionDenied
+            | ReadOnlyFilesystem
+    )
 }
 
 impl From<LogError> for CliError {
@@ -80,5 +117,30 @@ impl From<LogError> for CliError {
             LogError::Filter(_) => Self::usage(error),
             LogError::Running(_) => Self::failure(error),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn code(error: RunError) -> u8 {
+        CliError::from(error).kind.code()
+    }
+
+    #[test]
+    fn what_another_start_cannot_mend_is_a_configuration_error() {
+        let log = |kind: io::ErrorKind| RunError::FlowLog {
+            name: "flow log",
+            target: "/nope/flows".into(),
+            source: kind.into(),
+        };
+        assert_eq!(code(log(io::ErrorKind::NotFound)), 2);
+        assert_eq!(code(log(io::ErrorKind::ReadOnlyFilesystem)), 2);
+        assert_eq!(code(log(io::ErrorKind::StorageFull)), 1);
+        let address = ([127, 0, 0, 1], 80).into();
+        assert_eq!(code(BindError::Denied { address }.into()), 2);
+        assert_eq!(code(BindError::InUse { address }.into()), 1);
+        assert_eq!(code(BindError::NotOurs { address }.into()), 1);
     }
 }

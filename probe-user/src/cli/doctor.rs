@@ -5,6 +5,7 @@ mod containers;
 mod facts;
 mod features;
 mod host;
+mod init_process;
 mod kubernetes;
 mod probes;
 mod table;
@@ -17,16 +18,23 @@ use serde::Serialize;
 use super::{
     CliError, Kind, VERSION,
     args::{DoctorArgs, DoctorFormat, environment},
-    output,
+    output, screen,
 };
 use crate::{
     config::{Sources, load},
     kernel::Roots,
+    render::{json, view::Row},
 };
 pub use facts::Facts;
 
+/// Columns of the table: no fewer, since details would become a tower of words, and no more, since long lines are hard
+/// to read.
+const NARROWEST: usize = 60;
+const WIDEST: usize = 120;
+
 /// How something stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum State {
     /// Works, or is not needed.
@@ -53,6 +61,7 @@ impl State {
 
 /// One row.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Check {
     /// The group of rows that it stands in; [`Check::PROBES`] decides the exit code.
     pub area: &'static str,
@@ -106,7 +115,9 @@ pub fn run(args: &DoctorArgs) -> Result<Kind, CliError> {
         environment: environment(),
         arguments: Vec::new(),
     };
-    let facts = Facts::gather(Roots::default(), load(&sources)?);
+    let mut config = load(&sources)?;
+    args.runtimes.add_to(&mut config);
+    let facts = Facts::gather(Roots::default(), config);
     report(&facts, &checks(&facts), args.output)
 }
 
@@ -114,6 +125,7 @@ pub fn run(args: &DoctorArgs) -> Result<Kind, CliError> {
 pub fn checks(facts: &Facts) -> Vec<Check> {
     let mut checks = host::checks(facts);
     checks.extend(features::checks(facts));
+    checks.push(init_process::check(facts));
     checks.extend(capabilities::checks(facts));
     checks.extend(containers::checks(facts));
     checks.extend(kubernetes::checks(facts));
@@ -133,8 +145,8 @@ pub fn report(facts: &Facts, checks: &[Check], format: DoctorFormat) -> Result<K
         DoctorFormat::Json => json(facts, checks, kind)?,
         DoctorFormat::Table => {
             let style = table::Style {
-                colour: output::style_wanted(&io::stdout()),
-                width: output::width(),
+                colour: screen::style_wanted(&io::stdout()),
+                width: screen::columns().clamp(NARROWEST, WIDEST),
             };
             table::render(facts, checks, style)
         }
@@ -152,28 +164,50 @@ fn verdict(checks: &[Check]) -> Kind {
     }
 }
 
+/// All rows, with facts of the host.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+struct DoctorReport<'a> {
+    /// Version and revision of nodeprobe.
+    version: &'static str,
+    /// Name of the host.
+    node: &'a str,
+    /// Release of the running kernel.
+    kernel: &'a str,
+    /// Architecture, as `uname -m` names it.
+    machine: &'a str,
+    /// CPUs that the host may have; absent where that is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    possible_cpus: Option<usize>,
+    /// Whether all enabled probes can run.
+    ok: bool,
+    /// What was looked at.
+    checks: &'a [Check],
+}
+
+impl Row for DoctorReport<'_> {
+    const TYPE: &'static str = "doctor";
+}
+
 fn json(facts: &Facts, checks: &[Check], kind: Kind) -> Result<String, CliError> {
-    #[derive(Serialize)]
-    struct Report<'a> {
-        version: &'static str,
-        host: &'a str,
-        kernel: &'a str,
-        machine: &'a str,
-        possible_cpus: Option<usize>,
-        ok: bool,
-        checks: &'a [Check],
-    }
-    let report = Report {
+    let report = DoctorReport {
         version: VERSION,
-        host: &facts.host.name,
+        node: &facts.host.name,
         kernel: &facts.host.release,
         machine: &facts.host.machine,
         possible_cpus: facts.cpus.as_ref().ok().copied(),
         ok: kind == Kind::Fine,
         checks,
     };
-    let text = serde_json::to_string_pretty(&report).map_err(CliError::failure)?;
-    Ok(text + "\n")
+    let mut text = Vec::new();
+    json::write_json(&mut text, &report)?;
+    Ok(String::from_utf8_lossy(&text).into_owned())
+}
+
+/// What `-o json` prints.
+#[cfg(test)]
+pub(super) fn document() -> super::schema::Document {
+    super::schema::document::<DoctorReport<'_>>("doctor")
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! `nodeprobe metrics`: the metrics once, of a running agent or measured here.
 
 use std::{
-    future,
-    net::ToSocketAddrs as _,
+    future, io,
+    net::{SocketAddr, ToSocketAddrs as _},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -18,13 +18,12 @@ use tokio::{
 
 use super::{
     CliError, Kind,
-    args::{MetricsArgs, MetricsFormat, environment},
+    args::{AgentAddress, MetricsArgs, MetricsFormat},
     output,
     tool::let_go,
 };
 use crate::{
     agent::Agent,
-    config::{self, Sources},
     http::Backend as _,
     identity::resolver,
     metrics::Format,
@@ -51,21 +50,19 @@ pub(super) fn run(args: &MetricsArgs) -> Result<Kind, CliError> {
     };
     let text = match &args.address {
         Some(address) => ask(address, format)?,
-        None => measure(args.duration.unwrap_or(MEASURE), format)?,
+        None => measure(args, format)?,
     };
     output::print(&String::from_utf8_lossy(&text))?;
     Ok(Kind::Fine)
 }
 
 /// Attaches all probes for a while.
-fn measure(duration: Duration, format: Format) -> Result<Bytes, CliError> {
+fn measure(args: &MetricsArgs, format: Format) -> Result<Bytes, CliError> {
     privileges::check(&[Task::Probes])?;
-    let config = config::load(&Sources {
-        environment: environment(),
-        ..Sources::default()
-    })?;
+    let config = args.runtimes.load()?;
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let mut session = Session::start(&Plan::from(&config))?;
+    session.identities().set_split(config.cgroups_split.clone());
     let_go(None);
     session.follow()?;
     let identities = session.identities().clone();
@@ -78,7 +75,7 @@ fn measure(duration: Duration, format: Format) -> Result<Bytes, CliError> {
             future::pending(),
         );
         tokio::spawn(names);
-        sleep(duration).await;
+        sleep(args.duration.unwrap_or(MEASURE)).await;
         resolver::resolve_now(&identities, Instant::now() + config.limits.naming_deadline).await;
     });
     agent.collect_last();
@@ -86,26 +83,26 @@ fn measure(duration: Duration, format: Format) -> Result<Bytes, CliError> {
 }
 
 /// Scrapes a running agent.
-fn ask(address: &str, format: Format) -> Result<Bytes, CliError> {
+fn ask(address: &AgentAddress, format: Format) -> Result<Bytes, CliError> {
+    let authority = address.authority();
     let unreachable = |error: Box<dyn std::error::Error + Send + Sync>| {
         CliError::failure(error).with_remedy(format!(
-            "is an agent listening on {address}? start one with `nodeprobe agent`"
+            "is an agent listening on {authority}? start one with `nodeprobe agent`"
         ))
     };
-    let socket = address
+    let sockets: Vec<SocketAddr> = (address.host.as_str(), address.port)
         .to_socket_addrs()
         .map_err(|error| {
-            CliError::usage(error).with_remedy("an address is HOST:PORT, such as 127.0.0.1:9435")
+            CliError::failure(error).with_remedy(format!("is {} the name of a host?", address.host))
         })?
-        .next()
-        .ok_or_else(|| CliError::usage(format!("{address} has no address")))?;
+        .collect();
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let scrape = async {
-        let stream = TcpStream::connect(socket).await?;
+        let stream = connect(&sockets).await?;
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
         tokio::spawn(connection);
-        let request = Request::get("/metrics")
-            .header(header::HOST, address)
+        let request = Request::get(&address.path)
+            .header(header::HOST, &authority)
             .header(header::ACCEPT, format.content_type())
             .body(Empty::<Bytes>::new())?;
         let answer = sender.send_request(request).await?;
@@ -124,4 +121,16 @@ fn ask(address: &str, format: Format) -> Result<Bytes, CliError> {
         .block_on(async { timeout(ANSWER_WITHIN, scrape).await })
         .map_err(|_| unreachable("the agent does not answer".into()))?
         .map_err(unreachable)
+}
+
+/// Connects to the first address that answers: a name may stand for both protocols, and the agent listens on one.
+async fn connect(sockets: &[SocketAddr]) -> io::Result<TcpStream> {
+    let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    for socket in sockets {
+        match TcpStream::connect(socket).await {
+            Ok(stream) => return Ok(stream),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
 }

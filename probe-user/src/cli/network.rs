@@ -2,13 +2,14 @@
 
 mod dns;
 mod flows;
+mod follow;
 mod held;
 mod log;
 mod tcp;
 
 use std::time::Duration;
 
-use super::{CliError, args::CommonArgs};
+use super::args::{CommonArgs, OutputFormat};
 use crate::session::FlowSettings;
 
 pub(super) use self::{
@@ -22,21 +23,17 @@ const PERIOD: Duration = Duration::from_secs(60);
 /// How often the tables are read.
 const SWEEP: Duration = Duration::from_secs(1);
 
-/// How flows are followed for these arguments. A table every so often wants to know what was exchanged until then.
+/// How flows are followed for these arguments. A report every so often has what was exchanged until then, so every reading of the
+/// tables is told.
 pub(super) fn settings(args: &CommonArgs) -> FlowSettings {
+    let is_stream = args.output == OutputFormat::Ndjson;
     FlowSettings {
         sweep: SWEEP,
-        period: args.interval.map_or(PERIOD, |interval| interval.min(SWEEP)),
+        period: match args.interval() {
+            Some(interval) if is_stream => interval.min(SWEEP),
+            Some(_) => Duration::ZERO,
+            None => PERIOD,
+        },
         idle: IDLE,
     }
-}
-
-/// Refuses `--pid`, where the kernel side adds up by container.
-pub(super) fn refuse_pid(args: &CommonArgs, what: &str) -> Result<(), CliError> {
-    if args.pid.is_some() {
-        let message = format!("--pid: {what} are counted by container and not by process");
-        return Err(CliError::usage(message)
-            .with_remedy("`nodeprobe flows --pid` shows the flows of a process"));
-    }
-    Ok(())
 }

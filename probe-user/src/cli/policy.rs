@@ -8,6 +8,8 @@ mod log;
 mod manifests;
 mod queries;
 mod replay;
+#[cfg(test)]
+pub(super) mod schema;
 mod suggest;
 
 use super::{CliError, Kind, args::PolicyCommand};

@@ -4,21 +4,28 @@ use std::io;
 
 use super::{
     CliError, Kind,
-    args::{self, CommonArgs, OffcpuArgs, RunqlatArgs},
-    tool::{Tool, filter, print},
+    args::{CommonArgs, OffcpuArgs, ProcessArgs, RunqlatArgs, SchedBy, StrictArgs},
+    tool::{Processes, Tool, print},
 };
 use crate::{
     model::OwnerKind,
     probes::Latency,
     render::{
-        Look, Selection, histogram,
+        Look, Selection,
+        histogram::{self, Histograms},
         view::{By, Report, SchedOrder, SchedView},
     },
     report::sched_rows,
 };
 
 /// Writes a report for people.
-type Write = fn(&mut Vec<u8>, &Report<SchedView>, &Selection<SchedOrder>, &Look) -> io::Result<()>;
+type Write = fn(
+    &mut Vec<u8>,
+    &Report<SchedView>,
+    &Selection<SchedOrder>,
+    Histograms,
+    &Look,
+) -> io::Result<()>;
 
 /// Runs `nodeprobe runqlat`.
 ///
@@ -26,9 +33,19 @@ type Write = fn(&mut Vec<u8>, &Report<SchedView>, &Selection<SchedOrder>, &Look)
 ///
 /// If the probes cannot be attached or nothing can be written.
 pub(super) fn runqlat(args: &RunqlatArgs) -> Result<Kind, CliError> {
-    let write: Write =
-        |out, report, selection, look| histogram::write_runqlat(out, report, selection, look);
-    run("runqlat", &args.common, args.by, SchedOrder::Wait, write)
+    let write: Write = |out, report, selection, histograms, look| {
+        histogram::write_runqlat(out, report, selection, histograms, look)
+    };
+    let request = Request {
+        name: "runqlat",
+        common: &args.common,
+        process: &args.process,
+        strict: args.strict,
+        by: args.by,
+        order: args.sort,
+        histograms: histograms(args.histogram),
+    };
+    run(&request, write)
 }
 
 /// Runs `nodeprobe offcpu`.
@@ -37,37 +54,62 @@ pub(super) fn runqlat(args: &RunqlatArgs) -> Result<Kind, CliError> {
 ///
 /// As for [`runqlat`].
 pub(super) fn offcpu(args: &OffcpuArgs) -> Result<Kind, CliError> {
-    let write: Write =
-        |out, report, selection, look| histogram::write_offcpu(out, report, selection, look);
-    run("offcpu", &args.common, args.by, SchedOrder::Offcpu, write)
+    let write: Write = |out, report, selection, histograms, look| {
+        histogram::write_offcpu(out, report, selection, histograms, look)
+    };
+    let request = Request {
+        name: "offcpu",
+        common: &args.common,
+        process: &args.process,
+        strict: args.strict,
+        by: args.by,
+        order: args.sort,
+        histograms: histograms(args.histogram),
+    };
+    run(&request, write)
 }
 
-fn run(
+fn histograms(all: bool) -> Histograms {
+    if all {
+        Histograms::All
+    } else {
+        Histograms::OfOne
+    }
+}
+
+/// The arguments that both tools have.
+struct Request<'a> {
     name: &'static str,
-    args: &CommonArgs,
-    by: args::By,
+    common: &'a CommonArgs,
+    process: &'a ProcessArgs,
+    strict: StrictArgs,
+    by: SchedBy,
     order: SchedOrder,
-    write: Write,
-) -> Result<Kind, CliError> {
+    histograms: Histograms,
+}
+
+fn run(request: &Request<'_>, write: Write) -> Result<Kind, CliError> {
+    let common = request.common;
+    let processes = Processes::find(&request.process.pid)?;
     // A process id asks for processes.
-    let process = by == args::By::Process || args.pid.is_some();
-    let (by, owners) = if process {
+    let (by, owners) = if request.by == SchedBy::Process || processes.are_named() {
         (By::Process, OwnerKind::Process)
     } else {
         (By::Container, OwnerKind::Cgroup)
     };
-    let filter = filter(args);
     let selection = Selection {
-        order,
-        top: args.top.map(|top| top as usize),
+        order: request.order,
+        top: common.limit(),
     };
-    Tool::start(name, "scheduler", owners, Latency::Off)?.run(args, by, |period| {
+    let mut tool = Tool::start(request.name, "scheduler", owners, Latency::Off)?;
+    let filter = tool.filter(common, processes);
+    let tool = tool.strict(request.strict.strict);
+    tool.run(common, by, &filter, |period| {
         let mut rows = sched_rows(period.measurements, period.identities, by, &filter);
         rows.sort_by(|a, b| selection.order.compare(a, b));
         let report = period.report(rows);
-        print(args, &report, |out, look| {
-            write(out, &report, &selection, look)
+        print(common, &report, |out, look| {
+            write(out, &report, &selection, request.histograms, look)
         })
-    })?;
-    Ok(Kind::Fine)
+    })
 }

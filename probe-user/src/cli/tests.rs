@@ -2,6 +2,8 @@ use std::time::Duration;
 
 use clap::CommandFactory as _;
 
+mod grammar;
+
 use super::{
     args::{By, OutputFormat},
     *,
@@ -41,7 +43,8 @@ fn tools_take_the_common_flags() {
     };
     assert_eq!(args.common.duration, Some(Duration::from_secs(90)));
     assert_eq!(args.common.output, OutputFormat::Ndjson);
-    assert_eq!(args.common.top, Some(5));
+    assert_eq!(args.common.limit(), Some(5));
+    assert_eq!(args.common.container, ["web"]);
     assert!(args.by_syscall());
     assert_eq!(args.owner(), Ok(Some(By::Container)));
 }
@@ -69,7 +72,6 @@ fn nonsense_is_refused() {
         "nodeprobe runqlat --by syscall",
         "nodeprobe offcpu --pid 0",
         "nodeprobe offcpu --top 0",
-        "nodeprobe syscalls --duration 10",
         "nodeprobe syscalls --duration 0s",
         "nodeprobe syscalls --by host",
         "nodeprobe flows --transport nothing",
@@ -109,7 +111,7 @@ fn flows_are_narrowed_by_transport_port_network_and_rule() {
     let Command::Flows(args) = cli.command else {
         panic!("{cli:?}")
     };
-    assert_eq!(args.common.top, Some(7));
+    assert_eq!(args.common.limit(), Some(7));
     assert_eq!(args.by, args::FlowsBy::Peer);
     let rules = args.narrow.rules(&args.transport);
     let texts = |rules: &[Rule]| rules.iter().map(Rule::to_string).collect::<Vec<_>>();
@@ -120,17 +122,5 @@ fn flows_are_narrowed_by_transport_port_network_and_rule() {
     assert_eq!(texts(&rules.exclude), ["port=53", "cidr=127.0.0.0/8"]);
     for bad in ["--exclude udp", "--cidr 10.0.0.0/40", "--port 70000"] {
         assert!(parse(&format!("nodeprobe flows {bad}")).is_err(), "{bad}");
-    }
-}
-
-#[test]
-fn what_is_counted_by_container_has_no_process_and_no_port() {
-    for line in [
-        "nodeprobe tcp --pid 1",
-        "nodeprobe tcp --port 1",
-        "nodeprobe dns --pid 1",
-    ] {
-        let error = run(parse(line).unwrap()).unwrap_err();
-        assert_eq!(error.kind, Kind::Usage, "{line}");
     }
 }

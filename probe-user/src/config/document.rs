@@ -25,9 +25,22 @@ pub fn print_default() -> String {
             &mut out,
             &format!("Allowed: {}.{}", key.allowed, reload_note(key)),
         );
-        out.push_str(&format!("{name} = {}\n", (key.show)(&default)));
+        assign(&mut out, name, &(key.show)(&default));
     }
     out
+}
+
+/// Writes a key with its value; a list that is too long for a line has one value a line.
+fn assign(out: &mut String, name: &str, value: &str) {
+    let line = format!("{name} = {value}\n");
+    let list = value.strip_prefix('[').and_then(|it| it.strip_suffix(']'));
+    match list {
+        Some(list) if line.len() > WIDTH => {
+            let values = list.split(", ").map(|value| format!("    {value},\n"));
+            out.push_str(&format!("{name} = [\n{}]\n", values.collect::<String>()));
+        }
+        _ => out.push_str(&line),
+    }
 }
 
 /// The reference page, in Markdown.
@@ -38,7 +51,8 @@ pub fn reference() -> String {
          `nodeprobe agent --config FILE` reads a TOML file. Every key has a default, so an empty file is fine, \
          and\n`nodeprobe agent --print-config` prints a file with all of them. Unknown keys are refused; all \
          faults are\nreported at once. The command line stands above the environment, the environment above the \
-         file.\n\nSIGHUP reads the file again and applies what is marked; changes of other keys are logged and \
+         file.\n\nIn a variable and in `--set KEY=VALUE` a value is plain text (`--set log.level=debug`), or stands there as in \
+         the file:\n`--set 'runtimes.docker=[\"/run/docker.sock\"]'`.\n\nSIGHUP reads the file again and applies what is marked; changes of other keys are logged and \
          wait for a\nrestart. A faulty file changes nothing.\n\n\
          This page is made from `probe-user/src/config/keys.rs`.\n",
     );

@@ -7,7 +7,11 @@ use super::{
     LogLevel, PolicyHostNetwork, flows,
     value::{Value, duration_text, size_text},
 };
-use crate::{limits, metrics::families, select::Rule};
+use crate::{
+    limits,
+    metrics::families,
+    select::{CgroupPattern, Rule},
+};
 
 /// What happens to a changed key on SIGHUP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,9 +75,9 @@ macro_rules! keys {
 
 keys! {
     "listen" (listen, Restart)
-        read |v| v.parsed("an address such as \"127.0.0.1:9435\""); show quoted;
-        "an IP address and a port"
-        "Where /metrics, /healthz and /readyz are served. Port 0 takes any free port."
+        read |v| v.listen(); show quoted;
+        "an IP address and a port, `localhost:9435`, or `:9435` for all IPv4 addresses"
+        "Where /metrics, /healthz and /readyz are served. Port 0 takes any free port, which the log names."
     "node" (node, Restart)
         read |v| v.text(); show quoted;
         "a text; empty for the host name"
@@ -95,7 +99,7 @@ keys! {
     "log.level" (log.level, Applied)
         read |v| v.word(LogLevel::WORDS); show quoted;
         "error, warn, info, debug or trace"
-        "Least severity that is logged. RUST_LOG, where set, stands above it."
+        "Least severity that is logged. RUST_LOG, where set, is used instead: a level, or levels of parts of the program as log lines name them, such as `info,http=debug`."
     "log.format" (log.format, Restart)
         read |v| v.word(LogFormat::WORDS); show quoted;
         "text or json"
@@ -292,39 +296,61 @@ keys! {
     "limits.series" (limits.series, Applied)
         read |v| v.integer(1..=limits::SERIES_MAX); show plain;
         "a whole number from 1 to 5000000"
-        "Series on /metrics in all. What is above goes to the `~other` series of its family."
+        "Series on /metrics in all. How many containers have series, and with how much detail, follows from it. See docs/metrics.md, Budgets."
     "limits.series_per_family" (limits.series_per_family, Applied)
         read caps; show table;
         "a table of metric names and whole numbers"
-        "The same for single families: { nodeprobe_syscalls_total = 5000 }."
+        "Most series with detail in single families: { nodeprobe_syscalls_total = 5000 }. Each container keeps its `~other`; 0 folds all containers of a family together."
     "limits.retain" (limits.retain, Applied)
         read |v| v.duration(Duration::ZERO..=limits::RETAIN_MAX); show time;
         "a duration from 0s to 1day"
-        "For how long the series of a removed container wait for a scrape to show their last values."
+        "For how long the series of a removed container wait for a scrape. They stay for a minute in any case, or for this time if it is shorter."
     "limits.naming_deadline" (limits.naming_deadline, Applied)
         read |v| v.duration(Duration::ZERO..=limits::NAMING_DEADLINE_MAX); show time;
         "a duration from 0s to 1m"
         "For how long the runtime is waited for before a container gets its short id as its name."
     "runtimes.docker" (runtimes.docker, Restart)
         read |v| v.paths(); show list;
-        "a list of absolute paths; empty to ask nobody"
-        "Sockets of dockerd."
+        "a list of absolute paths, in which * stands for any characters of a directory's name; empty to query none"
+        "Sockets of dockerd. DOCKER_HOST adds one."
     "runtimes.containerd" (runtimes.containerd, Restart)
         read |v| v.paths(); show list;
-        "a list of absolute paths; empty to ask nobody"
-        "Sockets of containerd, also those of k3s."
+        "a list of absolute paths, in which * stands for any characters of a directory's name; empty to query none"
+        "Sockets of containerd, also those of k3s, k0s and microk8s. CONTAINERD_ADDRESS adds one."
     "runtimes.crio" (runtimes.crio, Restart)
         read |v| v.paths(); show list;
-        "a list of absolute paths; empty to ask nobody"
-        "Sockets of CRI-O."
+        "a list of absolute paths, in which * stands for any characters of a directory's name; empty to query none"
+        "Sockets of CRI-O and of other runtimes that speak CRI. CONTAINER_RUNTIME_ENDPOINT adds one."
     "runtimes.podman" (runtimes.podman, Restart)
         read |v| v.paths(); show list;
-        "a list of absolute paths; empty to ask nobody"
-        "Sockets of podman's service, where it runs."
+        "a list of absolute paths, in which * stands for any characters of a directory's name; empty to query none"
+        "Sockets of podman's service, where it runs. CONTAINER_HOST adds one."
     "runtimes.podman_storage" (runtimes.podman_storage, Restart)
         read |v| v.paths(); show list;
-        "a list of absolute paths; empty to read none"
+        "a list of absolute paths, in which * stands for any characters of a directory's name; empty to read none"
         "Directories where podman keeps its containers; read where it has no service."
+    "cgroups.split" (cgroups_split, Applied)
+        read |v| patterns(v); show |it: &Vec<CgroupPattern>| patterns_text(it);
+        "a list of paths below the root of the hierarchy, in which * stands for any characters of a name; one that begins with / \
+         begins at the root, others match at any depth; at most 64"
+        "Cgroups of the host that are counted apart from the unit or directory that they are in, each with all that is below it: the \
+         jobs of batch systems. Containers are told apart without."
+}
+
+fn patterns(value: &Value<'_>) -> Result<Vec<CgroupPattern>, String> {
+    let texts = value.texts(',', "a list of paths such as [\"*slurmstepd.scope/job_*\"]")?;
+    if texts.len() > limits::CGROUP_PATTERNS {
+        return Err(format!("must be at most {} paths", limits::CGROUP_PATTERNS));
+    }
+    texts.into_iter().map(str::parse).collect()
+}
+
+fn patterns_text(patterns: &[CgroupPattern]) -> String {
+    let texts: Vec<String> = patterns
+        .iter()
+        .map(|it| format!("{:?}", it.to_string()))
+        .collect();
+    format!("[{}]", texts.join(", "))
 }
 
 fn enabled(value: &Value<'_>) -> Result<Enabled, String> {

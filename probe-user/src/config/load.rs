@@ -46,10 +46,11 @@ pub fn load(sources: &Sources) -> Result<Config, ConfigError> {
             why,
         };
         match KEYS.iter().find(|key| key.path == path) {
-            Some(key) => faults.extend((key.set)(&mut config, &Value::Text(text)).err().map(fault)),
+            Some(key) => faults.extend(set(key, &mut config, text).err().map(fault)),
             None => faults.push(fault(unknown(path))),
         }
     }
+    config.runtimes.add_from_environment(&sources.environment);
     if config.node.is_empty() {
         config.node = rustix::system::uname()
             .nodename()
@@ -99,6 +100,17 @@ fn disagreements(config: &Config) -> Vec<Fault> {
         .collect()
 }
 
+/// Sets a key by the text of a variable or an argument: as it would stand in a file where it is a list, a table or in quotation marks, else
+/// as plain text.
+fn set(key: &Key, config: &mut Config, text: &str) -> Result<(), String> {
+    let is_toml = text.trim_start().starts_with(['[', '{', '"', '\'']);
+    match is_toml.then(|| DeValue::parse(text.trim())) {
+        // An address of IPv6 begins like a list.
+        Some(Ok(value)) => (key.set)(config, &Value::Toml(value.get_ref())),
+        Some(Err(_)) | None => (key.set)(config, &Value::Text(text)),
+    }
+}
+
 /// Variables that name no key are left alone: Kubernetes makes some, as `NODEPROBE_SERVICE_HOST`.
 fn apply_environment(config: &mut Config, all: &[(String, String)], faults: &mut Vec<Fault>) {
     for key in KEYS {
@@ -106,7 +118,7 @@ fn apply_environment(config: &mut Config, all: &[(String, String)], faults: &mut
         let Some((_, text)) = all.iter().find(|(name, _)| *name == variable) else {
             continue;
         };
-        if let Err(why) = (key.set)(config, &Value::Text(text)) {
+        if let Err(why) = set(key, config, text) {
             faults.push(Fault {
                 place: Place::Environment(variable),
                 key: key.path.into(),

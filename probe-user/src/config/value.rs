@@ -1,7 +1,12 @@
 //! Values as they stand in a file, a variable or an argument, and their way into checked types.
 
 use std::{
-    collections::BTreeMap, fmt::Display, ops::RangeInclusive, path::PathBuf, time::Duration,
+    collections::BTreeMap,
+    fmt::Display,
+    net::{Ipv4Addr, SocketAddr},
+    ops::RangeInclusive,
+    path::PathBuf,
+    time::Duration,
 };
 
 use bytesize::ByteSize;
@@ -78,11 +83,22 @@ impl Value<'_> {
         })
     }
 
-    /// Anything that has a text form, such as an address.
-    pub(super) fn parsed<T: std::str::FromStr>(&self, allowed: &str) -> Result<T, String> {
-        self.str()
-            .and_then(|text| text.parse().ok())
-            .ok_or_else(|| self.wrong(allowed))
+    /// A socket address; `localhost` and no host at all stand for addresses of IPv4.
+    pub(super) fn listen(&self) -> Result<SocketAddr, String> {
+        let given = self.str().and_then(|text| {
+            let with_host = match text.rsplit_once(':') {
+                Some(("", port)) => Some((Ipv4Addr::UNSPECIFIED, port)),
+                Some(("localhost", port)) => Some((Ipv4Addr::LOCALHOST, port)),
+                _ => None,
+            };
+            match with_host {
+                Some((host, port)) => Some((host, port.parse().ok()?).into()),
+                None => text.parse().ok(),
+            }
+        });
+        given.ok_or_else(|| {
+            self.wrong("an address such as \"127.0.0.1:9435\", \"localhost:9435\" or \":9435\"")
+        })
     }
 
     /// A duration with its unit: `10s`, `1m30s`, `250ms`.

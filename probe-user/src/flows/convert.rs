@@ -72,6 +72,7 @@ pub fn dropped(key: &FlowDropKey, stats: &FlowDropStats, reason: Arc<str>) -> Dr
         },
         reason,
         packets: stats.packets,
+        is_attributed: key.has_cgroup == 1,
         last: Duration::from_nanos(stats.last_ns),
     }
 }
@@ -117,7 +118,11 @@ pub fn connection(
         tuple: Tuple {
             transport: Transport::TCP,
             local: address(&known.local, known.ip_version),
-            local_port: known.local_port,
+            // A client has none yet when it begins.
+            local_port: match known.local_port {
+                0 => stats.local_port,
+                port => port,
+            },
             remote: address(&known.remote, known.ip_version),
             remote_port: known.remote_port,
         },
@@ -129,7 +134,7 @@ pub fn connection(
         start: Duration::from_nanos(known.start_ns),
         last: now,
         counters: Counters {
-            bytes_sent: stats.bytes_sent.saturating_sub(stats.bytes_retransmitted),
+            bytes_sent: bytes_sent(stats, initiator, guessed),
             bytes_received: stats.bytes_received,
             packets_sent: stats.segments_sent.into(),
             packets_received: stats.segments_received.into(),
@@ -141,6 +146,22 @@ pub fn connection(
         sampling: 1,
         end: None,
     }
+}
+
+/// Payload that a socket has sent, each byte once; 0 where the reading shows no one moment.
+///
+/// A segment that this host itself drops on its way out counts among the bytes sent, and is sent once more without being a
+/// retransmission. Sequence numbers do not count it twice.
+fn bytes_sent(stats: &SocketStats, initiator: Initiator, guessed: bool) -> u64 {
+    if stats.acked_meanwhile != 0 {
+        return 0;
+    }
+    // Sequence numbers that are no payload. Where the SYN is only guessed, it may be a byte.
+    let syn = initiator == Initiator::Local && !guessed;
+    let others = u64::from(syn) + u64::from(flags::sent_fin(stats));
+    let sequenced = stats.bytes_sequenced.saturating_sub(others);
+    let sent = stats.bytes_sent.saturating_sub(stats.bytes_retransmitted);
+    sent.min(sequenced)
 }
 
 /// The socket's cookie. Where the kernel gives none, a hash of the socket's address, which the next socket gets as well, and
@@ -181,9 +202,16 @@ fn is_aborted(end: &ConnectionEnd) -> bool {
 
 /// Error numbers of include/uapi/asm-generic/errno.h.
 mod errno {
+    pub(super) const EPERM: u32 = 1;
+    pub(super) const EACCES: u32 = 13;
+    pub(super) const ENONET: u32 = 64;
+    pub(super) const ENOPROTOOPT: u32 = 92;
+    pub(super) const EADDRNOTAVAIL: u32 = 99;
+    pub(super) const ENETDOWN: u32 = 100;
     pub(super) const ENETUNREACH: u32 = 101;
     pub(super) const ETIMEDOUT: u32 = 110;
     pub(super) const ECONNREFUSED: u32 = 111;
+    pub(super) const EHOSTDOWN: u32 = 112;
     pub(super) const EHOSTUNREACH: u32 = 113;
 }
 
@@ -193,7 +221,14 @@ fn reason(end: &ConnectionEnd) -> EndReason {
         return match end.error {
             errno::ECONNREFUSED => EndReason::Refused,
             errno::ETIMEDOUT => EndReason::ConnectTimeout,
-            errno::ENETUNREACH | errno::EHOSTUNREACH => EndReason::Unreachable,
+            errno::ENONET
+            | errno::ENOPROTOOPT
+            | errno::ENETDOWN
+            | errno::ENETUNREACH
+            | errno::EHOSTDOWN
+            | errno::EHOSTUNREACH => EndReason::Unreachable,
+            errno::EPERM | errno::EACCES => EndReason::Prohibited,
+            errno::EADDRNOTAVAIL => EndReason::NoLocalPort,
             _ if flags & RESET_RECEIVED != 0 => EndReason::ResetReceived,
             _ => EndReason::Aborted,
         };
@@ -277,7 +312,9 @@ pub(super) mod tests {
         initiator_sequence: 111,
         responder_sequence: 222,
         tgid: 77,
-        pad2: 0,
+        error: 0,
+        segments_sent: 0,
+        segments_retransmitted: 0,
         comm: *b"psql\0\0\0\0\0\0\0\0\0\0\0\0",
     };
 
@@ -386,6 +423,8 @@ pub(super) mod tests {
         assert_eq!(end(CLIENT, 111), EndReason::Refused);
         assert_eq!(end(CLIENT, 110), EndReason::ConnectTimeout);
         assert_eq!(end(CLIENT, 113), EndReason::Unreachable);
+        assert_eq!(end(CLIENT, 13), EndReason::Prohibited);
+        assert_eq!(end(CLIENT, 99), EndReason::NoLocalPort);
         assert_eq!(end(CLIENT, 0), EndReason::Aborted);
         assert_eq!(end(CLIENT | ESTABLISHED, 0), EndReason::Fin);
         assert_eq!(end(CLIENT | ESTABLISHED, 110), EndReason::Timeout);
@@ -419,11 +458,65 @@ pub(super) mod tests {
         let stats = SocketStats {
             bytes_sent: 1500,
             bytes_retransmitted: 500,
+            bytes_sequenced: 1001,
             ..SocketStats::default()
         };
         let flow = connection(1, &NOTHING, &stats, &[], NOW);
         assert_eq!(flow.counters.bytes_sent, 1000);
         assert_eq!(flow.tcp.unwrap().bytes_retransmitted, 500);
+    }
+
+    #[test]
+    fn a_segment_that_this_host_dropped_and_sent_again_is_counted_once() {
+        const FIN_WAIT2: u8 = 5;
+        let sent = |flags, bytes_sequenced, state| {
+            let known = Connection { flags, ..NOTHING };
+            let stats = SocketStats {
+                bytes_sent: 1300,
+                bytes_sequenced,
+                state,
+                sequence_next: 7,
+                sequence_end: 7,
+                ..SocketStats::default()
+            };
+            connection(1, &known, &stats, &[], NOW).counters.bytes_sent
+        };
+        assert_eq!(sent(CLIENT | ESTABLISHED, 1001, 1), 1000, "a SYN");
+        assert_eq!(
+            sent(CLIENT | ESTABLISHED, 1002, FIN_WAIT2),
+            1000,
+            "a SYN and a FIN"
+        );
+        assert_eq!(sent(SERVER | ESTABLISHED, 1000, 1), 1000);
+        // The counters of what was there before begin with the socket too.
+        assert_eq!(sent(TAKEN_OVER | ESTABLISHED, 1300, 1), 1300);
+    }
+
+    #[test]
+    fn a_reading_of_no_one_moment_says_nothing_of_the_bytes() {
+        let stats = SocketStats {
+            bytes_sent: 1500,
+            bytes_sequenced: 1501,
+            acked_meanwhile: 100,
+            ..SocketStats::default()
+        };
+        let flow = connection(1, &NOTHING, &stats, &[], NOW);
+        assert_eq!(flow.counters.bytes_sent, 0);
+    }
+
+    #[test]
+    fn a_client_has_the_port_of_its_socket_before_it_is_established() {
+        let known = Connection {
+            flags: CLIENT,
+            local_port: 0,
+            ..NOTHING
+        };
+        let stats = SocketStats {
+            local_port: 40_001,
+            ..SocketStats::default()
+        };
+        let flow = connection(1, &known, &stats, &[], NOW);
+        assert_eq!(flow.tuple.local_port, 40_001);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use probe_common::flows::{FlowKey, FlowStats};
 use rustc_hash::FxHashMap;
 
 use super::{Change, Event};
-use crate::model::{Counters, Drops, EndReason, Flow};
+use crate::model::{Counters, Drops, EndReason, Flow, IdleCapacity as _};
 
 /// What was told of a flow.
 struct Told {
@@ -55,6 +55,9 @@ impl Datagrams {
     pub fn begin(&mut self) {
         debug_assert!(self.due.is_empty());
         self.unreported = Counters::default();
+        self.told.give_back();
+        self.due.give_back();
+        self.drops.give_back();
     }
 
     /// Takes the reading of a flow that goes on; answers whether it is due to be told.

@@ -9,7 +9,7 @@ use probe_common::id::CgroupId;
 use rustc_hash::FxHashMap;
 
 use super::Sureness;
-use crate::model::{Flow, Initiator, Tuple};
+use crate::model::{Flow, IdleCapacity as _, Initiator, Tuple};
 
 /// How long the end of a flow is remembered for the other end's report.
 const KEPT: Duration = Duration::from_secs(30);
@@ -98,6 +98,9 @@ impl Ends {
             }
             self.leaving.pop_front();
         }
+        self.by_tuple.give_back();
+        self.by_fingerprint.give_back();
+        self.leaving.give_back();
     }
 
     /// The other end of a flow.

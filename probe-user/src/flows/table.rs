@@ -5,7 +5,7 @@ use std::{hash::Hash, time::Duration};
 use rustc_hash::FxHashMap;
 
 use super::Event;
-use crate::model::{Counters, Drops, EndReason, Flow, FlowEnd};
+use crate::model::{Counters, Drops, EndReason, Flow, FlowEnd, IdleCapacity as _};
 
 /// What is to be said of a flow.
 #[derive(Clone, Debug)]
@@ -45,7 +45,9 @@ impl<K: Copy + Eq + Hash> FlowTable<K> {
     }
 
     /// Takes a reading of a flow that goes on; answers what is to be said of it.
-    pub fn seen(&mut self, key: K, flow: Flow, now: Duration) -> Option<Change> {
+    ///
+    /// What a socket counts is read while it goes on counting: no counter falls by that.
+    pub fn seen(&mut self, key: K, mut flow: Flow, now: Duration) -> Option<Change> {
         let Some(entry) = self.entries.get_mut(&key) else {
             let change = Change {
                 event: Event::Start,
@@ -63,6 +65,7 @@ impl<K: Copy + Eq + Hash> FlowTable<K> {
             self.entries.insert(key, entry);
             return Some(change);
         };
+        flow.counters = flow.counters.max(entry.flow.counters);
         entry.flow = flow;
         if now.saturating_sub(entry.reported_at) < self.period {
             return None;
@@ -75,9 +78,14 @@ impl<K: Copy + Eq + Hash> FlowTable<K> {
     }
 
     /// Takes the end of a flow, which may not have been seen before.
-    pub fn ended(&mut self, key: &K, flow: Flow) -> Change {
-        match self.entries.remove(key) {
-            Some(entry) => Entry { flow, ..entry }.change(Event::End),
+    pub fn ended(&mut self, key: &K, mut flow: Flow) -> Change {
+        let known = self.entries.remove(key);
+        self.entries.give_back();
+        match known {
+            Some(entry) => {
+                flow.counters = flow.counters.max(entry.flow.counters);
+                Entry { flow, ..entry }.change(Event::End)
+            }
             None => Change {
                 event: Event::End,
                 interval: flow.counters,
@@ -91,6 +99,7 @@ impl<K: Copy + Eq + Hash> FlowTable<K> {
     /// Ends a flow by what was last known of it.
     pub fn give_up(&mut self, key: &K, reason: EndReason, now: Duration) -> Option<Change> {
         let entry = self.entries.remove(key)?;
+        self.entries.give_back();
         let mut change = entry.change(Event::End);
         change.flow.end = Some(FlowEnd {
             reason,
@@ -183,6 +192,17 @@ mod tests {
         sum.add(end.interval);
         assert_eq!(sum.bytes_sent, 100);
         assert!(table.is_empty());
+    }
+
+    #[test]
+    fn a_counter_that_was_read_too_low_does_not_fall() {
+        let mut table = FlowTable::new(PERIOD);
+        let mut sum = table.seen(1, with_bytes(50), at(10)).unwrap().interval;
+        sum.add(table.seen(1, with_bytes(0), at(71)).unwrap().interval);
+        sum.add(table.seen(1, with_bytes(60), at(140)).unwrap().interval);
+        let end = table.ended(&1, with_bytes(60));
+        sum.add(end.interval);
+        assert_eq!((sum.bytes_sent, end.flow.counters.bytes_sent), (60, 60));
     }
 
     #[test]

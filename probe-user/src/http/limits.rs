@@ -7,8 +7,8 @@ use std::time::Duration;
 pub struct Limits {
     /// Connections at a time; the next ones get status 503.
     pub connections: usize,
-    /// From the start of a connection, or the end of the answer before, to the end of the request's head. A scraper
-    /// that comes back later opens another connection.
+    /// From the first byte of a connection, or the end of the response before, to the end of the request's head. The first
+    /// byte has the same time. A scraper that comes back later opens another connection.
     pub head_timeout: Duration,
     /// Bytes of a request's head.
     pub head_bytes: usize,

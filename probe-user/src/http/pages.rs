@@ -69,8 +69,8 @@ pub(super) fn method_not_allowed() -> Answer {
 }
 
 /// Ready is: every enabled probe that this kernel can run is attached, and there is one unless all
-/// are off. The body says the same of each, whichever the status.
-pub(super) fn ready(probes: &[ProbeStatus]) -> Answer {
+/// are off. The body says the same of each, whichever the status, and ends with the notes.
+pub(super) fn ready(probes: &[ProbeStatus], notes: &[String]) -> Answer {
     let any = |wanted: fn(&FeatureState) -> bool| probes.iter().any(|p| wanted(&p.state));
     let failed = any(|state| matches!(state, FeatureState::Failed(_)));
     let attached = any(|state| matches!(state, FeatureState::On | FeatureState::Degraded(_)));
@@ -89,6 +89,9 @@ pub(super) fn ready(probes: &[ProbeStatus]) -> Answer {
             .unwrap_or_default();
         // Writing to a string cannot fail.
         let _written = writeln!(body, "{probe}: {}{reason}", state.name());
+    }
+    for note in notes {
+        let _written = writeln!(body, "note: {note}");
     }
     text(
         if ready {
@@ -111,7 +114,7 @@ mod tests {
             probe,
             state: state.clone(),
         };
-        let answer = ready(&probes.iter().map(status).collect::<Vec<_>>());
+        let answer = ready(&probes.iter().map(status).collect::<Vec<_>>(), &[]);
         let status = answer.status().as_u16();
         let body = answer.into_body().collect().await.unwrap().to_bytes();
         (status, String::from_utf8(body.to_vec()).unwrap())
@@ -156,6 +159,21 @@ mod tests {
         assert_eq!(status, 503);
         assert!(body.starts_with("not ready: this kernel can run none"));
         assert_eq!(readiness(&[("syscalls", FeatureState::Off)]).await.0, 200);
+    }
+
+    #[tokio::test]
+    async fn notes_follow_the_probes_and_do_not_change_the_status() {
+        let probe = ProbeStatus {
+            probe: "syscalls",
+            state: FeatureState::On,
+        };
+        let answer = ready(&[probe], &["2 containers have no name".to_owned()]);
+        assert_eq!(answer.status(), StatusCode::OK);
+        let body = answer.into_body().collect().await.unwrap().to_bytes();
+        assert_eq!(
+            body,
+            "ready\nsyscalls: on\nnote: 2 containers have no name\n"
+        );
     }
 
     #[tokio::test]

@@ -1,4 +1,4 @@
-//! Turns away connections that are too many.
+//! Turns away connections: those that are too many, and those that speak another protocol.
 
 use std::{sync::Arc, time::Duration};
 
@@ -34,18 +34,23 @@ impl Refuser {
     pub(super) fn refuse(&self, stream: TcpStream) {
         if let Ok(place) = Arc::clone(&self.0).try_acquire_owned() {
             tokio::spawn(async move {
-                // What the client makes of it is its own affair.
-                let _outcome = timeout(PATIENCE, say_busy(stream)).await;
+                send_and_close(stream, BUSY).await;
                 drop(place);
             });
         }
     }
 }
 
+/// Sends the last bytes of a connection and closes it, within a second.
+pub(super) async fn send_and_close(stream: TcpStream, bytes: &[u8]) {
+    // What the client makes of it is its own affair.
+    let _outcome = timeout(PATIENCE, send(stream, bytes)).await;
+}
+
 /// Reads what the client sends until it closes: closing a socket with unread data resets the connection, and the
 /// client would not see the answer.
-async fn say_busy(mut stream: TcpStream) -> std::io::Result<()> {
-    stream.write_all(BUSY).await?;
+async fn send(mut stream: TcpStream, bytes: &[u8]) -> std::io::Result<()> {
+    stream.write_all(bytes).await?;
     stream.shutdown().await?;
     tokio::io::copy(&mut stream.take(READ_LIMIT), &mut tokio::io::sink()).await?;
     Ok(())

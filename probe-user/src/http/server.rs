@@ -20,7 +20,12 @@ use tokio::{
 };
 use tracing::{debug, warn};
 
-use super::{Backend, Dropped, Limits, refuse::Refuser, service::Service};
+use super::{
+    Backend, Dropped, Limits,
+    protocol::{self, Protocol, Replay},
+    refuse::Refuser,
+    service::Service,
+};
 
 /// Pause after a failed accept: the cause, mostly a lack of file descriptors, does not go away by asking again.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -75,6 +80,25 @@ struct Connection {
 
 impl Connection {
     async fn run<B: Backend>(mut self, stream: TcpStream, service: Arc<Service<B>>) {
+        let detected = tokio::select! {
+            detected = timeout(self.limits.head_timeout, protocol::detect(stream)) => detected,
+            _stopped = self.stopped.changed() => return,
+        };
+        match detected {
+            Ok(Ok(Protocol::Http1(stream))) => self.serve(stream, service).await,
+            Ok(Ok(Protocol::Http2(stream))) => {
+                service.backend.dropped(Dropped::Http2);
+                protocol::refuse_http2(stream).await;
+            }
+            Ok(Err(fault)) => {
+                debug!(error = %fault, "HTTP connection ended");
+                service.backend.dropped(Dropped::Io);
+            }
+            Err(_elapsed) => service.backend.dropped(Dropped::Timeout),
+        }
+    }
+
+    async fn serve<B: Backend>(mut self, stream: Replay, service: Arc<Service<B>>) {
         let served = AtomicBool::new(false);
         let answer = service_fn(|request| {
             served.store(true, Ordering::Relaxed);

@@ -197,6 +197,88 @@ fn accept_decides_about_the_format() {
 }
 
 #[test]
+fn metrics_are_compressed_for_a_client_that_accepts_gzip() {
+    let server = Server::start(Limits::default());
+    let exchange = |headers: &str| {
+        let mut stream = server.connect();
+        let request =
+            format!("GET /metrics HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{headers}\r\n");
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut response = Vec::new();
+        stream.read_to_end(&mut response).unwrap();
+        let end = response
+            .windows(4)
+            .position(|four| four == b"\r\n\r\n")
+            .unwrap()
+            + 4;
+        let body = response.split_off(end);
+        (String::from_utf8(response).unwrap(), body)
+    };
+    let (head, body) = exchange("accept-encoding: deflate\r\naccept-encoding: gzip;q=0.9\r\n");
+    assert!(head.contains("content-encoding: gzip\r\n"), "{head}");
+    assert!(head.contains("vary: accept, accept-encoding\r\n"), "{head}");
+    assert!(
+        head.contains(&format!("content-length: {}\r\n", body.len())),
+        "{head}"
+    );
+    let mut plain = String::new();
+    flate2::read::GzDecoder::new(&*body)
+        .read_to_string(&mut plain)
+        .unwrap();
+    assert_eq!(plain, "Text\n");
+    for headers in [
+        "",
+        "accept-encoding: gzip;q=0\r\n",
+        "accept-encoding: br\r\n",
+    ] {
+        let (head, body) = exchange(headers);
+        assert!(!head.contains("content-encoding"), "{head}");
+        assert_eq!(body, b"Text\n");
+    }
+}
+
+#[test]
+fn an_http2_client_is_told_to_use_http1_and_counted() {
+    let server = Server::start(Limits::default());
+    let mut stream = server.connect();
+    let begin = Instant::now();
+    stream
+        .write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0")
+        .unwrap();
+    let mut frames = Vec::new();
+    // An end, not a reset: the client reads everything.
+    stream.read_to_end(&mut frames).unwrap();
+    assert!(
+        begin.elapsed() < DEADLINE / 2,
+        "the client does not wait for a time-out"
+    );
+    assert_eq!(frames[..9], [0, 0, 0, 4, 0, 0, 0, 0, 0], "SETTINGS");
+    assert_eq!(
+        (frames[12], frames[25]),
+        (7, 0xd),
+        "GOAWAY, HTTP_1_1_REQUIRED"
+    );
+    assert!(frames.ends_with(b"nodeprobe speaks HTTP/1.1 only"));
+    assert_eq!(*server.fake.dropped.lock().unwrap(), [Dropped::Http2]);
+}
+
+#[test]
+fn a_request_that_comes_byte_by_byte_or_begins_like_http2_is_served() {
+    let server = Server::start(Limits::default());
+    let mut stream = server.connect();
+    stream.set_nodelay(true).unwrap();
+    for byte in b"GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n" {
+        stream.write_all(&[*byte]).unwrap();
+    }
+    assert_eq!(status(&read_to_close(&mut stream)), "200");
+    assert_eq!(
+        status(&server.exchange("PRI * HTTP/1.1\r\nhost: x\r\n\r\n")),
+        "404"
+    );
+    assert_eq!(status(&server.exchange("P\r\n\r\n")), "400");
+}
+
+#[test]
 fn head_has_the_headers_of_get_and_no_body() {
     let server = Server::start(Limits::default());
     let answer = server.exchange("HEAD /metrics HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
@@ -391,7 +473,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]
     fn any_bytes_leave_the_server_alive(
-        start in prop_oneof![Just(&b""[..]), Just(&b"GET /metrics HTTP/1.1\r\n"[..]), Just(&b"HEAD / HTTP/1."[..])],
+        start in prop_oneof![Just(&b""[..]), Just(&b"PRI * HT"[..]), Just(&b"PRI * HTTP/2.0\r\n"[..]), Just(&b"GET /metrics HTTP/1.1\r\n"[..]), Just(&b"HEAD / HTTP/1."[..])],
         noise in proptest::collection::vec(any::<u8>(), 0..2000),
     ) {
         static SERVER: std::sync::LazyLock<Server> = std::sync::LazyLock::new(|| {

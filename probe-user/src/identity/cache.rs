@@ -2,6 +2,7 @@
 //! still to be asked.
 
 mod asking;
+mod claims;
 mod naming;
 mod removal;
 
@@ -16,11 +17,15 @@ use rustc_hash::FxHashMap;
 
 use super::{
     Limits, Stats,
-    paths::{self, Parsed, Question},
+    paths::{Parsed, Question},
 };
-use crate::model::{Container, Naming, Runtime};
+use crate::{
+    model::{Container, Naming},
+    select::CgroupPattern,
+};
 use asking::Asking;
 pub use asking::Ticket;
+use claims::Claims;
 
 /// Everything that is known. Not shared: the owner locks.
 #[derive(Debug)]
@@ -35,6 +40,9 @@ pub(super) struct Cache {
     /// element.
     removals: VecDeque<(Instant, CgroupId)>,
     asking: Asking,
+    claims: Claims,
+    /// Cgroups of the host that are told apart from what they are in.
+    split: Vec<CgroupPattern>,
     next_ticket: u64,
     /// From when on somebody can be asked.
     begin: Option<Instant>,
@@ -45,6 +53,7 @@ pub(super) struct Cache {
 #[derive(Debug)]
 struct Member {
     entry: Ticket,
+    path: String,
     appeared: Instant,
     removed: Option<Instant>,
 }
@@ -73,6 +82,8 @@ impl Cache {
             live_paths: BTreeMap::new(),
             removals: VecDeque::new(),
             asking: Asking::default(),
+            claims: Claims::default(),
+            split: Vec::new(),
             next_ticket: 0,
             begin: None,
             stats: Stats::default(),
@@ -81,13 +92,13 @@ impl Cache {
 
     /// Enters a cgroup. Says whether that raised a question.
     pub(super) fn appeared(&mut self, id: CgroupId, path: &str, now: Instant) -> bool {
-        let parsed = paths::parse(path);
+        let parsed = self.classify(path);
         if let Some(member) = self.members.get(&id) {
             let removed = member.removed.is_some();
             let same = self
                 .entries
                 .get(&member.entry)
-                .is_some_and(|entry| entry.holds(&parsed, path));
+                .is_some_and(|entry| entry.holds(&parsed));
             if same && !removed {
                 return false;
             }
@@ -100,7 +111,7 @@ impl Cache {
             return false;
         }
         let is_own = parsed.path == path;
-        let (ticket, asks) = match self.find_entry(&parsed, path, is_own, now) {
+        let (ticket, asks) = match self.find_entry(&parsed, is_own, now) {
             Some(ticket) => (ticket, false),
             None => self.enter(id, parsed, is_own, now),
         };
@@ -108,6 +119,7 @@ impl Cache {
             id,
             Member {
                 entry: ticket,
+                path: path.to_owned(),
                 appeared: now,
                 removed: None,
             },
@@ -125,16 +137,7 @@ impl Cache {
     }
 
     /// The living entry that a path belongs to.
-    fn find_entry(
-        &mut self,
-        parsed: &Parsed,
-        path: &str,
-        is_own: bool,
-        now: Instant,
-    ) -> Option<Ticket> {
-        if let Some(ticket) = self.confirmed_above(parsed, path) {
-            return Some(ticket);
-        }
+    fn find_entry(&mut self, parsed: &Parsed, is_own: bool, now: Instant) -> Option<Ticket> {
         let ticket = *self.live_paths.get(&parsed.path)?;
         let entry = self.entries.get(&ticket)?;
         if is_own && entry.has_own {
@@ -146,18 +149,6 @@ impl Cache {
             return None;
         }
         Some(ticket)
-    }
-
-    /// The container that containerd confirmed and that is above this path, although the path does
-    /// not tell.
-    fn confirmed_above(&self, parsed: &Parsed, path: &str) -> Option<Ticket> {
-        if parsed.id.is_some() {
-            return None;
-        }
-        let (border, _) = path.match_indices('/').nth(2)?;
-        let ticket = *self.live_paths.get(&path[..border])?;
-        let entry = self.entries.get(&ticket)?;
-        (entry.container.runtime == Runtime::Containerd).then_some(ticket)
     }
 
     fn enter(
@@ -202,24 +193,41 @@ impl Cache {
         live.map(|entry| Arc::clone(&entry.container)).collect()
     }
 
+    pub(super) fn known(&self) -> Vec<Arc<Container>> {
+        let all = self.entries.values();
+        all.map(|entry| Arc::clone(&entry.container)).collect()
+    }
+
     pub(super) fn stats(&self) -> Stats {
         Stats {
             containers: self.entries.len(),
-            pending: self.asking.len(),
+            pending: self.asking.fresh(),
+            unnamed: self.unnamed(),
             ..self.stats
         }
+    }
+
+    /// Whether a container waits for its runtime.
+    pub(super) fn is_pending(&self) -> bool {
+        self.asking.fresh() > 0
+    }
+
+    /// The path of a cgroup.
+    pub(super) fn path(&self, id: CgroupId) -> Option<&str> {
+        self.members.get(&id).map(|member| member.path.as_str())
+    }
+
+    fn unnamed(&self) -> usize {
+        let unnamed =
+            |entry: &&Entry| entry.live > 0 && matches!(entry.container.naming, Naming::Unnamed(_));
+        self.entries.values().filter(unnamed).count()
     }
 }
 
 impl Entry {
-    /// Whether a cgroup with this path belongs here.
-    fn holds(&self, parsed: &Parsed, path: &str) -> bool {
-        let own = self.container.cgroup_path.as_str();
-        let below = || {
-            path.strip_prefix(own)
-                .is_some_and(|rest| rest.starts_with('/'))
-        };
-        own == parsed.path || self.container.runtime == Runtime::Containerd && below()
+    /// Whether a cgroup of which this was found out belongs here.
+    fn holds(&self, parsed: &Parsed) -> bool {
+        self.container.cgroup_path == parsed.path && self.container.id == parsed.id
     }
 }
 

@@ -10,7 +10,11 @@ mod units;
 
 use probe_common::id::CgroupId;
 
-use crate::model::{Container, Naming, Runtime};
+use super::bounded::bounded;
+use crate::{
+    model::{Container, Naming, Runtime},
+    select::CgroupPattern,
+};
 use component::{Found, Place};
 
 /// Runtimes to ask about an id whose maker the path does not tell, most likely first.
@@ -69,7 +73,7 @@ impl Parsed {
             },
             pod: String::new(),
             pod_uid: self.pod_uid.clone().unwrap_or_default(),
-            name: self.name.clone(),
+            name: bounded(self.name.clone()),
             naming,
         }
     }
@@ -80,8 +84,23 @@ pub fn short_id(id: &str) -> &str {
     id.get(..12).unwrap_or(id)
 }
 
+/// An id that somebody chose is a name already; one that was made up is shortened.
+pub fn readable_id(id: &str) -> &str {
+    if component::is_id(id) {
+        short_id(id)
+    } else {
+        id
+    }
+}
+
 /// Reads the path of a cgroup below the root of its hierarchy.
 pub fn parse(path: &str) -> Parsed {
+    parse_with(path, &[])
+}
+
+/// Reads the path of a cgroup. Cgroups of the host that match a pattern are told apart from the unit or directory that they are
+/// in.
+pub fn parse_with(path: &str, split: &[CgroupPattern]) -> Parsed {
     let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
     if parts.is_empty() {
         return host(Runtime::Root, "/".to_owned(), "/".to_owned());
@@ -108,7 +127,7 @@ pub fn parse(path: &str) -> Parsed {
     }
     match innermost {
         Some((index, found, uid)) => contained(&parts[..=index], found, uid),
-        None => outside(&parts, pod),
+        None => apart(&parts, split).unwrap_or_else(|| outside(&parts, pod)),
     }
 }
 
@@ -138,6 +157,24 @@ fn contained(own: &[&str], found: Found, pod_uid: Option<String>) -> Parsed {
         name: printable(found.name),
         question,
     }
+}
+
+/// A path in or below a cgroup of the host that is told apart, such as the job of a batch system.
+fn apart(parts: &[&str], split: &[CgroupPattern]) -> Option<Parsed> {
+    let depth = split
+        .iter()
+        .filter_map(|pattern| pattern.depth(parts))
+        .max()?;
+    let own = &parts[..depth];
+    let path = join(own);
+    Some(match units::unit(own) {
+        Some((length, unit)) => {
+            let inside = own[length..].iter().flat_map(|part| ["/", part]);
+            let name = std::iter::once(unit.as_str()).chain(inside).collect();
+            host(Runtime::Systemd, path, printable(name))
+        }
+        None => host(Runtime::Other, path.clone(), printable(path)),
+    })
 }
 
 /// A path that is in no container that can be told from the path.

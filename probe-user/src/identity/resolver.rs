@@ -6,14 +6,17 @@
 mod containerd;
 mod cri;
 mod docker;
+mod error;
 mod gate;
 mod grpc;
 mod http;
 mod kubernetes;
 mod labels;
+mod places;
 mod podman;
 mod sockets;
 mod source;
+mod unnamed;
 
 use std::{
     future::Future,
@@ -22,12 +25,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::task::JoinSet;
+use tokio::{sync::mpsc, task::JoinSet};
 
 use super::{Answer, Identities, Ticket, paths::Question};
-use crate::kubernetes::Catalog;
+use crate::{config, kubernetes::Catalog};
+use error::SourceError;
 pub use sockets::{RuntimeSocket, SocketState, probe_sockets};
-use source::{Source, SourceError};
+use source::{Source, Sources};
+use unnamed::UnnamedLog;
 
 /// Questions that are under way at the same time. Each runtime has a lower bound of its own, so
 /// this many are reached only where one hangs.
@@ -35,6 +40,12 @@ const MAX_IN_FLIGHT: usize = 256;
 
 /// How long the resolver sleeps when there is nothing to do.
 const IDLE: Duration = Duration::from_secs(5);
+
+/// How often sockets are looked for that were not there before.
+const LOOK_EVERY: Duration = Duration::from_secs(10);
+
+/// Reports of runtimes that wait to be taken.
+const MAX_REPORTS: usize = 16;
 
 /// How long an API server's first list of pods is waited for.
 const FIRST_LIST: Duration = Duration::from_secs(20);
@@ -56,25 +67,26 @@ pub struct Config {
     pub timeout: Duration,
 }
 
-impl Default for Config {
-    fn default() -> Self {
-        let paths = |paths: &[&str]| paths.iter().map(PathBuf::from).collect();
-        let containerd = [
-            "/run/containerd/containerd.sock",
-            "/run/k3s/containerd/containerd.sock",
-        ];
+impl Config {
+    /// Time limit of one call.
+    pub const TIMEOUT: Duration = Duration::from_secs(1);
+}
+
+impl From<&config::Runtimes> for Config {
+    fn from(runtimes: &config::Runtimes) -> Self {
         Self {
-            docker: paths(&["/run/docker.sock", "/var/run/docker.sock"]),
-            podman: paths(&["/run/podman/podman.sock"]),
-            podman_storage: paths(&["/var/lib/containers/storage", "/run/containers/storage"]),
-            containerd: paths(&containerd),
-            cri: paths(&[
-                containerd[0],
-                containerd[1],
-                "/run/crio/crio.sock",
-                "/run/cri-dockerd.sock",
-            ]),
-            timeout: Duration::from_secs(1),
+            docker: runtimes.docker.clone(),
+            podman: runtimes.podman.clone(),
+            podman_storage: runtimes.podman_storage.clone(),
+            containerd: runtimes.containerd.clone(),
+            // containerd serves CRI on its own socket.
+            cri: runtimes
+                .containerd
+                .iter()
+                .chain(&runtimes.crio)
+                .cloned()
+                .collect(),
+            timeout: Self::TIMEOUT,
         }
     }
 }
@@ -109,20 +121,30 @@ async fn answer(
             () = first_list(catalog) => identities.postpone(Instant::now()),
         }
     }
-    let sources: Arc<[Arc<Source>]> = source::all(&config, catalog).into();
+    let mut sources = Sources::new(config, catalog);
+    let (report, mut reports) = mpsc::channel(MAX_REPORTS);
     let mut watchers = JoinSet::new();
-    for source in sources.iter().map(Arc::clone) {
-        watchers.spawn(async move { source.watch().await });
-    }
     let mut asking: JoinSet<(Ticket, Answer)> = JoinSet::new();
+    let mut log = UnnamedLog::default();
+    let mut look_at = Instant::now();
     loop {
         let asked = identities.asked();
         let now = Instant::now();
+        if now >= look_at {
+            look_at = now + LOOK_EVERY;
+            if sources.look(&mut watchers, &report) {
+                identities.hurry(now);
+            }
+        }
         identities.expire(now);
         for (ticket, question) in identities.pending(now, MAX_IN_FLIGHT - asking.len()) {
-            let sources = Arc::clone(&sources);
+            let sources = sources.all();
             asking.spawn(async move { (ticket, ask(&sources, question).await) });
         }
+        if let Some(states) = sources.states() {
+            identities.set_runtimes(states);
+        }
+        log.update(&identities, now);
         let due = identities
             .next_due()
             .map_or(IDLE, |due| due.saturating_duration_since(now));
@@ -140,6 +162,7 @@ async fn answer(
                     identities.resolved(ticket, answer, Instant::now());
                 }
             }
+            Some(list) = reports.recv() => identities.told(&list, Instant::now()),
             () = tokio::time::sleep(pause) => {}
         }
     }
@@ -161,14 +184,28 @@ pub async fn resolve_now(identities: &Identities, deadline: Instant) -> bool {
         tokio::pin!(settled);
         // Waiting begins before looking, so that no answer falls between.
         settled.as_mut().enable();
-        if identities.stats().pending == 0 {
+        if !identities.is_pending() {
             return true;
         }
         if tokio::time::timeout_at(deadline.into(), settled)
             .await
             .is_err()
         {
-            return identities.stats().pending == 0;
+            return !identities.is_pending();
+        }
+    }
+}
+
+/// Waits until no container was named or found for a while, while [`run`] runs elsewhere: runtimes also report what nobody asked for.
+pub async fn wait_until_quiet(identities: &Identities, quiet: Duration, deadline: Instant) {
+    loop {
+        let settled = identities.settled();
+        let until = deadline.min(Instant::now() + quiet);
+        if tokio::time::timeout_at(until.into(), settled)
+            .await
+            .is_err()
+        {
+            return;
         }
     }
 }

@@ -5,6 +5,7 @@
 
 mod mountinfo;
 mod scan;
+mod text;
 
 use std::{
     fmt, fs, io,
@@ -13,6 +14,7 @@ use std::{
 
 use mountinfo::{Mount, mounts};
 pub use scan::{Scan, scan};
+pub use text::path_text;
 
 /// Controllers of a v1 host in the order in which their hierarchy is preferred: those that every
 /// runtime joins.
@@ -158,6 +160,29 @@ fn subtree(mount: &Mount) -> Option<String> {
     }
     let inode = scan::cgroup_inode(&mount.point)?;
     (inode != ROOT_INODE).then(|| "the cgroup namespace's root".to_owned())
+}
+
+/// The cgroup of a process by what `/proc/PID/cgroup` says: that of version 2, or where the process is not in one, that of the
+/// first controller that is preferred.
+pub fn path_of_process(text: &[u8]) -> Option<String> {
+    let lines = || {
+        text.split(|byte| *byte == b'\n').filter_map(|line| {
+            let mut fields = line.splitn(3, |byte| *byte == b':');
+            let _hierarchy = fields.next()?;
+            Some((fields.next()?, fields.next()?))
+        })
+    };
+    let v2 = lines().find(|(controllers, path)| controllers.is_empty() && *path != b"/");
+    let v1 = || {
+        V1_CONTROLLERS.iter().find_map(|name| {
+            lines().find(|(controllers, _)| {
+                let mut controllers = controllers.split(|byte| *byte == b',');
+                controllers.any(|controller| controller == name.as_bytes())
+            })
+        })
+    };
+    let (_, path) = v2.or_else(v1).or_else(|| lines().next())?;
+    Some(path_text(path))
 }
 
 /// The number of a v1 hierarchy, from the table of controllers or, where that is hidden, from this

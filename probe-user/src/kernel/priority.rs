@@ -76,7 +76,7 @@ mod tests {
                 assert!(Undisturbed::enter().is_none(), "it is taken once");
                 drop(guard);
             }
-            None => eprintln!("skipped: no real-time priority for this user"),
+            None => test_skip::skip("realtime", "no real-time priority for this user"),
         }
         assert_eq!(policy(), libc::SCHED_OTHER);
     }

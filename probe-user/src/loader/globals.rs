@@ -2,7 +2,7 @@
 
 use aya::EbpfLoader;
 
-use super::{Kernel, LoadError};
+use super::{Division, Kernel, LoadError};
 use crate::kernel::{btf::BtfError, cgroupfs::Mode};
 
 /// Globals by name, to be written into an object before it is loaded.
@@ -45,6 +45,14 @@ impl Globals {
         self
     }
 
+    /// Sets how two tables are shared out among containers.
+    pub fn set_divisions(&mut self, [first, second]: [Division; 2]) -> &mut Self {
+        self.set("GUARANTEED_0", first.guaranteed)
+            .set("COMMON_0", first.common)
+            .set("GUARANTEED_1", second.guaranteed)
+            .set("COMMON_1", second.common)
+    }
+
     /// Sets a global to the offset of a field.
     ///
     /// # Errors
@@ -76,10 +84,8 @@ impl Globals {
     /// If the kernel lacks one of the fields, or the chosen v1 controller.
     pub fn set_owner(&mut self, kernel: &Kernel, owner_kind: u32) -> Result<&mut Self, LoadError> {
         self.set("OWNER_KIND", owner_kind)
-            .set_offset(kernel, "TASK_CGROUPS", &[("task_struct", "cgroups")])?
-            .set_offset(kernel, "TASK_TGID", &[("task_struct", "tgid")])?
-            .set_offset(kernel, "TASK_COMM", &[("task_struct", "comm")])?
-            .set_offset(kernel, "CSS_SET_DFL_CGRP", &[("css_set", "dfl_cgrp")])?
+            .set_offset(kernel, "TASK_PID", &[("task_struct", "pid")])?
+            .set_process(kernel)?
             .set_cgroup(kernel)?;
         if let Mode::V1 { controller, .. } = &kernel.cgroups.mode {
             let subsys = kernel.types.field_offset("css_set", "subsys")?;
@@ -98,6 +104,23 @@ impl Globals {
                 .set_offset(kernel, "CSS_CGROUP", &[("cgroup_subsys_state", "cgroup")])?;
         }
         Ok(self)
+    }
+
+    /// Sets what the programs need to find the process of a task and its cgroup v2; the id of that by [`set_cgroup`](Self::set_cgroup).
+    ///
+    /// # Errors
+    ///
+    /// If the kernel lacks one of the fields.
+    pub fn set_process(&mut self, kernel: &Kernel) -> Result<&mut Self, LoadError> {
+        self.set_offset(kernel, "TASK_CGROUPS", &[("task_struct", "cgroups")])?
+            .set_offset(kernel, "TASK_TGID", &[("task_struct", "tgid")])?
+            .set_offset(kernel, "TASK_COMM", &[("task_struct", "comm")])?
+            .set_offset(
+                kernel,
+                "TASK_GROUP_LEADER",
+                &[("task_struct", "group_leader")],
+            )?
+            .set_offset(kernel, "CSS_SET_DFL_CGRP", &[("css_set", "dfl_cgrp")])
     }
 
     /// Sets what the programs need to find the id of a cgroup.

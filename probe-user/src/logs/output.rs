@@ -12,6 +12,7 @@ use tracing_log::NormalizeEvent as _;
 use tracing_subscriber::{Layer, layer::Context};
 
 use super::{
+    component::component,
     format::{Message, json, text},
     limit::Limiter,
     sink::Sink,
@@ -61,7 +62,7 @@ impl<S: Subscriber> Layer<S> for Output {
         if held_back > 0 {
             message.fields.push(("suppressed", held_back.into()));
         }
-        let (at, target) = (SystemTime::now(), metadata.target());
+        let (at, target) = (SystemTime::now(), component(metadata.target()));
         self.sink.line(match self.format {
             LogFormat::Text => text(at, level, target, &message, self.colour),
             LogFormat::Json => json(at, level, target, &message),
@@ -106,6 +107,11 @@ mod tests {
                 tracing::warn!(n, "repeat");
             }
         });
+        assert!(
+            sink.kept()[0].contains(r#""target":"logs","#),
+            "{:?}",
+            sink.kept()
+        );
         // Every warning was either written or counted, however long the loop took.
         let written = sink.kept().len() as u64 - u64::from(3 * LOG_REPEATS);
         assert!(written >= u64::from(LOG_REPEATS));

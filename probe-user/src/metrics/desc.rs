@@ -104,7 +104,8 @@ pub struct Desc {
     /// Names of the labels whose values callers pass, in this order. `node` is never among them: families by
     /// container get it from the registry.
     pub labels: &'static [&'static str],
-    /// Cap in time series as [`Kind::cost`] counts them, for a node of 200 containers.
+    /// Time series, as [`Kind::cost`] counts them. Of a family by container: what is reserved for each container. Of
+    /// others: the cap of the family.
     pub budget: usize,
     /// Whether it is filled without being asked for.
     pub default_on: bool,
@@ -134,7 +135,30 @@ impl Desc {
     /// Whether a value of this label survives in the overflow series: labels with a handful of values that
     /// dashboards split by.
     pub(super) fn keeps_on_overflow(label: &str) -> bool {
-        matches!(label, "kind" | "state" | "direction")
+        Self::kept_values(label).is_some()
+    }
+
+    /// Most values of a label that survives in the overflow series.
+    fn kept_values(label: &str) -> Option<usize> {
+        match label {
+            "kind" => Some(3),
+            "state" | "direction" | "role" => Some(2),
+            _ => None,
+        }
+    }
+
+    /// Most series of one container that have no detail: combinations of the label values that overflow keeps.
+    pub(super) fn plain_series(&self) -> usize {
+        let values = self
+            .labels
+            .iter()
+            .filter_map(|label| Self::kept_values(label));
+        values.product()
+    }
+
+    /// Series with detail that are reserved for each container.
+    pub(super) fn detail_share(&self) -> usize {
+        (self.budget / self.kind.cost()).saturating_sub(self.plain_series())
     }
 }
 

@@ -42,7 +42,7 @@ fn tables() -> String {
     let mut out = String::new();
     for (title, belongs) in SECTIONS {
         out.push_str(&format!(
-            "\n### {title}\n\n| Name | Type | Labels | Cap | Meaning |\n|---|---|---|---|---|\n"
+            "\n### {title}\n\n| Name | Type | Labels | Budget | Meaning |\n|---|---|---|---|---|\n"
         ));
         for desc in ALL.iter().filter(|desc| belongs(desc)) {
             out.push_str(&row(desc));

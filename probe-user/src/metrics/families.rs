@@ -42,6 +42,8 @@ pub static ALL: &[&Desc] = &[
     &TCP_CLOSED,
     &TCP_FAILED_CONNECTS,
     &TCP_RETRANSMITS,
+    &TCP_SEGMENTS_SENT,
+    &TCP_SEGMENTS_RETRANSMITTED,
     &TCP_LISTEN_DROPS,
     &TCP_RESETS,
     &FLOW_BYTES,
@@ -52,6 +54,7 @@ pub static ALL: &[&Desc] = &[
     &DNS_LOOKUP_DURATION,
     &CONTAINER_PACKET_DROPS,
     &NODE_PACKET_DROPS,
+    &NODE_PACKETS_FREED,
     &POLICY_VERDICTS,
     &POLICY_GAPS,
     &POLICY_BREAKAGES,
@@ -82,11 +85,14 @@ pub static ALL: &[&Desc] = &[
     &SERIES,
     &SERIES_LIMIT,
     &SERIES_OVERFLOW,
+    &SERIES_CONTAINERS,
+    &SERIES_CONTAINERS_LIMIT,
     &SAMPLING_RATIO,
     &FEATURE_STATE,
     &COLLECT_DURATION,
     &COLLECT_SUCCESS,
     &CONTAINERS,
+    &UNNAMED_CONTAINERS,
     &IDENTITIES_EVICTED,
     &LOG_LINES_LOST,
     &FLOW_LOG_RECORDS,
@@ -126,12 +132,38 @@ pub fn nearest(typed: &str) -> Option<&'static str> {
     (best.0 >= ALIKE).then_some(best.1)
 }
 
+/// Most time series that one container has reserved in a family.
+const MAX_SHARE: usize = 32;
+
+/// Whether the third label is `container`: what [`Desc::per_container`] says, while compiling.
+const fn is_by_container(labels: &[&str]) -> bool {
+    if labels.len() < CONTAINER_LABELS.len() {
+        return false;
+    }
+    let (label, wanted) = (labels[2].as_bytes(), CONTAINER_LABELS[2].as_bytes());
+    if label.len() != wanted.len() {
+        return false;
+    }
+    let mut at = 0;
+    while at < wanted.len() {
+        if label[at] != wanted[at] {
+            return false;
+        }
+        at += 1;
+    }
+    true
+}
+
 const fn counter(
     name: &'static str,
     help: &'static str,
     labels: &'static [&'static str],
     budget: usize,
 ) -> Desc {
+    assert!(
+        budget <= MAX_SHARE || !is_by_container(labels),
+        "the budget of a family by container is what each single container has reserved"
+    );
     Desc {
         name,
         help,
@@ -199,7 +231,7 @@ mod tests {
     use std::collections::HashSet;
 
     use super::*;
-    use crate::metrics::{SELF_RESERVE, TOTAL};
+    use crate::metrics::SELF_RESERVE;
 
     #[test]
     fn names_spell_prefix_unit_and_type() {
@@ -240,12 +272,30 @@ mod tests {
     }
 
     #[test]
-    fn the_caps_of_what_is_on_fit_the_target() {
-        let on = ALL.iter().filter(|d| d.default_on);
-        let (containers, own): (Vec<&Desc>, Vec<&Desc>) = on.partition(|d| d.per_container());
-        let sum = |of: Vec<&Desc>| of.iter().map(|d| d.budget).sum::<usize>();
-        assert!(sum(containers) <= TOTAL - SELF_RESERVE);
-        assert!(sum(own) <= SELF_RESERVE);
+    fn the_caps_of_the_probes_own_families_fit_their_reserve() {
+        let own = ALL.iter().filter(|d| d.default_on && !d.per_container());
+        assert!(own.map(|d| d.budget).sum::<usize>() <= SELF_RESERVE);
+        let by_family = [&SERIES, &SERIES_LIMIT, &SERIES_OVERFLOW];
+        assert!(by_family.iter().all(|d| d.budget >= ALL.len()));
+    }
+
+    /// 110 pods with a sandbox and three containers each, and the units of the host.
+    #[test]
+    fn the_defaults_show_every_container_of_a_full_node_from_the_start() {
+        let on = ALL.iter().filter(|d| d.default_on && d.per_container());
+        let share: usize = on.map(|d| d.budget).sum();
+        let most = crate::metrics::budgets::Budgets::default()
+            .plan(share)
+            .containers;
+        assert!(most - most / 8 >= 110 * 4 + 60, "{most} of {share} each");
+    }
+
+    #[test]
+    fn what_is_reserved_for_a_container_has_all_its_unsplit_series() {
+        for desc in ALL.iter().filter(|d| d.per_container()) {
+            assert!(desc.budget >= desc.kind.cost(), "{}", desc.name);
+            assert!(is_by_container(desc.labels), "{}", desc.name);
+        }
     }
 
     #[test]

@@ -9,6 +9,7 @@ use hashbrown::HashTable;
 
 use super::{
     Desc,
+    containers::{Charge, Slot},
     labels::{self, Interner},
     series::{Retired, Series, Value},
 };
@@ -19,13 +20,16 @@ const MAX_OVERFLOW_SERIES: usize = 8;
 
 /// A family and its series, in order of admission.
 ///
-/// Admission is sticky: a series stays until its container is gone, and later ones go to the overflow series, because
-/// a series that moved between the two would make counters fall. Overflow series are not counted against the cap.
+/// Admission is sticky: a series stays until its container is gone, and later ones go to an overflow series, because
+/// a series that moved between the two would make counters fall. The overflow series of a family without containers are
+/// not counted against its cap.
 #[derive(Debug)]
 pub(super) struct Family {
     pub(super) desc: &'static Desc,
-    /// Cap in time series.
-    pub(super) limit: usize,
+    /// Configured cap in time series.
+    pub(super) cap: Option<usize>,
+    /// Whether values are expected, so that each container has the family's part of its share reserved.
+    pub(super) expected: bool,
     /// Time series of admitted series.
     pub(super) used: usize,
     /// Updates that found no series of their own.
@@ -36,11 +40,12 @@ pub(super) struct Family {
 }
 
 impl Family {
-    pub(super) fn new(desc: &'static Desc, limit: usize) -> Self {
+    pub(super) fn new(desc: &'static Desc, cap: Option<usize>) -> Self {
         let (series, index, overflow) = (Vec::new(), HashTable::new(), Vec::new());
         Self {
             desc,
-            limit,
+            cap,
+            expected: desc.default_on,
             used: 0,
             overflowed: 0,
             series,
@@ -71,9 +76,28 @@ impl Family {
         self.series.get_mut(at)
     }
 
-    /// Whether the cap has room for one more label combination.
+    /// The series that [`Family::find`] found; if it was about to go, it stays.
+    pub(super) fn revive(&mut self, at: usize) -> Option<&mut Series> {
+        let series = self.series.get_mut(at)?;
+        series.retired = None;
+        Some(series)
+    }
+
+    /// Whether the cap has room for one more label combination. Without a configured one, families by container are
+    /// bounded by the budgets of the containers.
     pub(super) fn has_room(&self) -> bool {
-        self.used + self.desc.kind.cost() <= self.limit
+        let cap = match self.cap {
+            None if self.desc.per_container() => return true,
+            None => self.desc.budget,
+            Some(cap) => cap,
+        };
+        self.used + self.desc.kind.cost() <= cap
+    }
+
+    /// What one container has reserved in this family.
+    pub(super) fn share(&self) -> usize {
+        let reserves = self.desc.per_container() && self.expected && self.cap != Some(0);
+        if reserves { self.desc.budget } else { 0 }
     }
 
     /// Adds a series that is not there yet.
@@ -81,6 +105,7 @@ impl Family {
         &mut self,
         hash: u64,
         labels: &[&str],
+        (slot, charge): (Slot, Charge),
         interner: &mut Interner,
     ) -> &mut Series {
         let labels = labels.iter().map(|value| interner.intern(value)).collect();
@@ -92,6 +117,8 @@ impl Family {
             labels,
             value: Value::zero(self.desc.kind),
             retired: None,
+            slot,
+            charge,
         })
     }
 
@@ -100,23 +127,29 @@ impl Family {
         self.overflowed = self.overflowed.saturating_add(1);
     }
 
-    /// The overflow series for these label values.
+    /// The label values of the overflow series that takes these. With `keep`, labels with a handful of values keep
+    /// theirs; the first `from` labels always do.
+    pub(super) fn fold<'a>(
+        &self,
+        labels: &[&'a str],
+        from: usize,
+        keep: bool,
+        folded: &mut [&'a str],
+    ) {
+        let names = self.desc.labels.iter().zip(labels);
+        for (at, (out, (name, value))) in folded.iter_mut().zip(names).enumerate() {
+            let stays = at < from || keep && Desc::keeps_on_overflow(name);
+            *out = if stays { value } else { Container::OTHER };
+        }
+    }
+
+    /// The overflow series of a family without containers.
     pub(super) fn overflow(&mut self, labels: &[&str], interner: &mut Interner) -> &mut Series {
-        let fold = |keep: bool| -> Vec<&str> {
-            let names = self.desc.labels.iter();
-            let folded = names.zip(labels).map(|(name, value)| {
-                if keep && Desc::keeps_on_overflow(name) {
-                    *value
-                } else {
-                    Container::OTHER
-                }
-            });
-            folded.collect()
-        };
-        let mut folded = fold(true);
+        let mut folded = vec![""; labels.len()];
+        self.fold(labels, 0, true, &mut folded);
         let mut known = self.overflow.iter().position(|s| s.has(&folded));
         if known.is_none() && self.overflow.len() >= MAX_OVERFLOW_SERIES {
-            folded = fold(false);
+            self.fold(labels, 0, false, &mut folded);
             known = self.overflow.iter().position(|s| s.has(&folded));
         }
         if let Some(at) = known {
@@ -130,21 +163,19 @@ impl Family {
             labels,
             value,
             retired: None,
+            slot: Slot::NONE,
+            charge: Charge::Plain,
         })
     }
 
-    /// Marks the series whose first labels are these very values (the interned copies).
-    pub(super) fn retire(&mut self, prefix: &[Arc<str>], now: Instant) {
-        for series in &mut self.series {
-            // From the end: containers differ more often than namespaces.
-            let mut pairs = prefix.iter().zip(&series.labels).rev();
-            let same = pairs.all(|(wanted, label)| Arc::ptr_eq(wanted, label));
-            if same && series.retired.is_none() {
-                series.retired = Some(Retired {
-                    at: now,
-                    shown: false,
-                });
-            }
+    /// Starts the end of all series of a container.
+    pub(super) fn retire(&mut self, slot: Slot, now: Instant) {
+        let own = self.series.iter_mut().filter(|series| series.slot == slot);
+        for series in own {
+            series.retired.get_or_insert(Retired {
+                at: now,
+                shown: false,
+            });
         }
     }
 
@@ -155,22 +186,37 @@ impl Family {
         }
     }
 
-    /// Removes retired series whose last value was shown, or has waited long enough. Answers whether any went.
-    pub(super) fn sweep(&mut self, now: Instant, retain: Duration) -> bool {
-        self.remove(|series| {
-            let retired = series.retired;
-            retired.is_some_and(|r| r.shown || now.saturating_duration_since(r.at) >= retain)
-        })
+    /// Removes series that retired at least `linger` ago and were shown since, or retired `retain` ago. Answers whether
+    /// any went.
+    pub(super) fn sweep(
+        &mut self,
+        now: Instant,
+        (linger, retain): (Duration, Duration),
+        gone: impl FnMut(&Series),
+    ) -> bool {
+        let is_over = |series: &Series| {
+            series.retired.is_some_and(|retired| {
+                let since = now.saturating_duration_since(retired.at);
+                since >= retain || retired.shown && since >= linger
+            })
+        };
+        self.remove(is_over, gone)
     }
 
     /// Removes all admitted series. Answers whether any went.
-    pub(super) fn clear(&mut self) -> bool {
-        self.remove(|_| true)
+    pub(super) fn clear(&mut self, gone: impl FnMut(&Series)) -> bool {
+        self.remove(|_| true, gone)
     }
 
-    fn remove(&mut self, gone: impl Fn(&Series) -> bool) -> bool {
+    fn remove(&mut self, is_over: impl Fn(&Series) -> bool, mut gone: impl FnMut(&Series)) -> bool {
         let before = self.series.len();
-        self.series.retain(|series| !gone(series));
+        self.series.retain(|series| {
+            let over = is_over(series);
+            if over {
+                gone(series);
+            }
+            !over
+        });
         if self.series.len() == before {
             return false;
         }

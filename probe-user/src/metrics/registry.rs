@@ -9,17 +9,28 @@ use probe_common::hist::Histogram;
 use rustc_hash::FxHashMap;
 
 use super::{
-    Budgets, Desc, Kind, families,
+    Budgets, Desc, Kind,
+    containers::{Charge, ContainerCounts, Containers, Slot},
+    desc::CONTAINER_LABELS,
+    families,
     family::Family,
     labels::{self, Interner},
     series::{Retired, Series, Value},
 };
+use crate::model::Container;
 
 /// Most labels that a family has.
 const MAX_LABELS: usize = 8;
 
 /// How long a retired series waits for a scrape, unless something else is set.
 const RETAIN: Duration = Duration::from_secs(600);
+
+/// How long a retired series stays although it was shown: one period of a scraper that scrapes each minute, so that
+/// each of several scrapers sees the last value.
+const LINGER: Duration = Duration::from_secs(60);
+
+/// Labels of the common overflow of all containers.
+const EVERYONE: [&str; CONTAINER_LABELS.len()] = [Container::OTHER; CONTAINER_LABELS.len()];
 
 /// What becomes of an update that is over a budget.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -33,9 +44,15 @@ enum OverBudget {
 /// All series of a target.
 ///
 /// Values come in as deltas, so counters never fall. A delta of zero creates no series and keeps none alive. What is
-/// over a budget goes to an overflow series with `~other` for its labels, so sums stay exact; the labels `kind`,
-/// `state` and `node` keep their values there. A call with the wrong number of labels or for the wrong kind of family
-/// is a bug: it stops a debug build, and a release build counts it as overflow.
+/// over a budget goes to an overflow series, so sums stay exact:
+///
+/// - A container that is shown has an `~other` of its own in each family with detail, such as the system call. The sum of
+///   its series is exact in each family, whatever the budget.
+/// - A container without a share is in no family: its values go to the common series with `~other` for its labels.
+/// - The labels `kind`, `state`, `direction` and `node` keep their values in both.
+///
+/// A call with the wrong number of labels or for the wrong kind of family is a bug: it stops a debug build, and a
+/// release build counts it as overflow.
 #[derive(Debug)]
 pub struct Registry {
     node: Arc<str>,
@@ -44,27 +61,54 @@ pub struct Registry {
     retain: Duration,
     families: Vec<Family>,
     by_name: FxHashMap<&'static str, usize>,
-    /// Time series of the families by container.
-    container_series: usize,
+    containers: Containers,
     interner: Interner,
 }
 
 impl Registry {
     /// A registry without series. `node` becomes the `node` label of everything that belongs to a container.
     pub fn new(node: &str, budgets: Budgets) -> Self {
+        let plan = budgets.plan(0);
         let mut registry = Self {
             node: labels::clip(node).into(),
             budgets,
             retain: RETAIN,
             families: Vec::new(),
             by_name: FxHashMap::default(),
-            container_series: 0,
+            containers: Containers::new(plan, Instant::now()),
             interner: Interner::default(),
         };
         for desc in families::ALL {
             registry.family(desc);
         }
+        registry.replan();
         registry
+    }
+
+    /// Reserves a part of each container's share for a family that is not filled by default.
+    pub fn expect(&mut self, desc: &'static Desc) {
+        let at = self.family(desc);
+        if !self.families[at].expected {
+            self.families[at].expected = true;
+            self.replan();
+        }
+    }
+
+    /// Begins a collection: containers that wait for a share get those that are free, the oldest first. So all families
+    /// of one collection have the same containers.
+    pub fn begin(&mut self, now: Instant) {
+        self.containers.advance(now);
+    }
+
+    /// Containers with series of their own, and without.
+    pub fn container_counts(&self) -> ContainerCounts {
+        self.containers.counts()
+    }
+
+    /// Families that had updates without a series of their own, with how many, since the start.
+    pub fn overflows(&self) -> impl Iterator<Item = (&'static Desc, u64)> {
+        let over = self.families.iter().filter(|family| family.overflowed > 0);
+        over.map(|family| (family.desc, family.overflowed))
     }
 
     /// Sets how long a retired series waits for a scrape.
@@ -76,8 +120,9 @@ impl Registry {
     pub fn set_budgets(&mut self, budgets: Budgets) {
         self.budgets = budgets;
         for family in &mut self.families {
-            family.limit = self.budgets.of(family.desc);
+            family.cap = self.budgets.cap(family.desc);
         }
+        self.replan();
     }
 
     /// Adds to a counter.
@@ -138,6 +183,22 @@ impl Registry {
         }
     }
 
+    /// Adds to a gauge by container that was cleared before: values of containers without a share add up in `~other`.
+    pub fn sum(&mut self, desc: &'static Desc, labels: &[&str], value: f64) {
+        debug_assert!(
+            desc.kind == Kind::Gauge && desc.per_container(),
+            "{}",
+            desc.name
+        );
+        if let Some(Series {
+            value: Value::Gauge(gauge),
+            ..
+        }) = self.series(desc, labels, OverBudget::Fold)
+        {
+            *gauge += value;
+        }
+    }
+
     /// Adds what was observed since the last call to a histogram.
     pub fn observe(&mut self, desc: &'static Desc, labels: &[&str], delta: &Histogram) {
         debug_assert!(matches!(desc.kind, Kind::Histogram(_)), "{}", desc.name);
@@ -157,25 +218,31 @@ impl Registry {
     pub fn clear(&mut self, desc: &'static Desc) {
         debug_assert_eq!(desc.kind, Kind::Gauge, "{}", desc.name);
         let at = self.family(desc);
-        if desc.kind == Kind::Gauge && self.families[at].clear() {
-            self.series_went();
+        let Self {
+            families,
+            containers,
+            ..
+        } = self;
+        if desc.kind == Kind::Gauge
+            && families[at].clear(|series| give_back(containers, series, at, desc))
+        {
+            self.interner.sweep();
         }
     }
 
-    /// Starts the end of a container's series: they go once a scrape has shown their last values, or after
-    /// the retention. A series that is updated before that lives on.
+    /// Starts the end of a container's series. They stay for a minute, then until a scrape has shown their last values,
+    /// at most for the retention. A series that is updated before that lives on.
     ///
     /// Call it after the last delta of the container, and not while another container has the same three names.
     pub fn retire(&mut self, namespace: &str, pod: &str, container: &str, now: Instant) {
-        let prefix = [namespace, pod, container].map(|v| self.interner.get(labels::clip(v)));
-        // A value that nobody shares belongs to no series.
-        let [Some(namespace), Some(pod), Some(container)] = prefix else {
+        let labels = [namespace, pod, container].map(labels::clip);
+        let Some(slot) = self.containers.find(&labels) else {
             return;
         };
-        let prefix = [namespace, pod, container];
         for family in self.families.iter_mut().filter(|f| f.desc.per_container()) {
-            family.retire(&prefix, now);
+            family.retire(slot, now);
         }
+        self.containers.retire(slot);
     }
 
     /// Starts the end of a single series, as [`Registry::retire`] does for those of a container.
@@ -194,12 +261,19 @@ impl Registry {
 
     /// Removes what has retired for long enough and brings the series counts up to date; rendering does it.
     pub fn sweep(&mut self, now: Instant) {
+        let Self {
+            families,
+            containers,
+            ..
+        } = self;
+        let times = (LINGER.min(self.retain), self.retain);
         let mut gone = false;
-        for family in &mut self.families {
-            gone |= family.sweep(now, self.retain);
+        for (at, family) in families.iter_mut().enumerate() {
+            let desc = family.desc;
+            gone |= family.sweep(now, times, |series| give_back(containers, series, at, desc));
         }
         if gone {
-            self.series_went();
+            self.interner.sweep();
         }
         self.count_series();
     }
@@ -234,10 +308,10 @@ impl Registry {
         }
     }
 
-    fn series_went(&mut self) {
-        self.interner.sweep();
-        let of_containers = self.families.iter().filter(|f| f.desc.per_container());
-        self.container_series = of_containers.map(|f| f.used).sum();
+    /// Divides the budget anew, because a cap, the total or what is expected has changed.
+    fn replan(&mut self) {
+        let share = self.families.iter().map(Family::share).sum();
+        self.containers.set_plan(self.budgets.plan(share));
     }
 
     /// Shows use, cap and overflow of every family. All label values exist before the first is counted, because
@@ -248,14 +322,21 @@ impl Registry {
                 self.set(desc, &[self.families[at].desc.name], 0.0);
             }
         }
+        let ContainerCounts {
+            shown,
+            folded,
+            limit,
+        } = self.containers.counts();
+        for (state, count) in [("shown", shown), ("folded", folded)] {
+            self.set(&families::SERIES_CONTAINERS, &[state], count as f64);
+        }
+        self.set(&families::SERIES_CONTAINERS_LIMIT, &[], limit as f64);
         for at in 0..self.families.len() {
             let Family {
-                desc,
-                limit,
-                overflowed,
-                ..
+                desc, overflowed, ..
             } = self.families[at];
             self.raise(&families::SERIES_OVERFLOW, &[desc.name], overflowed);
+            let limit = self.limit(&self.families[at]);
             self.set(&families::SERIES_LIMIT, &[desc.name], limit as f64);
         }
         for at in 0..self.families.len() {
@@ -271,7 +352,8 @@ impl Registry {
     /// Index of the family.
     fn family(&mut self, desc: &'static Desc) -> usize {
         *self.by_name.entry(desc.name).or_insert_with(|| {
-            self.families.push(Family::new(desc, self.budgets.of(desc)));
+            self.families
+                .push(Family::new(desc, self.budgets.cap(desc)));
             self.families.len() - 1
         })
     }
@@ -296,28 +378,103 @@ impl Registry {
         }
         let labels = &clipped[..expected];
         let hash = labels::hash(labels.iter().copied());
-        let cost = desc.kind.cost();
-        let target = self
-            .budgets
-            .for_containers()
-            .saturating_sub(self.container_series);
+        if let Some(own) = self.families[at].find(hash, labels) {
+            return self.families[at].revive(own);
+        }
+        if desc.per_container() {
+            return self.of_container(at, hash, labels, over);
+        }
         let Self {
             families, interner, ..
         } = self;
         let family = families.get_mut(at)?;
-        if let Some(own) = family.find(hash, labels) {
-            let series = family.get_mut(own)?;
-            series.retired = None;
-            Some(series)
-        } else if family.has_room() && (!desc.per_container() || cost <= target) {
-            self.container_series += if desc.per_container() { cost } else { 0 };
-            Some(family.admit(hash, labels, interner))
-        } else {
+        if family.has_room() {
+            return Some(family.admit(hash, labels, (Slot::NONE, Charge::Plain), interner));
+        }
+        family.refuse();
+        (over == OverBudget::Fold).then(|| family.overflow(labels, interner))
+    }
+
+    /// The series that takes an update of a container that has none for these labels: a new one, the container's own
+    /// overflow, or the common one.
+    fn of_container(
+        &mut self,
+        at: usize,
+        hash: u64,
+        labels: &[&str],
+        over: OverBudget,
+    ) -> Option<&mut Series> {
+        const C: usize = CONTAINER_LABELS.len();
+        self.expect(self.families[at].desc);
+        let Self {
+            families,
+            containers,
+            interner,
+            ..
+        } = self;
+        let family = families.get_mut(at)?;
+        let desc = family.desc;
+        let mut slot = containers.enter(&labels[..C], interner);
+        let mut charge = Charge::Plain;
+        let mut target = [""; MAX_LABELS];
+        let target = &mut target[..labels.len()];
+        family.fold(labels, C, true, target);
+        let is_shown = slot.is_some_and(|slot| containers.is_shown(slot));
+        if !is_shown || family.cap == Some(0) {
+            target[..C].copy_from_slice(&EVERYONE);
+            slot = containers.enter(&EVERYONE, interner);
+        } else if *target != *labels
+            && family.has_room()
+            && let Some(room) = slot.and_then(|slot| containers.detail(slot, at, desc))
+        {
+            target.copy_from_slice(labels);
+            charge = room;
+        }
+        let mut target_hash = hash;
+        if *target != *labels {
             family.refuse();
-            (over == OverBudget::Fold).then(|| family.overflow(labels, interner))
+            if over == OverBudget::Refuse {
+                return None;
+            }
+            target_hash = labels::hash(target.iter().copied());
+        }
+        let slot = slot?;
+        let mut known = family.find(target_hash, target);
+        if known.is_none()
+            && charge == Charge::Plain
+            && containers.plain(slot, at) >= desc.plain_series()
+        {
+            // More values than a label with a handful of them has.
+            let kept = target.to_vec();
+            family.fold(&kept, C, false, target);
+            target_hash = labels::hash(target.iter().copied());
+            known = family.find(target_hash, target);
+        }
+        if let Some(known) = known {
+            return family.revive(known);
+        }
+        containers.take(slot, at, charge, desc.kind.cost());
+        Some(family.admit(target_hash, target, (slot, charge), interner))
+    }
+
+    /// Most time series that a family can have.
+    fn limit(&self, family: &Family) -> usize {
+        let plan = self.containers.plan();
+        match family.cap {
+            Some(cap) => cap,
+            None if family.desc.per_container() => {
+                plan.containers * (family.desc.budget + plan.basic) + plan.pool
+            }
+            None => family.desc.budget,
         }
     }
 }
 
+fn give_back(containers: &mut Containers, series: &Series, family: usize, desc: &Desc) {
+    containers.give_back(series.slot, family, series.charge, desc.kind.cost());
+}
+
+#[cfg(test)]
+mod containers_tests;
 #[cfg(test)]
 mod tests;

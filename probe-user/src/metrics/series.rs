@@ -4,7 +4,10 @@ use std::{sync::Arc, time::Instant};
 
 use probe_common::hist::Histogram;
 
-use super::Kind;
+use super::{
+    Kind,
+    containers::{Charge, Slot},
+};
 
 /// The value of a series, in the form in which it is exact.
 #[derive(Debug)]
@@ -40,6 +43,10 @@ pub(super) struct Series {
     pub(super) labels: Box<[Arc<str>]>,
     pub(super) value: Value,
     pub(super) retired: Option<Retired>,
+    /// Whose it is.
+    pub(super) slot: Slot,
+    /// What it takes from that container's budget.
+    pub(super) charge: Charge,
 }
 
 impl Series {

@@ -11,8 +11,10 @@ pub struct DroppedPackets {
     pub tuple: Tuple,
     /// The kernel's reason.
     pub reason: Arc<str>,
-    /// How many.
+    /// How many, as they are on the wire.
     pub packets: u64,
+    /// Whether the kernel side has counted them for a container.
+    pub is_attributed: bool,
     /// Monotonic time of the last.
     pub last: Duration,
 }

@@ -157,6 +157,17 @@ impl Counters {
         }
     }
 
+    /// The larger of each.
+    #[must_use]
+    pub fn max(self, other: Self) -> Self {
+        Self {
+            bytes_sent: self.bytes_sent.max(other.bytes_sent),
+            bytes_received: self.bytes_received.max(other.bytes_received),
+            packets_sent: self.packets_sent.max(other.packets_sent),
+            packets_received: self.packets_received.max(other.packets_received),
+        }
+    }
+
     /// Adds what another counter has.
     pub fn add(&mut self, other: Self) {
         self.bytes_sent += other.bytes_sent;
@@ -245,7 +256,11 @@ pub enum EndReason {
     ConnectTimeout,
     /// The network said that it cannot get there.
     Unreachable,
-    /// The attempt ended before an answer, or before it left.
+    /// The network said that it may not go there.
+    Prohibited,
+    /// The local address had no free port.
+    NoLocalPort,
+    /// The attempt ended before an answer.
     Aborted,
     /// An established connection timed out.
     Timeout,
@@ -269,6 +284,8 @@ impl EndReason {
             Self::Refused => "refused",
             Self::ConnectTimeout => "connect_timeout",
             Self::Unreachable => "unreachable",
+            Self::Prohibited => "prohibited",
+            Self::NoLocalPort => "no_local_port",
             Self::Aborted => "aborted",
             Self::Timeout => "timeout",
             Self::Idle => "idle_timeout",

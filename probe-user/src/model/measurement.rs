@@ -1,12 +1,19 @@
 //! What the measuring probes read from their maps: raw ids, counters since attach.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
 
 use probe_common::hist::Histogram;
 
-use super::{AnswerRow, DropRow, Fates, LookupRow, LostCount, Syscall, TcpRow, UntrackedRow};
+use super::{
+    AnswerRow, DropRow, Fates, FreedRow, ListenDropRow, LookupRow, LostCount, Syscall, TcpRow,
+    UntrackedRow,
+};
 
-/// Whom the counters belong to: a cgroup id or a thread group id, see [`OwnerKind`]. 0 is the shared overflow.
+/// Whom the counters belong to: a cgroup id or a thread group id, see [`OwnerKind`]. 0 is the shared overflow. By process, those of a
+/// cgroup that found no room are `probe_common::owner::OTHER_PROCESSES` and its id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct OwnerId(pub u64);
 
@@ -38,12 +45,12 @@ pub enum OwnerKind {
     Process,
 }
 
-/// A process as it was when it was first seen.
+/// A process as it is at the reading, or was at its end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProcessInfo {
-    /// Its cgroup id.
+    /// Its cgroup id when it was first seen.
     pub cgroup: u64,
-    /// Its thread's name.
+    /// Name of its first thread.
     pub comm: String,
 }
 
@@ -149,8 +156,12 @@ pub struct Measurements {
     pub processes: HashMap<u64, ProcessInfo>,
     /// Connections by owner.
     pub tcp: Vec<TcpRow>,
+    /// Handshakes that listening sockets dropped, by owner and port.
+    pub listen_drops: Vec<ListenDropRow>,
     /// Dropped packets by owner and reason.
     pub drops: Vec<DropRow>,
+    /// Packets that the kernel freed with a reason of drops and had not dropped, since attach.
+    pub freed: Vec<FreedRow>,
     /// Answers to name look-ups by owner and response code.
     pub answers: Vec<AnswerRow>,
     /// Durations of name look-ups by owner.
@@ -163,4 +174,23 @@ pub struct Measurements {
     pub ended: Option<Fates>,
     /// What the kernel side could not record, since attach.
     pub lost: Vec<LostCount>,
+}
+
+impl Measurements {
+    /// All owners that have entries in the kernel's tables.
+    pub fn owners(&self) -> HashSet<OwnerId> {
+        let preemptions = self.preemptions.iter();
+        let drops = self.drops.iter().filter_map(|row| row.owner);
+        let owners = self.syscalls.iter().map(|row| row.owner);
+        owners
+            .chain(self.errnos.iter().map(|row| row.owner))
+            .chain(self.sched.iter().map(|row| row.owner))
+            .chain(preemptions.flat_map(|row| [row.victim, row.by]))
+            .chain(self.tcp.iter().map(|row| row.owner))
+            .chain(drops)
+            .chain(self.answers.iter().map(|row| row.owner))
+            .chain(self.lookups.iter().map(|row| row.owner))
+            .chain(self.untracked.iter().map(|row| row.owner))
+            .collect()
+    }
 }

@@ -18,11 +18,31 @@ pub struct TcpRow {
     pub totals: Totals,
 }
 
+/// Handshakes that listening sockets dropped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListenDropRow {
+    /// Whose sockets these are.
+    pub owner: OwnerId,
+    /// The port that they listen at.
+    pub port: u16,
+    /// How many.
+    pub drops: u64,
+}
+
 /// Packets that were dropped.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DropRow {
     /// Whose socket they were for or from, where they had one.
     pub owner: Option<OwnerId>,
+    /// The kernel's own reason in lower case.
+    pub reason: String,
+    /// How many, as they are on the wire: a buffer with several segments is as many packets.
+    pub packets: u64,
+}
+
+/// Packets that the kernel was done with and freed as it frees dropped ones.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FreedRow {
     /// The kernel's own reason in lower case.
     pub reason: String,
     /// How many.

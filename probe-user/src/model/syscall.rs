@@ -21,6 +21,17 @@ impl Syscall {
         abi: 0,
     };
 
+    /// Whether its name is known: not if no kernel has it, or one that is newer than our table.
+    pub fn is_named(self) -> bool {
+        let nr = usize::from(self.nr);
+        let name = if self.abi == ABI_COMPAT {
+            compat_name(nr)
+        } else {
+            native_name(nr)
+        };
+        name.is_some()
+    }
+
     /// The kernel's name: `openat`, `compat:open` for 32-bit calls, `syscall_600` for numbers newer than our table,
     /// `~other` for [`Syscall::OTHER`].
     pub fn name(self) -> Cow<'static, str> {
@@ -80,6 +91,16 @@ mod tests {
         assert_eq!(errno_name(512), "ERESTARTSYS");
         assert_eq!(errno_name(4000), "E4000");
         assert_eq!(errno_name(0), "~other");
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[test]
+    fn numbers_that_no_kernel_has_are_not_named() {
+        let is_named = |nr, abi| Syscall { nr, abi }.is_named();
+        assert!(is_named(0, 0) && is_named(257, 0) && is_named(5, 1));
+        // Between the two parts of the table, the numbers of x32, and the last that keys can hold.
+        assert!(![400, 512, 1023].iter().any(|nr| is_named(*nr, 0)));
+        assert!(!is_named(1023, 1));
     }
 
     #[cfg(target_arch = "x86_64")]

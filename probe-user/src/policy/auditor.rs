@@ -22,7 +22,7 @@ use super::{
 use crate::{
     flows::Event,
     limits,
-    model::{Container, Flow, Initiator, OwnerId, Runtime},
+    model::{Container, Flow, IdleCapacity as _, Initiator, OwnerId, Runtime},
     session::FlowReport,
 };
 
@@ -35,6 +35,7 @@ pub struct AuditSettings {
 
 /// An end of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Side {
     /// Who began.
@@ -45,6 +46,7 @@ pub enum Side {
 
 /// How it is known who began.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum How {
     /// The handshake was seen.
@@ -185,7 +187,9 @@ impl Auditor {
         }
         let is_over = report.event == Event::End;
         let known = if is_over {
-            self.known.remove(&flow.id)
+            let known = self.known.remove(&flow.id);
+            self.known.give_back();
+            known
         } else {
             self.known.get(&flow.id).copied()
         };

@@ -7,6 +7,7 @@ use super::{Audit, How, Side};
 
 /// Fields of an audit event that are not those of a flow record.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct AuditEvent<'a> {
     /// The end that this host has.
     pub reporter: Side,
@@ -19,6 +20,7 @@ pub struct AuditEvent<'a> {
 
 /// Who began a connection. A flow's source is who began it, as far as is known.
 #[derive(Clone, Copy, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Initiator {
     /// Which end.
     pub side: Side,

@@ -28,7 +28,9 @@ fn connection(report: &FlowReport, tcp: &TcpFacts) -> Option<Outcome> {
         return (!in_handshake).then_some(Outcome::Delivered);
     };
     Some(match end.reason {
-        EndReason::Refused | EndReason::Unreachable => Outcome::NoReply,
+        EndReason::Refused | EndReason::Unreachable | EndReason::Prohibited => Outcome::NoReply,
+        // Nothing was sent.
+        EndReason::NoLocalPort => Outcome::Unobserved,
         EndReason::ConnectTimeout | EndReason::Aborted => failed(&report.flow),
         EndReason::ResetReceived if in_handshake => Outcome::NoReply,
         EndReason::SocketClosed | EndReason::Shutdown | EndReason::Evicted if in_handshake => {

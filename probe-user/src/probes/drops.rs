@@ -13,7 +13,7 @@ use super::{Attached, Collector, Options, ProbeSpec, table::Table};
 use crate::{
     loader::{self, Globals, Kernel, LoadError},
     maps::MapError,
-    model::{DropRow, FeatureState, MapFill, Measurements, OwnerId},
+    model::{DropRow, FeatureState, FreedRow, MapFill, Measurements, OwnerId},
 };
 
 pub(super) const SPEC: ProbeSpec = ProbeSpec {
@@ -65,11 +65,16 @@ struct DropsCollector {
 impl Collector for DropsCollector {
     fn collect(&mut self, into: &mut Measurements) -> Result<(), MapError> {
         for (key, packets) in self.drops.read()? {
-            into.drops.push(DropRow {
-                owner: (key.cgroup != 0).then_some(OwnerId(key.cgroup)),
-                reason: self.reasons.name(key.reason).to_string(),
-                packets,
-            });
+            let reason = self.reasons.name(key.reason).to_string();
+            if key.freed == 1 {
+                into.freed.push(FreedRow { reason, packets });
+            } else {
+                into.drops.push(DropRow {
+                    owner: (key.cgroup != 0).then_some(OwnerId(key.cgroup)),
+                    reason,
+                    packets,
+                });
+            }
         }
         Ok(())
     }

@@ -11,7 +11,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 
 use super::{Attached, Options, ProbeSpec, records};
 use crate::{
-    kernel::cgroupfs::Mode,
+    kernel::cgroupfs::{Mode, path_text},
     loader::{self, Globals, Kernel, LoadError},
     maps::{self, MapError},
     model::FeatureState,
@@ -78,6 +78,17 @@ pub enum CgroupChange {
     Attached,
 }
 
+impl CgroupChange {
+    /// The word for it in the log.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Made => "created",
+            Self::Removed => "removed",
+            Self::Attached => "task_attached",
+        }
+    }
+}
+
 /// One record of the probe.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CgroupRecord {
@@ -87,14 +98,11 @@ pub struct CgroupRecord {
     pub change: CgroupChange,
     /// Its path from the root of the hierarchy.
     pub path: String,
+    /// Whether the path may be longer than the record could hold.
+    pub is_cut: bool,
 }
 
 impl CgroupRecord {
-    /// Whether the path may be longer than the record could hold.
-    pub fn is_cut(&self) -> bool {
-        self.path.len() + 1 >= PATH_LEN
-    }
-
     /// Makes a record of the bytes that the program wrote; `None` for what no program of this build writes.
     pub fn decode(bytes: &[u8]) -> Option<Self> {
         let event: CgroupEvent = records::decode(bytes)?;
@@ -108,7 +116,8 @@ impl CgroupRecord {
         Some(Self {
             cgroup: CgroupId(event.cgroup),
             change,
-            path: String::from_utf8_lossy(path).into_owned(),
+            path: path_text(path),
+            is_cut: path.len() + 1 >= PATH_LEN,
         })
     }
 }
@@ -175,6 +184,7 @@ mod tests {
             cgroup: CgroupId(7),
             change: CgroupChange::Attached,
             path: "/a/b".into(),
+            is_cut: false,
         };
         assert_eq!(record, expected);
     }

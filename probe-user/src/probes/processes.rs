@@ -10,6 +10,10 @@ use crate::{
     model::{Measurements, OwnerKind, ProcessInfo},
 };
 
+/// The hook at which threads get a name, by `exec` or by themselves; and the program there, which keeps the names of processes
+/// up to date.
+pub(super) const RENAME_HOOK: &str = "task_rename";
+
 /// Opens the table of processes, where owners are processes.
 pub(super) fn open(
     ebpf: &mut Ebpf,

@@ -1,6 +1,9 @@
 //! The `scheduler` probe: run-queue latency, time on and off the CPU, switches and preemptions by owner.
 
-use std::{collections::HashSet, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
 
 use aya::Ebpf;
 use probe_common::{
@@ -12,6 +15,7 @@ use super::{
     Attached, Collector, Options, ProbeSpec,
     pool::{Names, Pool},
     processes,
+    shares::Shares,
     table::Table,
 };
 use crate::{
@@ -30,6 +34,9 @@ pub(super) const SPEC: ProbeSpec = ProbeSpec {
     hooks: |_| &["sched_wakeup", "sched_wakeup_new", "sched_switch"],
     attach,
 };
+
+/// Number of the table of pairs among those that are shared out.
+const PAIRS: usize = 1;
 
 /// Arguments of `sched_switch` from Linux 5.18 on, when the state of the previous task was added (fa2c3254d7cf).
 const ARGS_WITH_STATE: usize = 4;
@@ -64,6 +71,8 @@ fn attach(kernel: &Kernel, options: &Options) -> Result<Attached, LoadError> {
             ("SCHED", sizes.sched.values()),
             ("SCHED_ENTRIES", sizes.sched.entries),
             ("SCHED_FREE", sizes.sched.entries),
+            ("SCHED_RESERVE", sizes.sched_reserve.max(1)),
+            ("SCHED_SHARES", sizes.shares),
             ("RUNNING", kernel.possible_cpus),
             ("PREEMPTIONS", sizes.pairs),
             (
@@ -77,6 +86,9 @@ fn attach(kernel: &Kernel, options: &Options) -> Result<Attached, LoadError> {
         ],
     )?;
     let reader = Reader::open(&mut ebpf, kernel, &sizes, options.owners)?;
+    if options.owners == OwnerKind::Process {
+        loader::attach(&mut ebpf, kernel, processes::RENAME_HOOK)?;
+    }
     for hook in (SPEC.hooks)(options) {
         loader::attach(&mut ebpf, kernel, hook)?;
     }
@@ -106,11 +118,11 @@ fn globals(kernel: &Kernel, options: &Options) -> Result<Globals, LoadError> {
     globals
         .set_log_level(super::log_level(options))
         .set_owner(kernel, kind)?
+        .set_divisions([options.sizes.sched_division, options.sizes.pairs_division])
         .set("BANK_ENTRIES", options.sizes.sched.entries)
         .set("BANK_MASK", options.sizes.sched.banks - 1)
         .set("EXCLUSIVE_BANKS", u32::from(options.sizes.sched.exclusive))
         .set("HAS_PREV_STATE", u32::from(has_state))
-        .set_offset(kernel, "TASK_PID", &[("task_struct", "pid")])?
         // Renamed in Linux 5.14 (2f064a59a11f).
         .set_offset(
             kernel,
@@ -125,6 +137,7 @@ struct Reader {
     sched: Pool<u64, SchedStats>,
     running: Banks<Running>,
     pairs: Table<PreemptionKey, u64>,
+    shares: Shares,
     processes: Option<Table<u64, Process>>,
 }
 
@@ -139,13 +152,19 @@ impl Reader {
             counters: "SCHED",
             entries: "SCHED_ENTRIES",
             free: "SCHED_FREE",
-            reserve: None,
+            reserve: Some("SCHED_RESERVE"),
         };
         let running = maps::take(ebpf, "RUNNING")?;
         Ok(Self {
-            sched: Pool::open(ebpf, names, sizes.sched, 0)?,
+            sched: Pool::open(ebpf, names, sizes.sched, sizes.sched_reserve)?,
             running: Banks::new(running, "RUNNING", 1, kernel.possible_cpus)?,
             pairs: Table::open(ebpf, "PREEMPTIONS", sizes.pairs)?,
+            shares: Shares::open(
+                ebpf,
+                ["SCHED_SHARES", "SCHED_COMMON"],
+                sizes.shares,
+                [sizes.sched_division, sizes.pairs_division],
+            )?,
             processes: processes::open(ebpf, owners, sizes)?,
         })
     }
@@ -188,7 +207,14 @@ impl Collector for Reader {
         let owners: HashSet<u64> = owners.iter().map(|owner| owner.0).collect();
         self.sched.release(|owner| owners.contains(owner))?;
         self.pairs
-            .release(|key| owners.contains(&key.victim) || owners.contains(&key.by))
+            .release(|key| owners.contains(&key.victim) || owners.contains(&key.by))?;
+        self.shares.release(|owner| owners.contains(&owner))?;
+        // Pairs go with either of both, shares with the victim. Those that stand for many are in nobody's share.
+        let mut taken = HashMap::new();
+        for pair in self.pairs.keys()? {
+            *taken.entry(pair.victim).or_default() += u64::from(pair.by != 0);
+        }
+        self.shares.recount(PAIRS, &taken)
     }
 
     fn fill(&self) -> Vec<MapFill> {

@@ -2,17 +2,21 @@
 
 use std::collections::HashSet;
 
-use aya::Ebpf;
+use aya::{Ebpf, maps::Array};
 use probe_common::{
     hist::Histogram,
     owner::{BY_CGROUP, BY_PROCESS, Process},
-    syscalls::{ErrnoKey, SyscallKey, SyscallStats},
+    syscalls::{
+        ABI_COMPAT, ABI_NATIVE, ErrnoKey, NAMED_WORDS, NR_LIMIT, SyscallKey, SyscallStats,
+        named_bit,
+    },
 };
 
 use super::{
     Attached, Collector, Options, ProbeSpec,
     pool::{Names, Pool},
     processes,
+    shares::Shares,
     table::Table,
 };
 use crate::{
@@ -114,6 +118,7 @@ fn attach_as(
             ("CALLS_RESERVE", sizes.calls_reserve.max(1)),
             ("COUNTDOWN", kernel.possible_cpus),
             ("ERRNOS", sizes.errnos),
+            ("CALL_SHARES", sizes.shares),
             (
                 "PROCESSES",
                 if options.owners == OwnerKind::Process {
@@ -124,7 +129,11 @@ fn attach_as(
             ),
         ],
     )?;
+    name_calls(&mut ebpf)?;
     let reader = Reader::open(&mut ebpf, &sizes, options.owners)?;
+    if options.owners == OwnerKind::Process {
+        loader::attach(&mut ebpf, kernel, processes::RENAME_HOOK)?;
+    }
     if variant == Variant::Hash {
         loader::attach(&mut ebpf, kernel, "sched_process_exit")?;
     }
@@ -150,6 +159,7 @@ fn globals(variant: Variant, kernel: &Kernel, options: &Options) -> Result<Globa
     globals
         .set_log_level(super::log_level(options))
         .set_owner(kernel, kind)?
+        .set_divisions([options.sizes.calls_division, options.sizes.errnos_division])
         .set("BANK_ENTRIES", options.sizes.calls.entries)
         .set("BANK_MASK", options.sizes.calls.banks - 1)
         .set(
@@ -172,6 +182,30 @@ fn globals(variant: Variant, kernel: &Kernel, options: &Options) -> Result<Globa
     }
     arch::set(kernel, &mut globals)?;
     Ok(globals)
+}
+
+/// Tells the programs which numbers have a name.
+fn name_calls(ebpf: &mut Ebpf) -> Result<(), MapError> {
+    const MAP: &str = "NAMED";
+    let failed = |source| MapError::Aya { map: MAP, source };
+    let map = ebpf.map_mut(MAP).ok_or(MapError::Missing(MAP))?;
+    let mut words: Array<_, u64> = map.try_into().map_err(failed)?;
+    for (index, word) in (0..).zip(named_calls()) {
+        words.set(index, word, 0).map_err(failed)?;
+    }
+    Ok(())
+}
+
+/// The bitmap of the calls that have a name, see [`named_bit`].
+fn named_calls() -> [u64; NAMED_WORDS] {
+    let mut words = [0; NAMED_WORDS];
+    for abi in [ABI_NATIVE, ABI_COMPAT] {
+        for nr in (0..NR_LIMIT).filter(|nr| Syscall { nr: *nr, abi }.is_named()) {
+            let (word, bit) = named_bit(nr, abi);
+            words[word as usize] |= bit;
+        }
+    }
+    words
 }
 
 /// Offset of `id` in the record of `raw_syscalls:sys_exit`, where `ret` follows.
@@ -216,14 +250,14 @@ mod arch {
 #[cfg(target_arch = "aarch64")]
 mod arch {
     use super::{Globals, Kernel, LoadError};
-    use probe_common::syscalls::NR_OTHER;
+    use probe_common::syscalls::NR_LIMIT;
 
     /// Member of `pt_regs` with the number of the call.
     pub(super) const NUMBER: &str = "syscallno";
     /// `TIF_32BIT` of arch/arm64/include/asm/thread_info.h, as a bit of the lower half of `flags`.
     const TIF_32BIT: u32 = 1 << 22;
     /// clone and clone3; AArch32 fork, vfork, clone and clone3.
-    const FORKS: [u16; 8] = [220, 435, NR_OTHER, NR_OTHER, 2, 190, 120, 435];
+    const FORKS: [u16; 8] = [220, 435, NR_LIMIT, NR_LIMIT, 2, 190, 120, 435];
     /// rt_sigreturn. It forgets the number (arch/arm64/kernel/signal.c).
     const SIGRETURN: u32 = 139;
 
@@ -242,6 +276,7 @@ mod arch {
 struct Reader {
     calls: Pool<SyscallKey, SyscallStats>,
     errnos: Table<ErrnoKey, u64>,
+    shares: Shares,
     processes: Option<Table<u64, Process>>,
 }
 
@@ -256,6 +291,12 @@ impl Reader {
         Ok(Self {
             calls: Pool::open(ebpf, names, sizes.calls, sizes.calls_reserve)?,
             errnos: Table::open(ebpf, "ERRNOS", sizes.errnos)?,
+            shares: Shares::open(
+                ebpf,
+                ["CALL_SHARES", "CALL_COMMON"],
+                sizes.shares,
+                [sizes.calls_division, sizes.errnos_division],
+            )?,
             processes: processes::open(ebpf, owners, sizes)?,
         })
     }
@@ -296,7 +337,8 @@ impl Collector for Reader {
     fn release(&mut self, owners: &[OwnerId]) -> Result<(), MapError> {
         let owners: HashSet<u64> = owners.iter().map(|owner| owner.0).collect();
         self.calls.release(|key| owners.contains(&key.owner))?;
-        self.errnos.release(|key| owners.contains(&key.owner))
+        self.errnos.release(|key| owners.contains(&key.owner))?;
+        self.shares.release(|owner| owners.contains(&owner))
     }
 
     fn fill(&self) -> Vec<MapFill> {
@@ -319,5 +361,23 @@ fn row(owner: OwnerId, syscall: Syscall, stats: &SyscallStats) -> SyscallRow {
         calls: stats.untimed + latency.count(),
         errors: stats.errors,
         latency,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_bitmap_has_a_bit_for_each_call_with_a_name_and_no_other() {
+        let words = named_calls();
+        for abi in [ABI_NATIVE, ABI_COMPAT] {
+            for nr in 0..NR_LIMIT {
+                let (word, bit) = named_bit(nr, abi);
+                let is_set = words[word as usize] & bit != 0;
+                assert_eq!(is_set, Syscall { nr, abi }.is_named(), "{nr} {abi}");
+            }
+        }
+        assert!(words.iter().any(|word| *word != 0));
     }
 }

@@ -31,7 +31,7 @@ impl<K: Pod, V: Pod> Table<K, V> {
         })
     }
 
-    /// Enters a value, before anything is attached.
+    /// Enters a value, in place of the one that is there.
     pub(super) fn put(&mut self, key: &K, value: &V) -> Result<(), MapError> {
         maps::put(&self.map, self.name, key, value)
     }
@@ -40,6 +40,12 @@ impl<K: Pod, V: Pod> Table<K, V> {
         let entries = maps::lookup_all(&self.map, self.name)?;
         self.used = entries.len() as u64;
         Ok(entries)
+    }
+
+    /// The keys of all entries.
+    pub(super) fn keys(&self) -> Result<Vec<K>, MapError> {
+        let entries = maps::lookup_all::<K, V>(&self.map, self.name)?;
+        Ok(entries.into_iter().map(|(key, _)| key).collect())
     }
 
     /// Removes the entries whose key is `gone`.

@@ -1,11 +1,15 @@
 //! The `tcp` probe: connections, their health and their ends.
 
 mod ask;
+mod errors;
 mod listeners;
+mod live;
+mod refused;
 
 use std::{
     os::fd::{AsFd as _, BorrowedFd},
     sync::Arc,
+    time::Instant,
 };
 
 use aya::{
@@ -14,10 +18,10 @@ use aya::{
 };
 use probe_common::{
     owner::BY_CGROUP,
-    tcp::{Connection, ConnectionEnd, LateFin, Listener, Totals},
+    tcp::{Connection, ConnectionEnd, LateFin, ListenDropKey, Listener, Totals},
 };
 
-use self::{ask::Asker, listeners::Listeners};
+use self::{ask::Asker, listeners::Listeners, live::Live};
 use super::{
     Attached, Collector, Options, ProbeSpec,
     narrow::{FatesReader, Tables},
@@ -27,7 +31,7 @@ use super::{
 use crate::{
     loader::{self, Globals, Kernel, LoadError},
     maps::{self, MapError},
-    model::{FeatureState, MapFill, Measurements, OwnerId, TcpRow},
+    model::{FeatureState, ListenDropRow, MapFill, Measurements, OwnerId, TcpRow},
 };
 
 pub(super) const SPEC: ProbeSpec = ProbeSpec {
@@ -53,6 +57,16 @@ const HOOKS: [&str; 5] = [
 ];
 /// The function that takes segments to small sockets that stand for connections.
 const LATE_HOOK: &str = "tcp_timewait_state_process";
+/// The hook of packets that are freed as dropped, which shows the same segments from Linux 6.11 on.
+const FREED_HOOK: &str = "kfree_skb";
+/// The program there.
+const FREED_PROGRAM: &str = "late_fin";
+/// The hook of errors that sockets are given (Linux 5.15).
+const ERRORS_HOOK: &str = "inet_sk_error_report";
+/// The ring of FINs that come after the end of their connection.
+const LATE_FINS: &str = "LATE_FINS";
+/// The table of connections.
+const CONNECTIONS: &str = "CONNECTIONS";
 const OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/tcp"));
 
 fn attach(kernel: &Kernel, options: &Options) -> Result<Attached, LoadError> {
@@ -67,8 +81,9 @@ fn attach(kernel: &Kernel, options: &Options) -> Result<Attached, LoadError> {
         &globals,
         &[
             &[
-                ("CONNECTIONS", sizes.connections),
+                (CONNECTIONS, sizes.connections),
                 ("LISTENERS", sizes.listeners),
+                ("LISTEN_DROPS", sizes.listeners),
                 ("TOTALS", sizes.socket_owners),
                 ("ENDS", ring_bytes(kernel.possible_cpus)),
             ],
@@ -82,14 +97,23 @@ fn attach(kernel: &Kernel, options: &Options) -> Result<Attached, LoadError> {
     totals.put(&OwnerId::KERNEL_OVERFLOW.0, &Totals::ZERO)?;
     let asker = Asker::open(&mut ebpf, at_once)?;
     let listeners = Listeners::open(&mut ebpf)?;
+    let listen_drops = Table::open(&mut ebpf, "LISTEN_DROPS", sizes.listeners)?;
+    let connections = Arc::new(maps::take(&mut ebpf, CONNECTIONS)?);
+    let live = Live::open(&mut ebpf, connections.clone(), options.rtt_interval)?;
     let ring =
         RingBuf::try_from(maps::take(&mut ebpf, "ENDS")?).map_err(|source| MapError::Aya {
             map: "ENDS",
             source,
         })?;
+    let late_fins_ring =
+        RingBuf::try_from(maps::take(&mut ebpf, LATE_FINS)?).map_err(|source| MapError::Aya {
+            map: LATE_FINS,
+            source,
+        })?;
     let mut reader = TcpReader {
         ends: ring,
-        connections: maps::take(&mut ebpf, "CONNECTIONS")?,
+        late_fins_ring,
+        connections,
         listeners: listeners.clone(),
         asker,
         capacity: sizes.connections,
@@ -106,7 +130,15 @@ fn attach(kernel: &Kernel, options: &Options) -> Result<Attached, LoadError> {
     if has_cookies(kernel) {
         loader::attach_as(&mut ebpf, kernel, ENDS_AGAIN, ENDS_HOOK)?;
     }
-    let missing = [take_over(&mut ebpf, kernel), late_fins(&mut ebpf, kernel)];
+    // Before, a program that reads its socket's error at once may be quicker than the end of the attempt.
+    if kernel.types.has_tracepoint(ERRORS_HOOK) {
+        loader::attach(&mut ebpf, kernel, ERRORS_HOOK)?;
+    }
+    let missing = [
+        take_over(&mut ebpf, kernel),
+        late_fins(&mut ebpf, kernel),
+        refused::attach(&mut ebpf, kernel),
+    ];
     reader.waits_for_fins = missing[1].is_ok();
     let missing: Vec<_> = missing.into_iter().filter_map(Result::err).collect();
     let state = if missing.is_empty() {
@@ -118,13 +150,15 @@ fn attach(kernel: &Kernel, options: &Options) -> Result<Attached, LoadError> {
     attached.collector = Some(Box::new(TcpCollector {
         totals,
         listeners,
+        listen_drops,
+        live,
         ended,
     }));
     attached.readers.tcp = Some(reader);
     Ok(attached)
 }
 
-/// Bytes of the ring of ends: half a MiB, 2,500 ends, for each CPU that could make some, and four times that at least. What is
+/// Bytes of the ring of ends: half a MiB, 2,300 ends, for each CPU that could make some, and four times that at least. What is
 /// mapped of it counts twice as the reader's memory.
 fn ring_bytes(possible_cpus: u32) -> u32 {
     const MIB: u32 = 1 << 20;
@@ -148,7 +182,16 @@ fn late_fins(ebpf: &mut Ebpf, kernel: &Kernel) -> Result<(), String> {
             "before Linux 5.12 a FIN that comes after a socket was let go of is not known".into(),
         );
     }
-    loader::attach_exit(ebpf, kernel, LATE_HOOK).map_err(|error| {
+    let Err(error) = loader::attach_exit(ebpf, kernel, LATE_HOOK) else {
+        return Ok(());
+    };
+    // The receiving socket, which is the small one here, is its fourth argument.
+    let attached = if kernel.types.tracepoint_args(FREED_HOOK) > Some(3) {
+        loader::attach_as(ebpf, kernel, FREED_PROGRAM, FREED_HOOK)
+    } else {
+        Err(error)
+    };
+    attached.map_err(|error| {
         let reason = crate::logs::chain(&error);
         format!("a FIN that comes after a socket was let go of is not known: {reason}")
     })
@@ -167,7 +210,6 @@ fn globals(kernel: &Kernel, options: &Options) -> Result<Globals, LoadError> {
         .set_socket(kernel)?
         .set_if_used("OWNER_KIND", BY_CGROUP)
         .set_offset(kernel, "SOCK_PROTOCOL", &[("sock", "sk_protocol")])?
-        .set_offset(kernel, "SOCK_ERR", &[("sock", "sk_err")])?
         .set_offset(kernel, "INET_SPORT", &[("inet_sock", "inet_sport")])?
         .set_offset(kernel, "SKC_COOKIE", &[("sock_common", "skc_cookie")])?
         .set_offset(kernel, "SKC_FLAGS", &[("sock_common", "skc_flags")])?
@@ -183,15 +225,25 @@ fn globals(kernel: &Kernel, options: &Options) -> Result<Globals, LoadError> {
             "TW_SUBSTATE",
             &[("inet_timewait_sock", "tw_substate")],
         )?;
+    errors::set(&mut globals, kernel)?;
+    refused::set(&mut globals, kernel)?;
     let fin = types.bits_in_byte("tcphdr", "fin")?;
     globals
         .set("TCPHDR_FIN", fin.offset)
         .set("TCPHDR_FIN_SHIFT", fin.shift);
+    globals
+        .set_offset(kernel, "SKB_HEAD", &[("sk_buff", "head")])?
+        .set_offset(
+            kernel,
+            "SKB_TRANSPORT_HEADER",
+            &[("sk_buff", "transport_header")],
+        )?;
     let has_error = types.tracepoint_args("tcp_retransmit_skb") == Some(3);
     globals.set("RETRANSMIT_HAS_ERROR", u32::from(has_error));
     for (name, field) in [
         ("TCP_BYTES_SENT", "bytes_sent"),
         ("TCP_BYTES_RETRANS", "bytes_retrans"),
+        ("TCP_BYTES_ACKED", "bytes_acked"),
         ("TCP_BYTES_RECEIVED", "bytes_received"),
         ("TCP_SEGS_OUT", "segs_out"),
         ("TCP_SEGS_IN", "segs_in"),
@@ -221,12 +273,15 @@ fn globals(kernel: &Kernel, options: &Options) -> Result<Globals, LoadError> {
 struct TcpCollector {
     totals: Table<u64, Totals>,
     listeners: Arc<Listeners>,
+    listen_drops: Table<ListenDropKey, u64>,
+    live: Live,
     ended: FatesReader,
 }
 
 impl Collector for TcpCollector {
     fn collect(&mut self, into: &mut Measurements) -> Result<(), MapError> {
         self.listeners.count_drops()?;
+        self.live.count(Instant::now())?;
         let rows = self
             .totals
             .read()?
@@ -236,24 +291,37 @@ impl Collector for TcpCollector {
                 totals,
             });
         into.tcp.extend(rows);
+        let drops = self.listen_drops.read()?.into_iter();
+        into.listen_drops
+            .extend(drops.map(|(key, drops)| ListenDropRow {
+                owner: OwnerId::of_socket(key.cgroup),
+                port: key.port,
+                drops,
+            }));
         into.ended = Some(self.ended.read()?);
         Ok(())
     }
 
     fn release(&mut self, owners: &[OwnerId]) -> Result<(), MapError> {
         self.totals
-            .release(|cgroup| owners.contains(&OwnerId(*cgroup)))
+            .release(|cgroup| owners.contains(&OwnerId(*cgroup)))?;
+        self.listen_drops
+            .release(|key| owners.contains(&OwnerId(key.cgroup)))
     }
 
     fn fill(&self) -> Vec<MapFill> {
-        vec![self.totals.fill(SPEC.name)]
+        vec![
+            self.totals.fill(SPEC.name),
+            self.listen_drops.fill(SPEC.name),
+        ]
     }
 }
 
 /// Reads connections while they last and their ends.
 pub struct TcpReader {
     ends: RingBuf<MapData>,
-    connections: Map,
+    late_fins_ring: RingBuf<MapData>,
+    connections: Arc<Map>,
     listeners: Arc<Listeners>,
     asker: Asker,
     capacity: u32,
@@ -271,12 +339,20 @@ impl TcpReader {
             if let Some(end) = records::decode(&item) {
                 return Some(end);
             }
+            self.undecoded += 1;
+        }
+        None
+    }
+
+    /// Reads which FINs came after the end of their connection. To be called before those ends are read: what comes in between is
+    /// read with them the next time.
+    pub fn read_late_fins(&mut self) {
+        while let Some(item) = self.late_fins_ring.next() {
             match records::decode::<LateFin>(&item) {
                 Some(fin) => self.late_fins.push(fin.cookie),
                 None => self.undecoded += 1,
             }
         }
-        None
     }
 
     /// The ring of ends. It is readable, for whoever waits for that, when much lies in it; a little waits for the next look.
@@ -284,7 +360,7 @@ impl TcpReader {
         self.ends.as_fd()
     }
 
-    /// Cookies of connections whose other side's FIN came after the end, among what [`next_end`](Self::next_end) has read.
+    /// Cookies of connections whose other side's FIN came after the end, as [`read_late_fins`](Self::read_late_fins) has read them.
     pub fn take_late_fins(&mut self) -> Vec<u64> {
         std::mem::take(&mut self.late_fins)
     }
@@ -305,7 +381,7 @@ impl TcpReader {
     ///
     /// If the table cannot be read.
     pub fn connections(&self) -> Result<Vec<(u64, Connection)>, MapError> {
-        maps::lookup_all(&self.connections, "CONNECTIONS")
+        maps::lookup_all(&self.connections, CONNECTIONS)
     }
 
     /// How many connections can be told apart.
@@ -330,11 +406,10 @@ impl TcpReader {
     ///
     /// If the kernel refuses.
     pub fn forget(&self, socket: u64, start_ns: u64) -> Result<bool, MapError> {
-        const TABLE: &str = "CONNECTIONS";
-        let taken = maps::take_entry::<u64, Connection>(&self.connections, TABLE, &socket)?;
+        let taken = maps::take_entry::<u64, Connection>(&self.connections, CONNECTIONS, &socket)?;
         match taken {
             Some(other) if other.start_ns != start_ns => {
-                maps::put(&self.connections, TABLE, &socket, &other)?;
+                maps::put(&self.connections, CONNECTIONS, &socket, &other)?;
                 Ok(false)
             }
             taken => Ok(taken.is_some()),

@@ -7,23 +7,26 @@ pub(crate) struct Want {
     pub(crate) natural: usize,
     /// Width below which it is not worth showing; at most `natural`.
     pub(crate) min: usize,
-    /// The column with the highest rank is left out first; rank 0 always stays.
+    /// The column with the highest rank is left out first; those of rank 0 last, the rightmost of them first.
     pub(crate) rank: u8,
 }
 
 /// Widths of the columns, `None` for those that are left out, with `gap` between neighbours.
 ///
-/// The sum exceeds `available` only where the columns of rank 0 alone do.
+/// The sum exceeds `available` only where a single column of rank 0 does.
 pub(crate) fn fit(wants: &[Want], available: usize, gap: usize) -> Vec<Option<usize>> {
     let mut widths: Vec<Option<usize>> = wants.iter().map(|want| Some(want.min)).collect();
     while total(&widths, gap) > available {
-        let kept = |i: &usize| widths[*i].is_some() && wants[*i].rank > 0;
-        let Some(last) = (0..wants.len()).filter(kept).max_by_key(|i| wants[*i].rank) else {
+        let kept: Vec<usize> = (0..wants.len()).filter(|i| widths[*i].is_some()).collect();
+        // The last of several maxima is the rightmost one.
+        let optional = kept.iter().filter(|i| wants[**i].rank > 0);
+        let next = optional.max_by_key(|i| wants[**i].rank);
+        let Some(next) = next.or_else(|| kept.iter().skip(1).last()) else {
             return widths;
         };
-        widths[last] = None;
+        widths[*next] = None;
     }
-    let spare = available - total(&widths, gap);
+    let spare = available.saturating_sub(total(&widths, gap));
     grow(&mut widths, wants, spare);
     widths
 }
@@ -80,18 +83,24 @@ mod tests {
         assert_eq!(fit(&wants, 1, 2), [Some(5), None, None]);
     }
 
+    #[test]
+    fn a_column_that_finds_no_room_is_left_out_and_never_cut() {
+        let wants = [want(20, 5, 0), want(5, 5, 0), want(9, 9, 0)];
+        assert_eq!(fit(&wants, 21, 1), [Some(5), Some(5), Some(9)]);
+        assert_eq!(fit(&wants, 20, 1), [Some(14), Some(5), None]);
+    }
+
     proptest! {
         #[test]
-        fn the_columns_fit_or_only_those_of_rank_0_are_left(
+        fn the_columns_fit_or_only_one_is_left(
             asked in proptest::collection::vec((0usize..80, 0usize..30, 0u8..5), 0..10),
             available in 0usize..200,
         ) {
             let wants = asked.iter().map(|(a, b, rank)| want(a + b, *b, *rank));
             let wants: Vec<Want> = wants.collect();
             let widths = fit(&wants, available, 2);
-            let shown = wants.iter().zip(&widths).filter(|(_, width)| width.is_some());
-            let only_rank_0 = shown.into_iter().all(|(want, _)| want.rank == 0);
-            prop_assert!(total(&widths, 2) <= available || only_rank_0);
+            let one_is_left = widths.iter().flatten().count() == 1;
+            prop_assert!(total(&widths, 2) <= available || one_is_left);
         }
     }
 }

@@ -27,6 +27,7 @@ pub(super) fn pod(namespace: &str, pod: &str, name: &str) -> ContainerRef {
         id: Some("3f1c9a7e".repeat(8)),
         runtime: Some("kubernetes"),
         cgroup: Some(format!("/kubepods/{pod}/{name}")),
+        apart: false,
     }
 }
 
@@ -82,7 +83,7 @@ fn summary(tool: &'static str, by: By) -> Summary {
 }
 
 /// What `nodeprobe syscalls --by container,syscall` found.
-pub(super) fn syscalls() -> Report<SyscallView> {
+pub(crate) fn syscalls() -> Report<SyscallView> {
     let row = |container, syscall: &str, calls, errnos: &[(&str, u64)], latency| SyscallView {
         container,
         process: None,
@@ -145,7 +146,7 @@ pub(super) fn syscalls() -> Report<SyscallView> {
 }
 
 /// What `nodeprobe syscalls --by process` found.
-pub(super) fn processes() -> Report<SyscallView> {
+pub(crate) fn processes() -> Report<SyscallView> {
     let mut report = syscalls();
     report.summary.by = By::Process;
     for (pid, row) in (4711u32..).zip(&mut report.rows) {
@@ -159,7 +160,7 @@ pub(super) fn processes() -> Report<SyscallView> {
 }
 
 /// What `nodeprobe runqlat` found.
-pub(super) fn sched() -> Report<SchedView> {
+pub(crate) fn sched() -> Report<SchedView> {
     let preempted = |container, count| PreemptedBy {
         container,
         process: None,

@@ -2,7 +2,7 @@
 
 mod time;
 
-pub use time::{age, bound, duration, rfc3339};
+pub use time::{age, at_most, bound, clock, duration, estimate, rfc3339};
 
 use super::Charset;
 

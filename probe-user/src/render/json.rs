@@ -6,23 +6,27 @@
 
 use std::io::{self, Write};
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::{
     text::is_harmless,
     view::{Report, Row},
 };
 
-/// Writes a report as one indented object.
+/// Version of all schemas but those of the flow log. The minor part counts added fields, the major one all other changes.
+const VERSION: &str = "1.0";
+
+/// Writes an object with its type and schema, indented.
 ///
 /// # Errors
 ///
 /// Those of `out`.
-pub fn write_json<R: Row>(out: &mut impl Write, report: &Report<R>) -> io::Result<()> {
-    writeln!(out, "{}", harmless(&serde_json::to_string_pretty(report)?))
+pub fn write_json<R: Row>(out: &mut impl Write, object: &R) -> io::Result<()> {
+    let text = serde_json::to_string_pretty(&Typed::new(object))?;
+    writeln!(out, "{}", harmless(&text))
 }
 
-/// Writes a report as one object a line: the rows, then the rest with `"type": "summary"`.
+/// Writes a report as one object a line: the rows, then the rest as an object of type `summary`.
 ///
 /// # Errors
 ///
@@ -30,33 +34,42 @@ pub fn write_json<R: Row>(out: &mut impl Write, report: &Report<R>) -> io::Resul
 pub fn write_ndjson<R: Row>(out: &mut impl Write, report: &Report<R>) -> io::Result<()> {
     let Report { summary, rows } = report;
     for row in rows {
-        line(out, R::TYPE, row)?;
+        write_row(out, row)?;
     }
-    line(out, "summary", summary)
+    write_row(out, summary)
 }
 
-/// Writes a row as one object in a line, as it is in a stream.
+/// Writes an object with its type and schema in a line.
 ///
 /// # Errors
 ///
 /// Those of `out`.
 pub fn write_row<R: Row>(out: &mut impl Write, row: &R) -> io::Result<()> {
-    line(out, R::TYPE, row)
+    let text = serde_json::to_string(&Typed::new(row))?;
+    writeln!(out, "{}", harmless(&text))
 }
 
 #[derive(Serialize)]
 struct Typed<'a, T> {
     r#type: &'static str,
+    schema: String,
     #[serde(flatten)]
     fields: &'a T,
 }
 
-fn line<T: Serialize>(out: &mut impl Write, r#type: &'static str, fields: &T) -> io::Result<()> {
-    writeln!(
-        out,
-        "{}",
-        harmless(&serde_json::to_string(&Typed { r#type, fields })?)
-    )
+impl<'a, R: Row> Typed<'a, R> {
+    fn new(fields: &'a R) -> Self {
+        Self {
+            r#type: R::TYPE,
+            schema: format!("nodeprobe.{}/{VERSION}", R::TYPE),
+            fields,
+        }
+    }
+}
+
+/// Rows with their types and schemas.
+pub(crate) fn typed<R: Row, S: Serializer>(rows: &[R], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(rows.iter().map(Typed::new))
 }
 
 /// Escapes what is not harmless. Outside strings JSON has only line breaks of that kind.
@@ -109,22 +122,42 @@ mod tests {
             keys,
             [
                 "by",
-                "duration_seconds",
+                "duration_ns",
                 "lost",
                 "notes",
                 "rows",
-                "started",
-                "tool"
+                "schema",
+                "start",
+                "tool",
+                "type"
             ]
         );
-        assert_eq!(object["started"], "2026-01-02T03:04:05.000Z");
+        assert_eq!(object["start"], "2026-01-02T03:04:05.000000000Z");
+        assert_eq!(object["schema"], "nodeprobe.report/1.0");
         assert_eq!(object["by"], "container,syscall");
         let row = &object["rows"][0];
         assert_eq!(row["container"]["pod"], "cart-7d9f8b6c5-x2x4z");
         assert_eq!(row["syscall"], "epoll_wait");
         assert_eq!(row["errnos"], json!({"EINTR": 12}));
         assert!(row.get("process").is_none());
-        assert!(row["latency"]["p99_seconds"].is_f64());
+        assert_eq!(row["schema"], "nodeprobe.syscall/1.0");
+        assert!(row["latency"]["p99_ns"].is_u64());
+    }
+
+    #[test]
+    fn reports_of_intervals_are_one_object_a_line() {
+        let (mut out, report) = (Vec::new(), fixtures::syscalls());
+        for _ in 0..2 {
+            write_row(&mut out, &report).unwrap();
+        }
+        let text = String::from_utf8(out).unwrap();
+        assert_eq!(text.lines().count(), 2);
+        for line in text.lines() {
+            assert_eq!(
+                serde_json::from_str::<Value>(line).unwrap(),
+                object(&report)
+            );
+        }
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod draw;
 mod footer;
 mod header;
 mod help;
+mod keyboard;
 mod keys;
 mod state;
 mod terminal;
@@ -19,21 +20,31 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crossterm::event::{self, Event};
+use rustix::io::Errno;
 
 pub use column::Column;
 pub use draw::draw;
 pub use keys::Action;
 pub use state::UiState;
-pub use terminal::TerminalGuard;
+pub use terminal::{TerminalGuard, restore_modes};
 pub use theme::Theme;
 
+use self::keyboard::{Input, Keyboard};
 use super::view::LiveView;
 
-/// How long to wait for a key before `stop` is asked again.
+/// How long to wait for a key before `stop` and the size of the terminal are looked at again.
 const STOP_CHECK: Duration = Duration::from_millis(100);
 
-/// Shows pictures until the user quits or `stop` says so, and leaves the terminal as it was.
+/// Why the live table ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// The user left it, or `stop` said so.
+    Left,
+    /// The terminal is gone: the connection broke, or its window was closed.
+    HungUp,
+}
+
+/// Shows pictures until the user quits, `stop` says so or the terminal is gone, and leaves the terminal as it was.
 ///
 /// `next` is called at once and then after each `interval`, but not while the user has paused the
 /// table; the rates of the picture after a pause are then averages over the pause.
@@ -42,12 +53,26 @@ const STOP_CHECK: Duration = Duration::from_millis(100);
 ///
 /// Those of the terminal, and that there is none.
 pub fn run_live(
+    next: impl FnMut() -> LiveView,
+    interval: Duration,
+    stop: impl Fn() -> bool,
+    theme: &Theme,
+) -> io::Result<Ended> {
+    match show(next, interval, stop, theme) {
+        // A terminal that is gone answers writes so.
+        Err(error) if error.raw_os_error() == Some(Errno::IO.raw_os_error()) => Ok(Ended::HungUp),
+        other => other,
+    }
+}
+
+fn show(
     mut next: impl FnMut() -> LiveView,
     interval: Duration,
     stop: impl Fn() -> bool,
     theme: &Theme,
-) -> io::Result<()> {
+) -> io::Result<Ended> {
     let mut guard = TerminalGuard::enter()?;
+    let mut keyboard = Keyboard::default();
     let mut state = UiState::default();
     let mut view = next();
     let mut due = Instant::now() + interval;
@@ -55,19 +80,16 @@ pub fn run_live(
         .terminal()
         .draw(|frame| draw(frame, &view, &mut state, theme))?;
     while !stop() {
-        let mut redraw = false;
-        if event::poll(
-            due.saturating_duration_since(Instant::now())
-                .min(STOP_CHECK),
-        )? {
-            match event::read()? {
-                Event::Key(key) => match state.on_key(key) {
-                    Action::Quit => break,
-                    Action::Redraw => redraw = true,
-                    Action::Ignore => {}
-                },
-                Event::Resize(..) => redraw = true,
-                _ => {}
+        let rest = due.saturating_duration_since(Instant::now());
+        let Input::Keys(keys) = keyboard.wait(rest.min(STOP_CHECK))? else {
+            return Ok(Ended::HungUp);
+        };
+        let mut redraw = guard.follow_size()?;
+        for key in keys {
+            match state.on_key(key) {
+                Action::Quit => return Ok(Ended::Left),
+                Action::Redraw => redraw = true,
+                Action::Ignore => {}
             }
         }
         if Instant::now() >= due {
@@ -83,7 +105,7 @@ pub fn run_live(
                 .draw(|frame| draw(frame, &view, &mut state, theme))?;
         }
     }
-    Ok(())
+    Ok(Ended::Left)
 }
 
 #[cfg(test)]

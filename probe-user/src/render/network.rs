@@ -3,6 +3,7 @@
 mod audit;
 mod dns;
 mod flows;
+mod follow;
 mod tcp;
 #[cfg(test)]
 mod tests;
@@ -12,10 +13,16 @@ use std::{
     io::{self, Write},
 };
 
-pub use self::{audit::write_audit, dns::write_dns, flows::write_flows, tcp::write_tcp};
+pub use self::{
+    audit::write_audit,
+    dns::write_dns,
+    flows::write_flows,
+    follow::{FlowLine, FlowLines, LookupLines},
+    tcp::write_tcp,
+};
 use super::{
     Look,
-    format::{count, duration, or_dash},
+    format::{count, duration, estimate, or_dash},
     sheet::{self, Column, Sheet},
     table::{footer, left_out_note, more},
     text::safe,
@@ -89,6 +96,13 @@ fn write<R: Clone>(
     footer(out, summary, look)
 }
 
+/// The rows to show and the rest, in the order of the report.
+fn first<R>(rows: &[R], top: Option<usize>) -> (Vec<&R>, Vec<&R>) {
+    let shown = top.unwrap_or(usize::MAX).min(rows.len());
+    let (shown, rest) = rows.split_at(shown);
+    (shown.iter().collect(), rest.iter().collect())
+}
+
 /// `refused 3, timeout 1`, most frequent first.
 fn by_name(counts: &BTreeMap<String, u64>, look: &Look) -> String {
     let mut sorted: Vec<_> = counts.iter().filter(|(_, n)| **n > 0).collect();
@@ -112,6 +126,11 @@ fn total(counts: &BTreeMap<String, u64>) -> u64 {
 
 fn time(seconds: Option<f64>, look: &Look) -> String {
     or_dash(seconds.map(|s| duration(s, look.charset)), look.charset)
+}
+
+/// A quantile of a histogram.
+fn quantile(seconds: Option<f64>, look: &Look) -> String {
+    or_dash(seconds.map(|s| estimate(s, look.charset)), look.charset)
 }
 
 fn all<R>(rows: &[R], of: impl Fn(&R) -> u64) -> u64 {

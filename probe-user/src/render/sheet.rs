@@ -9,6 +9,8 @@ use super::{
 };
 
 const GAP: usize = 2;
+/// Widest that a text is shown where other columns follow: one long name must not push the figures of all rows away.
+const MAX_TEXT: usize = 64;
 
 /// A column of a sheet.
 #[derive(Clone, Copy, Debug)]
@@ -108,6 +110,13 @@ impl Sheet {
                 Kind::Number => natural,
                 Kind::Name(min) | Kind::List(min) => min.min(natural),
             };
+            // Nothing is padded behind the last column.
+            let is_padded = i + 1 < self.columns.len() && !matches!(column.kind, Kind::Number);
+            let natural = if is_padded {
+                natural.min(MAX_TEXT)
+            } else {
+                natural
+            };
             Want {
                 natural,
                 min,
@@ -128,7 +137,8 @@ impl Sheet {
             let cell = match column.kind {
                 Kind::Name(_) => text::shorten_middle(cell, width, look.charset),
                 Kind::List(_) => text::shorten_list(cell, width, look.charset),
-                Kind::Number => text::shorten_end(cell, width, look.charset),
+                // A number that is cut is another number.
+                Kind::Number => cell.to_owned(),
             };
             let padding = " ".repeat(width.saturating_sub(text::width(&cell)));
             match column.kind {
@@ -137,6 +147,55 @@ impl Sheet {
             }
         }
         text::prefix(line.trim_end(), look.width).to_owned()
+    }
+}
+
+/// A table whose rows come one by one and scroll away: the widths of its columns are known before the rows are.
+#[derive(Debug)]
+pub(crate) struct Scroll {
+    sheet: Sheet,
+    widths: Vec<Option<usize>>,
+    look: Look,
+}
+
+impl Scroll {
+    /// Columns with the widths that suit them.
+    pub(crate) fn new(columns: Vec<(Column, usize)>, look: Look) -> Self {
+        let want = |(column, natural): &(Column, usize)| Want {
+            natural: *natural,
+            min: match column.kind {
+                Kind::Number => *natural,
+                Kind::Name(min) | Kind::List(min) => min.min(*natural),
+            },
+            rank: column.rank,
+        };
+        let wants: Vec<Want> = columns.iter().map(want).collect();
+        Self {
+            widths: fit(&wants, look.width, GAP),
+            sheet: Sheet::new(columns.into_iter().map(|(column, _)| column).collect()),
+            look,
+        }
+    }
+
+    /// What the terminal can show.
+    pub(crate) fn look(&self) -> &Look {
+        &self.look
+    }
+
+    /// Writes the titles of the columns.
+    pub(crate) fn titles(&self, out: &mut impl Write) -> io::Result<()> {
+        let titles = self.sheet.columns.iter();
+        let titles: Vec<String> = titles.map(|column| column.title.to_owned()).collect();
+        heading(
+            out,
+            &self.sheet.line(&titles, &self.widths, &self.look),
+            &self.look,
+        )
+    }
+
+    /// Writes a row of safe cells.
+    pub(crate) fn line(&self, out: &mut impl Write, cells: &[String]) -> io::Result<()> {
+        writeln!(out, "{}", self.sheet.line(cells, &self.widths, &self.look))
     }
 }
 
@@ -227,6 +286,32 @@ b            7
             written(&Look { width: 14, ..PLAIN }),
             (expected.into(), vec!["WHAT"])
         );
+    }
+
+    #[test]
+    fn one_long_name_does_not_pad_all_rows() {
+        let mut sheet = sheet();
+        sheet.push(vec!["x".repeat(250), "3".into(), "y".repeat(100)]);
+        let look = Look {
+            width: 240,
+            ..PLAIN
+        };
+        let mut out = Vec::new();
+        sheet.write(&mut out, &look).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines[0].find(" N "), Some(64 + 2 + 4 - 1), "{text}");
+        assert!(lines[3].starts_with(&format!("{}…{}  ", "x".repeat(31), "x".repeat(32))));
+        assert!(lines[3].ends_with(&"y".repeat(100)), "{text}");
+    }
+
+    #[test]
+    fn a_number_is_shown_whole_or_not_at_all() {
+        for width in 1..40 {
+            let (text, left_out) = written(&Look { width, ..PLAIN });
+            let first = text.lines().nth(1).unwrap();
+            assert_eq!(first.contains("1,234"), !left_out.contains(&"N"), "{text}");
+        }
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::{
 
 use super::{
     Look, Selection,
-    format::{count, duration, or_dash, rate, share},
+    format::{count, duration, estimate, or_dash, rate, share},
     sheet::{self, Column, Sheet},
     text::safe,
     view::{By, ContainerRef, ProcessRef, Report, SyscallOrder, SyscallView},
@@ -91,7 +91,8 @@ fn columns(by: By, order: SyscallOrder) -> Vec<Column> {
 }
 
 fn cells(row: &SyscallView, by: By, seconds: f64, look: &Look) -> Vec<String> {
-    let quantile = |q: Option<f64>| or_dash(q.map(|s| duration(s, look.charset)), look.charset);
+    let or_none = |text: Option<String>| or_dash(text, look.charset);
+    let quantile = |q: Option<f64>| or_none(q.map(|s| estimate(s, look.charset)));
     let latency = row.latency.as_ref();
     let mut cells = owner_cells(&row.container, row.process.as_ref(), by, look);
     if by.has_syscall() {
@@ -105,7 +106,7 @@ fn cells(row: &SyscallView, by: By, seconds: f64, look: &Look) -> Vec<String> {
         errnos(&row.errnos, row.errors, look),
         quantile(latency.and_then(|l| l.p50_seconds)),
         quantile(latency.and_then(|l| l.p99_seconds)),
-        quantile(latency.map(|l| l.sum_seconds)),
+        or_none(latency.map(|l| duration(l.sum_seconds, look.charset))),
     ]);
     cells
 }
@@ -137,7 +138,8 @@ pub(crate) fn more(rows: usize) -> String {
     format!("... and {} more", count(rows as u64))
 }
 
-fn owner_cells(
+/// The first cells of a row: whose it is.
+pub(super) fn owner_cells(
     container: &ContainerRef,
     process: Option<&ProcessRef>,
     by: By,

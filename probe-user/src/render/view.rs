@@ -7,27 +7,22 @@ mod dns;
 mod flows;
 mod histogram;
 mod live;
+mod order;
 mod owner;
 mod report;
 mod sched;
 mod syscalls;
 mod tcp;
-
-use std::time::Duration;
-
-use serde::Serializer;
+mod units;
 
 pub use audit::AuditView;
 pub use dns::{DnsView, LookupView};
 pub use flows::{Direction, EndView, FlowView};
 pub use histogram::{BucketView, HistogramView};
 pub use live::{LiveHeader, LiveRow, LiveView, Preemptor, ProbeState};
+pub use order::{AuditOrder, DnsOrder, FlowOrder, TcpOrder};
 pub use owner::{ContainerRef, ProcessRef};
 pub use report::{By, Report, Row, Summary, lost_map};
 pub use sched::{PreemptedBy, SchedOrder, SchedView};
 pub use syscalls::{SyscallOrder, SyscallView};
 pub use tcp::TcpView;
-
-fn seconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_f64(duration.as_secs_f64())
-}

@@ -1,7 +1,7 @@
 //! Which owners an operator asked for.
 
 use crate::{
-    model::{Container, Flow},
+    model::{Container, Flow, Naming},
     select::{Pattern, Rules},
 };
 
@@ -23,10 +23,15 @@ pub struct Filter {
 impl Filter {
     /// Whether a row of this owner is wanted.
     pub fn admits(&self, container: Option<&Container>, pid: Option<u32>) -> bool {
-        self.admits_container(container)
-            && self.admits_namespace(container)
+        self.admits_owner(container) && self.admits_pid(pid)
+    }
+
+    /// As [`admits`](Self::admits), where names that are still to come meet every condition.
+    pub fn may_admit(&self, container: Option<&Container>, pid: Option<u32>) -> bool {
+        let is_pending = container.is_some_and(|c| c.naming == Naming::Pending);
+        (is_pending || self.admits_container(container) && self.admits_namespace(container))
             && self.admits_cgroup(container)
-            && (self.pids.is_empty() || pid.is_some_and(|pid| self.pids.contains(&pid)))
+            && self.admits_pid(pid)
     }
 
     /// Whether a flow between these owners is wanted.
@@ -38,6 +43,17 @@ impl Filter {
     ) -> bool {
         let pid = flow.process.as_ref().map(|process| process.pid);
         self.admits(local, pid) && self.flows.admit(flow, [local, peer])
+    }
+
+    /// As [`admits`](Self::admits), whatever the process.
+    pub(super) fn admits_owner(&self, container: Option<&Container>) -> bool {
+        self.admits_container(container)
+            && self.admits_namespace(container)
+            && self.admits_cgroup(container)
+    }
+
+    fn admits_pid(&self, pid: Option<u32>) -> bool {
+        self.pids.is_empty() || pid.is_some_and(|pid| self.pids.contains(&pid))
     }
 
     fn admits_namespace(&self, container: Option<&Container>) -> bool {
@@ -63,7 +79,8 @@ impl Filter {
     }
 }
 
-fn lies_in(path: &str, parent: &str) -> bool {
+/// Whether a cgroup is another one or lies below it.
+pub(super) fn lies_in(path: &str, parent: &str) -> bool {
     let parent = parent.trim_end_matches('/');
     path.strip_prefix(parent)
         .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))

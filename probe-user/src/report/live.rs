@@ -7,6 +7,7 @@ use std::{
 
 use probe_common::{hist::Histogram, id::CgroupId};
 
+use super::owner::tell_apart;
 use crate::{
     identity::Identities,
     model::{Measurements, OwnerId},
@@ -48,10 +49,14 @@ impl Rates {
             .replace(now)
             .map(|at| now.duration_since(at).as_secs_f64());
         let rows = match seconds {
-            Some(seconds) if seconds > 0.0 => totals
-                .iter()
-                .map(|(key, totals)| row(totals, self.last.get(key), seconds))
-                .collect(),
+            Some(seconds) if seconds > 0.0 => {
+                let rows = totals.iter();
+                let mut rows: Vec<LiveRow> = rows
+                    .map(|(key, totals)| row(totals, self.last.get(key), seconds))
+                    .collect();
+                tell_apart(rows.iter_mut().map(|row| &mut row.container));
+                rows
+            }
             _ => Vec::new(),
         };
         self.last = totals;

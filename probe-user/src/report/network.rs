@@ -5,7 +5,7 @@ mod lookups;
 mod tcp;
 
 pub use self::{
-    flows::{Counted, FlowBook, FlowRows, Seen},
+    flows::{Counted, FlowBook, FlowRows, Seen, flow_row},
     lookups::{LookupBook, lookup_view},
     tcp::tcp_rows,
 };

@@ -6,7 +6,7 @@ use probe_common::hist::Histogram;
 
 use super::{
     Filter,
-    owner::{GroupKey, Resolved},
+    owner::{GroupKey, Resolved, tell_apart},
 };
 use crate::{
     identity::Identities,
@@ -76,7 +76,12 @@ pub fn sched_rows(
             group.preemptors.entry(by.key).or_insert_with(|| (by, 0)).1 += row.count;
         }
     }
-    groups.into_values().map(view).collect()
+    let mut rows: Vec<SchedView> = groups.into_values().map(view).collect();
+    tell_apart(rows.iter_mut().flat_map(|row| {
+        let preemptors = row.preempted_by.iter_mut();
+        std::iter::once(&mut row.container).chain(preemptors.map(|by| &mut by.container))
+    }));
+    rows
 }
 
 fn view(group: Group) -> SchedView {

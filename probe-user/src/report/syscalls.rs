@@ -6,7 +6,7 @@ use probe_common::hist::Histogram;
 
 use super::{
     Filter,
-    owner::{GroupKey, Resolved},
+    owner::{GroupKey, Resolved, tell_apart},
 };
 use crate::{
     identity::Identities,
@@ -67,7 +67,7 @@ pub fn syscall_rows(
                 .or_default() += row.count;
         }
     }
-    groups
+    let mut rows: Vec<SyscallView> = groups
         .into_iter()
         .map(|((_, syscall), group)| {
             let (container, process) = group.owner.names();
@@ -81,5 +81,7 @@ pub fn syscall_rows(
                 latency: timed.then(|| HistogramView::from(&group.latency)),
             }
         })
-        .collect()
+        .collect();
+    tell_apart(rows.iter_mut().map(|row| &mut row.container));
+    rows
 }

@@ -9,7 +9,7 @@ mod drops;
 mod fins;
 
 use std::{
-    collections::{HashSet, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     os::fd::BorrowedFd,
     time::Duration,
 };
@@ -25,7 +25,7 @@ use crate::{
     limits,
     logs::chain,
     maps::MapError,
-    model::{Counters, Drops, Flow, Initiator, Lookup, Tuple},
+    model::{Counters, Drops, Flow, IdleCapacity as _, Initiator, Lookup, Tuple},
     probes::{DropsReader, FlowsReader, TcpReader},
 };
 
@@ -232,6 +232,10 @@ impl FlowFollower {
             held_ends: self.held.len() as u64 + waiting.ends,
             forgotten_ends: self.ends.refused(),
             forgotten_drops: self.drops.as_ref().map_or(0, |(_, known)| known.refused()),
+            attributed_drops: self
+                .drops
+                .as_ref()
+                .map_or_else(HashMap::new, |(_, known)| known.attributed().clone()),
             lookups: self.lookups.counts(),
             names: self.names.counts(),
             ..self.counts.clone()
@@ -276,8 +280,9 @@ impl FlowFollower {
 
     /// Gives a flow what was dropped of it.
     fn charge(&mut self, flow: &mut Flow, now: Duration) {
+        let is_peer_here = self.ends.peer(flow).is_some();
         if let Some((_, known)) = &mut self.drops {
-            known.charge(flow, now);
+            known.charge(flow, is_peer_here, now);
             if flow.end.is_some() {
                 known.release(flow);
             }
@@ -329,6 +334,7 @@ impl FlowFollower {
                 self.tell(change, events);
             }
         }
+        self.held.give_back();
     }
 
     fn tell(&mut self, change: Change, events: &mut Vec<FlowEvent>) {

@@ -5,8 +5,9 @@ use std::collections::HashMap;
 use super::{Enabled, HOLD, Plan};
 use crate::{
     config::{self, Config},
-    identity::{Limits, resolver},
+    identity::Limits,
     kernel::Roots,
+    limits,
     model::OwnerKind,
     probes::Latency,
 };
@@ -41,6 +42,7 @@ impl From<&Config> for Plan {
             dns: config.flows.dns,
             flow_sampling: config.flows.sampling,
             flow_ignore: config.flows.ignore.clone(),
+            rtt_interval: limits::RTT_INTERVAL,
             max_flows: config.limits.flows,
             max_connections: config.limits.connections,
             debug: config.debug,
@@ -54,25 +56,6 @@ impl From<config::Enabled> for Enabled {
             config::Enabled::Auto => Self::Auto,
             config::Enabled::Always => Self::Always,
             config::Enabled::Never => Self::Never,
-        }
-    }
-}
-
-impl From<&config::Runtimes> for resolver::Config {
-    fn from(runtimes: &config::Runtimes) -> Self {
-        Self {
-            docker: runtimes.docker.clone(),
-            podman: runtimes.podman.clone(),
-            podman_storage: runtimes.podman_storage.clone(),
-            containerd: runtimes.containerd.clone(),
-            // containerd serves CRI on its own socket.
-            cri: runtimes
-                .containerd
-                .iter()
-                .chain(&runtimes.crio)
-                .cloned()
-                .collect(),
-            ..Self::default()
         }
     }
 }

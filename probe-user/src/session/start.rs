@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     path::PathBuf,
     sync::{Arc, Mutex},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use aya::Btf as AyaBtf;
@@ -55,6 +55,8 @@ pub struct Plan {
     pub flow_sampling: u32,
     /// Flows that are not counted: rules on networks, ports and transports.
     pub flow_ignore: Vec<Rule>,
+    /// How often the round-trip time of a connection that goes on is counted; zero for once in each reading.
+    pub rtt_interval: Duration,
     /// Bytes for measurements in the kernel.
     pub kernel_memory: u64,
     /// Owners that are told apart in the kernel.
@@ -136,11 +138,17 @@ impl Session {
             sizes: Sizes {
                 flows: plan.max_flows,
                 connections: plan.max_connections,
-                ..Sizes::plan(plan.kernel_memory, plan.max_owners, kernel.possible_cpus)
+                ..Sizes::plan(
+                    plan.kernel_memory,
+                    plan.max_owners,
+                    plan.owners,
+                    kernel.possible_cpus,
+                )
             },
             dns: plan.dns,
             flow_sampling: plan.flow_sampling,
             flow_ignore: plan.flow_ignore.clone(),
+            rtt_interval: plan.rtt_interval,
             debug: plan.debug,
         };
         let identities = Arc::new(Identities::new(plan.limits));
@@ -155,6 +163,7 @@ impl Session {
             max_cgroups: plan.limits.live,
             undisturbed: kernel.preemptible,
             leaving: Mutex::default(),
+            sweep: Mutex::default(),
             started: Instant::now(),
             cgroups: kernel.cgroups.clone(),
         };
@@ -294,10 +303,11 @@ mod tests {
         let options = Options {
             owners: OwnerKind::Cgroup,
             latency: Latency::Exact,
-            sizes: Sizes::plan(64 << 20, 100, 2),
+            sizes: Sizes::plan(64 << 20, 100, OwnerKind::Cgroup, 2),
             dns: false,
             flow_sampling: 1,
             flow_ignore: Vec::new(),
+            rtt_interval: Duration::ZERO,
             debug: false,
         };
         let programs = |state| -> Vec<Vec<String>> {

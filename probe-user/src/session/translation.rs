@@ -229,12 +229,12 @@ mod tests {
         use crate::kernel::conntrack::{AskError, Conntrack, is_loaded};
 
         if !is_loaded("/proc".as_ref()) {
-            eprintln!("skipped: this kernel has no connection tracking at the moment");
+            test_skip::skip("conntrack", "the kernel has not loaded connection tracking");
             return;
         }
         let mut opened = Conntrack::open().unwrap();
         if opened.entries().is_err() {
-            eprintln!("skipped: there is no privilege to let go of");
+            test_skip::skip("capabilities", "this process has no CAP_NET_ADMIN to drop");
             return;
         }
         let asked = thread::spawn(move || {
@@ -251,7 +251,7 @@ mod tests {
         let started = Translator::start(TranslationScope::Host, "/proc".into());
         let translator = match started {
             Err(TranslatorError::Open(error)) => {
-                eprintln!("skipped: {error}");
+                test_skip::skip("conntrack", &error.to_string());
                 return;
             }
             other => other.unwrap(),

@@ -112,12 +112,17 @@ impl Drop for Watch {
 
 fn drain(reader: &mut LifecycleReader, identities: &Identities, shared: &Shared) {
     while let Some(record) = reader.take() {
-        tracing::trace!(cgroup = record.cgroup.0, change = ?record.change, path = record.path, "cgroup");
+        tracing::trace!(
+            cgroup = record.cgroup.0,
+            change = record.change.name(),
+            path = record.path,
+            "cgroup"
+        );
         let now = Instant::now();
         match record.change {
             // A task that is moved in heals a lost record of the cgroup's creation.
             // A path that was cut may be that of another owner; the loss that it counts as leads to a walk.
-            CgroupChange::Made | CgroupChange::Attached if record.is_cut() => {}
+            CgroupChange::Made | CgroupChange::Attached if record.is_cut => {}
             CgroupChange::Made | CgroupChange::Attached => {
                 identities.appeared(record.cgroup, &record.path, now);
             }

@@ -5,7 +5,8 @@ use std::time::Instant;
 use anyhow::Result;
 use probe_user::{kernel::wait::Waiter, model::ProgramStats};
 use tests::{
-    cgroup::Cgroup, lock::alone, nodeprobe::free_port, skip::skip, wait::LONG, workload::Workload,
+    cgroup::Cgroup, exempt::Missing, lock::alone, nodeprobe::free_port, skip::skip, wait::LONG,
+    workload::Workload,
 };
 
 use super::rig::{Network, cgroups, tcp_row};
@@ -47,9 +48,9 @@ fn skipped(network: &Network) -> (u64, u64) {
 /// What the kernel keeps from a program because an interrupt meets it at work another one takes, and no end is there twice.
 #[test]
 fn what_an_interrupt_brings_while_a_program_is_at_work_another_one_takes() -> Result<()> {
-    /// Less than a listener may have waiting, so that no attempt is turned away, and in all what the ring has room for, however
+    /// Less than a listener may have waiting, so that no attempt is turned away, and in all what one container may have in the ring, however
     /// seldom it is read.
-    const CONNECTIONS: usize = 1200;
+    const CONNECTIONS: usize = 400;
     const PAIRS: usize = 4;
     /// More than it takes anywhere that was seen.
     const ROUNDS: usize = 50;
@@ -106,15 +107,20 @@ fn what_an_interrupt_brings_while_a_program_is_at_work_another_one_takes() -> Re
     let (server, client) = (tcp_row(&read, &servers), tcp_row(&read, &clients));
     assert_eq!([client.attempts, client.connected], [connections; 2]);
     assert_eq!(server.accepted, connections);
-    // Some ends nobody sees at all, see docs/limitations.md. They are counted, and none is told twice.
-    let most = connections.saturating_sub(missed(&network))..=connections;
+    // Some ends no program sees, see docs/limitations.md. They are counted, and none is reported twice.
+    let missing = Missing {
+        skipped: 0,
+        unseen: missed(&network),
+    };
+    let excused = missing.excuse(connections)?;
     for (what, count) in [
         ("clients that closed", client.closed),
         ("servers that closed", server.closed),
         ("ends of clients", ended(&network, &clients)),
         ("ends of servers", ended(&network, &servers)),
     ] {
-        assert!(most.contains(&count), "{what}: {count}, not {most:?}");
+        let agrees = excused.matches(connections, count);
+        assert!(agrees, "{what}: {count}, not {connections} {excused:?}");
     }
     Ok(())
 }

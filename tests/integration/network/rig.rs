@@ -39,6 +39,7 @@ impl Network {
             dns: true,
             flow_sampling: 1,
             flow_ignore: Vec::new(),
+            rtt_interval: Duration::ZERO,
             kernel_memory: 16 << 20,
             max_owners: 1024,
             max_flows: probe_user::limits::FLOWS,

@@ -15,7 +15,10 @@ use kube_tests::cluster::{Cluster, manifests};
 fn cluster() -> Option<Cluster> {
     let cluster = Cluster::of_environment();
     if cluster.is_none() {
-        eprintln!("SKIP kubernetes: no cluster; `cargo xtask kube test` starts one");
+        test_skip::skip(
+            "kubernetes",
+            "no cluster; `cargo xtask kube test` starts one",
+        );
     }
     cluster
 }

@@ -178,7 +178,7 @@ fn watch(pipe: std::process::ChildStderr) -> (Receiver<()>, JoinHandle<String>) 
 ///
 /// # Errors
 ///
-/// If it ends by a signal or takes longer than a minute.
+/// If it ends by a signal or takes longer than three minutes.
 pub fn run(args: &str, mut command: Command) -> Result<(i32, String, String)> {
     let output = guard::output(command.args(args.split_whitespace()))?;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();

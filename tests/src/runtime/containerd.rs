@@ -75,8 +75,22 @@ impl Containerd {
     ///
     /// If it does not get ready.
     pub fn start_workload(&self, name: &str, args: &str) -> Result<Container> {
+        self.start_with(name, &[], args)
+    }
+
+    /// As [`Self::start_workload`], in this cgroup.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::start_workload`].
+    pub fn start_workload_in(&self, name: &str, cgroup: &str, args: &str) -> Result<Container> {
+        self.start_with(name, &["--cgroup", cgroup], args)
+    }
+
+    fn start_with(&self, name: &str, flags: &[&str], args: &str) -> Result<Container> {
         let mut command = self.ctr("default");
-        command.args(["run", "-d", "--null-io", image::NAME, name, image::WORKLOAD]);
+        command.args(["run", "-d", "--null-io"]).args(flags);
+        command.args([image::NAME, name, image::WORKLOAD]);
         run(command.args(args.split(' ')).args(["--go", "--hold"]))?;
         let tasks = run(self.ctr("default").args(["task", "ls"]))?;
         let line = tasks

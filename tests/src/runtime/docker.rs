@@ -177,6 +177,15 @@ impl Docker {
         serde_json::from_str(&text).with_context(|| format!("{name} said `{text}`"))
     }
 
+    /// Gives a container another name.
+    ///
+    /// # Errors
+    ///
+    /// If that fails.
+    pub fn rename(&self, name: &str, to: &str) -> Result<()> {
+        run(self.docker().args(["rename", name, to])).map(drop)
+    }
+
     /// Removes a container, whatever it does.
     ///
     /// # Errors

@@ -14,6 +14,7 @@ const OTHER: u16 = 1;
 
 /// Workloads, and what each may reach of each other one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Matrix {
     /// Names of the workloads, in order.
     pub workloads: Vec<String>,
@@ -23,6 +24,7 @@ pub struct Matrix {
 
 /// What one workload may reach of another.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Cell {
     /// Who begins.
     pub from: String,

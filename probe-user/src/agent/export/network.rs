@@ -27,7 +27,15 @@ const ELSEWHERE: &str = "~remote";
 const TIMEOUT: &str = "~timeout";
 
 /// Reasons of failed attempts to connect, as [`tcp::Totals`] orders them.
-const FAILED: [&str; tcp::FAILURES] = ["refused", "timeout", "unreachable", "reset", "aborted"];
+const FAILED: [&str; tcp::FAILURES] = [
+    "refused",
+    "timeout",
+    "unreachable",
+    "reset",
+    "aborted",
+    "prohibited",
+    "no_local_port",
+];
 
 /// Kinds of retransmissions, in the same way.
 const RETRANSMITS: [&str; tcp::RETRANSMITS] = ["syn", "data", "loss_probe"];
@@ -61,6 +69,12 @@ pub(super) struct Network {
     timeouts: Previous<u64, u64>,
     /// Of these, what has no name yet.
     waiting_timeouts: FxHashMap<OwnerId, u64>,
+    /// Dropped packets that the follower found the container of, by cgroup and reason.
+    attributed_drops: Previous<(u64, Arc<str>), u64>,
+    /// Of these, what has no name yet.
+    waiting_drops: FxHashMap<(OwnerId, Arc<str>), u64>,
+    /// Packets that were freed and not dropped, by reason.
+    freed: Previous<String, u64>,
     /// Traffic whose owners have no names yet.
     waiting: FxHashMap<TrafficKey, Counters>,
     /// Series of a peer, which go when it is gone.
@@ -81,6 +95,7 @@ impl Network {
         self.connections(registry, measurements, names);
         self.lookups(registry, measurements, &traffic, names);
         self.drops(registry, measurements, names);
+        self.attributed_drops(registry, &traffic, names);
         let untracked = by_owner(
             &measurements.untracked,
             Counters::default(),
@@ -98,16 +113,20 @@ impl Network {
     }
 
     /// Forgets owners whose counters have been freed.
-    pub(super) fn forget(
+    pub(super) fn forget(&mut self, gone: &FxHashSet<OwnerId>) {
+        self.counters.forget(|(owner, ..)| gone.contains(owner));
+        self.histograms.forget(|(owner, ..)| gone.contains(owner));
+        self.drops
+            .forget(|(owner, _)| owner.is_some_and(|owner| gone.contains(&owner)));
+    }
+
+    /// Ends the series that name owners as the other end, where these are gone or have other labels now.
+    pub(super) fn leave(
         &mut self,
         registry: &mut Registry,
         gone: &FxHashSet<OwnerId>,
         now: Instant,
     ) {
-        self.counters.forget(|(owner, ..)| gone.contains(owner));
-        self.histograms.forget(|(owner, ..)| gone.contains(owner));
-        self.drops
-            .forget(|(owner, _)| owner.is_some_and(|owner| gone.contains(&owner)));
         for owner in gone {
             for (local, peer, transport) in self.peers.remove(owner).into_iter().flatten() {
                 let transport = transport.to_string();
@@ -179,6 +198,20 @@ impl Network {
                 let labels = ["tcp", "no_identity"];
                 registry.add(&families::UNATTRIBUTED, &labels, connects + accepted[1]);
             }
+            self.add(
+                registry,
+                &families::TCP_SEGMENTS_SENT,
+                (id, 0),
+                &c,
+                totals.segments_sent,
+            );
+            self.add(
+                registry,
+                &families::TCP_SEGMENTS_RETRANSMITTED,
+                (id, 0),
+                &c,
+                totals.segments_retransmitted,
+            );
             let failed = std::array::from_fn(|at| (FAILED[at], totals.failed[at]));
             self.split::<{ tcp::FAILURES }>(
                 registry,
@@ -260,6 +293,15 @@ impl Network {
         measurements: &Measurements,
         names: &mut Names<'_>,
     ) {
+        for row in &measurements.freed {
+            let added = self.freed.added(row.reason.clone(), row.packets);
+            add(
+                registry,
+                &families::NODE_PACKETS_FREED,
+                &[&row.reason],
+                added,
+            );
+        }
         // All owners together: freed counters make no sum fall, because each is followed by itself.
         let rows = by_owner(
             &measurements.drops,
@@ -267,6 +309,8 @@ impl Network {
             |row| (row.owner, row.reason.as_str()),
             |sum, row| *sum += row.packets,
         );
+        let mut rows: Vec<_> = rows.into_iter().collect();
+        most_first(&mut rows, |(_, packets)| *packets);
         for ((owner, reason), packets) in rows {
             let labels = match owner.map(|owner| names.find(owner)) {
                 None => None,
@@ -287,6 +331,36 @@ impl Network {
                 registry.add(&families::CONTAINER_PACKET_DROPS, &labels, added);
             }
         }
+    }
+
+    /// Dropped packets that only a flow has a container for. The node has them already.
+    fn attributed_drops(
+        &mut self,
+        registry: &mut Registry,
+        traffic: &traffic::State,
+        names: &mut Names<'_>,
+    ) {
+        for ((cgroup, reason), packets) in
+            traffic.follower.iter().flat_map(|it| &it.attributed_drops)
+        {
+            // As with look-ups: the follower remembers longer than the kernel side.
+            let added = self
+                .attributed_drops
+                .added((cgroup.0, reason.clone()), *packets);
+            if added > 0 {
+                let key = (OwnerId::of_socket(cgroup.0), reason.clone());
+                *self.waiting_drops.entry(key).or_default() += added;
+            }
+        }
+        self.waiting_drops.retain(|(id, reason), packets| {
+            let Some(labels) = names.find(*id).labels() else {
+                return true;
+            };
+            let [namespace, pod, container] = labels.parts();
+            let labels = [namespace, pod, container, &**reason];
+            registry.add(&families::CONTAINER_PACKET_DROPS, &labels, *packets);
+            false
+        });
     }
 
     /// What found no room in the table of flows has an owner and nothing else.
@@ -316,7 +390,9 @@ impl Network {
     /// Traffic of flows whose owners have names.
     fn traffic(&mut self, registry: &mut Registry, names: &mut Names<'_>) {
         let Self { waiting, peers, .. } = self;
-        waiting.retain(|key, counters| {
+        let mut all: Vec<(TrafficKey, Counters)> = waiting.drain().collect();
+        most_first(&mut all, |(_, it)| it.bytes_sent + it.bytes_received);
+        let not_yet = |(key, counters): &(TrafficKey, Counters)| {
             let owner = names.find(key.owner);
             let Some(local) = owner.labels() else {
                 return true;
@@ -345,7 +421,8 @@ impl Network {
                 peers.entry(*id).or_default().insert(series);
             }
             false
-        });
+        };
+        waiting.extend(all.into_iter().filter(not_yet));
     }
 
     /// Adds to the series of an owner that differ in the last label.
@@ -394,6 +471,11 @@ impl Network {
     }
 }
 
+/// Brings what has most to the front: it gets a series of its own before there is no room.
+pub(super) fn most_first<T>(rows: &mut [T], amount: impl Fn(&T) -> u64) {
+    rows.sort_unstable_by_key(|row| std::cmp::Reverse(amount(row)));
+}
+
 /// Makes no series for nothing: a container that never connects has none.
 fn add(registry: &mut Registry, desc: &'static Desc, labels: &[&str], count: u64) {
     if count > 0 {
@@ -414,7 +496,7 @@ fn active(registry: &mut Registry, active: &FxHashMap<OwnerId, u64>, names: &mut
     }
     registry.clear(&families::FLOW_ACTIVE);
     for (labels, count) in by_labels {
-        registry.set(&families::FLOW_ACTIVE, &labels.parts(), count as f64);
+        registry.sum(&families::FLOW_ACTIVE, &labels.parts(), count as f64);
     }
 }
 

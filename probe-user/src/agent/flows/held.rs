@@ -13,6 +13,7 @@ use crate::{
     flows::Event,
     kernel::clock::monotonic,
     limits,
+    model::IdleCapacity as _,
     session::{FlowReport, Units},
 };
 
@@ -73,6 +74,7 @@ impl Held {
             self.vain.extend(strangers);
         }
         let next = ready.then(|| self.queue.pop_front())??;
+        self.queue.give_back();
         self.units.remove(next.report.units());
         Some(next)
     }

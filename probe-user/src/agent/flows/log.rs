@@ -1,4 +1,4 @@
-//! The logs of the agent: where they go, and since when nobody wrote them.
+//! The logs of the agent: where they go, and the time before this run that they do not cover.
 
 mod marks;
 
@@ -15,13 +15,14 @@ use crate::{
     kernel::{Roots, clock::monotonic},
     model::FeatureState,
     session::Session,
-    sinks::{Fsync, Rotation, Settings, Target},
+    sinks::{self, Fsync, Rotation, Settings, Target},
 };
 
 /// Probes whose records are in the log.
 const PROBES: [&str; 2] = ["flows", "tcp"];
 
-/// Opens a log and says since when nobody watched; `None` where it is off.
+/// Opens a log and reports the time that it does not cover: since an earlier run wrote it, or else since the host was
+/// booted. `None` where it is off.
 pub(in crate::agent) fn open(
     name: &'static str,
     log: &FlowTarget,
@@ -36,7 +37,7 @@ pub(in crate::agent) fn open(
     };
     let (now, wall) = (monotonic(), SystemTime::now());
     // Before it is opened: from then on it is written.
-    let from = last_written(&target, now, wall);
+    let written = last_written(&target, now, wall);
     let settings = Settings {
         rotation: Rotation {
             size: flows.log_size,
@@ -76,8 +77,8 @@ pub(in crate::agent) fn open(
     log.gap(
         now,
         &Gap {
-            cause: "restart",
-            from: from.min(to),
+            cause: cause(written),
+            from: written.unwrap_or_default().min(to),
             to,
             probes: PROBES.into_iter().filter(watching).collect(),
         },
@@ -93,33 +94,73 @@ fn refused(name: &'static str, target: &FlowTarget, source: io::Error) -> RunErr
     }
 }
 
-/// When somebody last wrote the log; where that is not known, nobody did since the host was booted.
-fn last_written(target: &Target, now: Duration, wall: SystemTime) -> Duration {
+/// Why the time before this run is missing: an earlier run has ended, or this is the first one.
+fn cause(last_written: Option<Duration>) -> &'static str {
+    match last_written {
+        Some(_) => "restart",
+        None => "attach",
+    }
+}
+
+/// When an earlier run last wrote the log, to its current file or to one that was put aside. `None` where there is no
+/// earlier run, or where nothing is known of it, as for standard output.
+fn last_written(target: &Target, now: Duration, wall: SystemTime) -> Option<Duration> {
     let Target::File(path) = target else {
-        return Duration::ZERO;
+        return None;
     };
-    let age = fs::metadata(path)
-        .ok()
-        .filter(|it| it.is_file() && it.len() > 0)
-        .and_then(|it| wall.duration_since(it.modified().ok()?).ok());
-    age.map_or(Duration::ZERO, |age| now.saturating_sub(age))
+    // A folder that cannot be listed may still have a file that can be opened.
+    let files = sinks::segments(path).unwrap_or_else(|_| vec![path.clone()]);
+    let written = files.into_iter().filter_map(|path| {
+        let file = fs::metadata(path).ok()?;
+        let written = file.is_file() && file.len() > 0;
+        written.then(|| file.modified().ok()).flatten()
+    });
+    let age = wall.duration_since(written.max()?).unwrap_or_default();
+    Some(now.saturating_sub(age))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn file(path: &std::path::Path) -> Target {
+        Target::File(path.into())
+    }
+
     #[test]
-    fn a_log_that_is_there_tells_until_when_it_was_written() {
+    fn the_first_run_of_a_log_is_no_restart() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("flows");
         let (now, wall) = (Duration::from_secs(100), SystemTime::now());
-        let at = |path: &std::path::Path, wall| last_written(&Target::File(path.into()), now, wall);
-        assert_eq!(at(&path, wall), Duration::ZERO);
+        assert_eq!(cause(last_written(&file(&path), now, wall)), "attach");
+        // A file that was made for the agent, and that no run has written to.
+        fs::write(&path, "").unwrap();
+        assert_eq!(cause(last_written(&file(&path), now, wall)), "attach");
+        assert_eq!(cause(last_written(&Target::Stdout, now, wall)), "attach");
+        assert_eq!(
+            cause(last_written(&file("/dev/null".as_ref()), now, wall)),
+            "attach"
+        );
+        fs::write(&path, "{}\n").unwrap();
+        assert_eq!(cause(last_written(&file(&path), now, wall)), "restart");
+    }
+
+    #[test]
+    fn a_log_that_exists_tells_until_when_it_was_written() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("flows");
+        let now = Duration::from_secs(100);
+        let about_ninety = |written: Option<Duration>| {
+            written.is_some_and(|it| it > Duration::from_secs(85) && it <= Duration::from_secs(90))
+        };
         fs::write(&path, "{}\n").unwrap();
         let later = SystemTime::now() + Duration::from_secs(10);
-        let since = at(&path, later);
-        assert!(since > Duration::from_secs(85) && since <= Duration::from_secs(90));
-        assert_eq!(last_written(&Target::Stdout, now, wall), Duration::ZERO);
+        assert!(about_ninety(last_written(&file(&path), now, later)));
+        // The agent ended right after it put the file aside.
+        fs::rename(&path, directory.path().join("flows.20260102T030405678Z")).unwrap();
+        assert!(about_ninety(last_written(&file(&path), now, later)));
+        // A clock that was set back: the log is as new as can be, and not older than everything.
+        let earlier = SystemTime::now() - Duration::from_secs(1000);
+        assert_eq!(last_written(&file(&path), now, earlier), Some(now));
     }
 }

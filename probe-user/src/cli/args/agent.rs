@@ -4,6 +4,7 @@ use std::{env, path::PathBuf, time::Duration};
 
 use clap::Args;
 
+use super::values::time;
 use crate::config::{Config, ConfigError, Sources, load};
 
 /// `nodeprobe agent`
@@ -26,7 +27,7 @@ pub struct AgentArgs {
     #[arg(long)]
     pub print_config: bool,
 
-    /// Where to serve the metrics [default: 127.0.0.1:9435]
+    /// Where to serve the metrics; `:9435` stands for all IPv4 addresses of the host [default: 127.0.0.1:9435]
     #[arg(long, value_name = "ADDR:PORT")]
     pub listen: Option<String>,
 
@@ -63,7 +64,7 @@ pub struct AgentArgs {
     pub debug: bool,
 
     /// End after this time, cleanly
-    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    #[arg(short, long, value_name = "TIME", value_parser = time)]
     pub duration: Option<Duration>,
 
     /// Set any key of the configuration; may be repeated

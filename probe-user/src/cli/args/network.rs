@@ -3,32 +3,33 @@
 use clap::{Args, ValueEnum};
 use ipnet::IpNet;
 
-use super::CommonArgs;
+use super::{CommonArgs, OfConnections, ProcessArgs, StrictArgs};
 use crate::{
     model::Transport,
+    render::view::{DnsOrder, FlowOrder, TcpOrder},
     select::{Ports, Rule, Rules, network},
 };
 
 /// Which flows are shown.
 #[derive(Args, Clone, Debug, Default)]
 pub struct NarrowArgs {
-    /// Only flows with one of these ports at either end, such as 443 or 8000-8099
+    /// Only flows with one of these ports at either end, such as 443 or 8000-8099; may be repeated
     #[arg(long, value_name = "N", value_delimiter = ',')]
     pub port: Vec<Ports>,
 
-    /// Only flows with an address in one of these networks at either end
+    /// Only flows with an address in one of these networks at either end; may be repeated
     #[arg(long, value_name = "NET", value_delimiter = ',', value_parser = network)]
     pub cidr: Vec<IpNet>,
 
-    /// Only flows that began in one of these networks
+    /// Only flows whose initiator is in one of these networks; may be repeated
     #[arg(long, value_name = "NET", value_delimiter = ',', value_parser = network)]
     pub src: Vec<IpNet>,
 
-    /// Only flows that began towards one of these networks
+    /// Only flows whose responder is in one of these networks; may be repeated
     #[arg(long, value_name = "NET", value_delimiter = ',', value_parser = network)]
     pub dst: Vec<IpNet>,
 
-    /// Not the flows that meet a rule of the flow log, such as `port=53 transport=udp`; may be repeated
+    /// No flows that match this rule, such as `port=53 transport=udp`; may be repeated
     #[arg(long, value_name = "RULE")]
     pub exclude: Vec<Rule>,
 }
@@ -49,11 +50,6 @@ impl NarrowArgs {
             exclude: self.exclude.clone(),
         }
     }
-
-    /// Whether something is left out.
-    pub fn is_set(&self) -> bool {
-        self.rules(&[]) != Self::default().rules(&[])
-    }
 }
 
 /// `nodeprobe flows`
@@ -62,19 +58,36 @@ impl NarrowArgs {
     nodeprobe flows --duration 10s                      flows with the most bytes\n  \
     nodeprobe flows --container web --by peer           whom one container talks with\n  \
     nodeprobe flows --transport udp --port 53 -i 5s\n  \
-    nodeprobe flows --cidr 10.0.0.0/8 -o ndjson         every flow as it begins and ends\n  \
+    nodeprobe flows --follow --container web            flows as they begin and end\n  \
+    nodeprobe flows --cidr 10.0.0.0/8 -o ndjson         the same for programs\n  \
     nodeprobe flows --exclude 'port=53 transport=udp' --exclude cidr=127.0.0.0/8\n\n\
-    Shows the first 50 rows unless `--limit` says another number, and the rest in one line.")]
+    A table shows 50 rows and sums up the rest, unless --limit sets another number.")]
 pub struct FlowsArgs {
     /// Flags of all tools.
     #[command(flatten)]
     pub common: CommonArgs,
 
+    /// Which processes.
+    #[command(flatten)]
+    pub process: ProcessArgs,
+
+    /// Whether filters must match.
+    #[command(flatten)]
+    pub strict: StrictArgs,
+
     /// Rows
-    #[arg(long, value_enum, default_value_t = FlowsBy::Flow)]
+    #[arg(long, value_enum, value_name = "ROWS", default_value_t = FlowsBy::Flow)]
     pub by: FlowsBy,
 
-    /// Only these transports: tcp, udp, icmp, icmpv6, sctp and so on, or a protocol number
+    /// Print a line when a flow begins, goes on or ends
+    #[arg(short, long, conflicts_with_all = ["by", "interval", "every"])]
+    pub follow: bool,
+
+    /// Order of the rows, largest first
+    #[arg(long, value_enum, value_name = "ORDER", default_value_t = FlowOrder::Bytes)]
+    pub sort: FlowOrder,
+
+    /// Only these transports: tcp, udp, icmp, icmpv6, sctp and so on, or a protocol number; may be repeated
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     pub transport: Vec<Transport>,
 
@@ -100,19 +113,36 @@ pub enum FlowsBy {
     nodeprobe tcp --duration 10s              attempts, failures, retransmissions, drops\n  \
     nodeprobe tcp --connections -c web        connections that are open now\n  \
     nodeprobe tcp --connections --port 5432 --dst 10.0.0.0/8\n  \
+    nodeprobe tcp --follow -c web             connections as they begin, fail and end\n  \
     nodeprobe tcp -d 5s -o ndjson | jq .failed")]
 pub struct TcpArgs {
     /// Flags of all tools.
     #[command(flatten)]
     pub common: CommonArgs,
 
+    /// Whether filters must match.
+    #[command(flatten)]
+    pub strict: StrictArgs,
+
     /// List the connections that are open at the end; without a duration after one second
-    #[arg(long, conflicts_with = "interval")]
+    #[arg(long, conflicts_with_all = ["interval", "every"], group = "single")]
     pub connections: bool,
 
-    /// Which of these.
+    /// Print a line when a connection begins, goes on or ends, also when an attempt fails
+    #[arg(short, long, conflicts_with_all = ["connections", "interval", "every"], group = "single")]
+    pub follow: bool,
+
+    /// Order of the rows, largest first
+    #[arg(long, value_enum, value_name = "ORDER")]
+    pub sort: Option<TcpOrder>,
+
+    /// Which processes.
     #[command(flatten)]
-    pub narrow: NarrowArgs,
+    pub process: OfConnections<ProcessArgs>,
+
+    /// Which connections.
+    #[command(flatten)]
+    pub narrow: OfConnections<NarrowArgs>,
 }
 
 /// `nodeprobe dns`
@@ -120,17 +150,30 @@ pub struct TcpArgs {
 #[command(after_help = "Examples:\n  \
     nodeprobe dns --duration 10s              who looks up which names\n  \
     nodeprobe dns --by server                 which servers answer, and how fast\n  \
+    nodeprobe dns --follow -c web             lookups as they are answered\n  \
     nodeprobe dns -o ndjson | jq 'select(.timeout)'")]
 pub struct DnsArgs {
     /// Flags of all tools.
     #[command(flatten)]
     pub common: CommonArgs,
 
+    /// Whether filters must match.
+    #[command(flatten)]
+    pub strict: StrictArgs,
+
     /// Rows
-    #[arg(long, value_enum, default_value_t = DnsBy::Name)]
+    #[arg(long, value_enum, value_name = "ROWS", default_value_t = DnsBy::Name)]
     pub by: DnsBy,
 
-    /// Only look-ups at servers in one of these networks
+    /// Print a line when a lookup is answered or times out
+    #[arg(short, long, conflicts_with_all = ["by", "interval", "every"])]
+    pub follow: bool,
+
+    /// Order of the rows, largest first
+    #[arg(long, value_enum, value_name = "ORDER", default_value_t = DnsOrder::Lookups)]
+    pub sort: DnsOrder,
+
+    /// Only lookups at servers in one of these networks; may be repeated
     #[arg(long, value_name = "NET", value_delimiter = ',', value_parser = network)]
     pub server: Vec<IpNet>,
 }

@@ -5,7 +5,8 @@ use std::{path::PathBuf, time::Duration};
 use clap::{Args, Subcommand, ValueEnum};
 use probe_policy::model::Protocol;
 
-use super::CommonArgs;
+use super::{CommonArgs, values::time_or_zero};
+use crate::render::view::AuditOrder;
 
 /// Commands of `nodeprobe policy`. All but one need neither privileges nor a cluster: they read files.
 #[derive(Debug, Subcommand)]
@@ -39,6 +40,10 @@ pub struct AuditArgs {
     #[command(flatten)]
     pub common: CommonArgs,
 
+    /// Order of the rows
+    #[arg(long, value_enum, value_name = "ORDER", default_value_t = AuditOrder::Findings)]
+    pub sort: AuditOrder,
+
     /// What the host or cluster is made of
     #[command(flatten)]
     pub manifests: ManifestArgs,
@@ -48,7 +53,7 @@ pub struct AuditArgs {
     pub pending: Option<PathBuf>,
 
     /// Time after a change of the manifests in which what contradicts them is no gap
-    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = time_or_zero)]
     pub grace: Duration,
 }
 
@@ -76,7 +81,7 @@ pub struct ExplainArgs {
     pub queries: Option<PathBuf>,
 
     /// Format to print; answers to --queries are always lines of JSON
-    #[arg(short, long, value_enum, default_value_t = PolicyFormat::Table)]
+    #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t = PolicyFormat::Table)]
     pub output: PolicyFormat,
 }
 
@@ -92,7 +97,7 @@ pub struct Ask {
     pub to: Option<String>,
 
     /// Port of the destination; of a pod, its own and not that of a service [default: 0, which no rule names]
-    #[arg(long)]
+    #[arg(long, value_name = "N")]
     pub port: Option<u16>,
 
     /// TCP, UDP, SCTP, ICMP, ICMPv6, or a number [default: TCP]
@@ -119,7 +124,7 @@ pub struct ManifestArgs {
     #[arg(long, value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set)]
     pub ipblock_pods: bool,
 
-    /// Refuse manifests in which an API server would refuse anything
+    /// Refuse manifests in which an API server would refuse anything; `audit` also exits with status 4 if a filter matches nothing
     #[arg(long)]
     pub strict: bool,
 }
@@ -157,7 +162,7 @@ pub struct ReplayArgs {
     pub proposed: Option<PathBuf>,
 
     /// Format to print: what differs or is denied in a table, all in one object, or one verdict a line
-    #[arg(short, long, value_enum, default_value_t = PolicyFormat::Table)]
+    #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t = PolicyFormat::Table)]
     pub output: PolicyFormat,
 }
 
@@ -189,7 +194,7 @@ pub struct CheckArgs {
     pub allow: Vec<Allowed>,
 
     /// Format to print
-    #[arg(short, long, value_enum, default_value_t = CheckFormat::Table)]
+    #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t = CheckFormat::Table)]
     pub output: CheckFormat,
 }
 
@@ -234,7 +239,7 @@ pub struct SuggestArgs {
     pub flows: Vec<PathBuf>,
 
     /// Only policies of this namespace
-    #[arg(short, long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME")]
     pub namespace: Option<String>,
 }
 

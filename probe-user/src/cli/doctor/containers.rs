@@ -1,30 +1,81 @@
 //! Rows about how containers are told apart and who can name them.
 
-use std::thread;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    thread,
+};
 
 use tokio::runtime::Builder;
 
 use super::{Check, Facts, State};
 use crate::{
-    identity::resolver::{self, RuntimeSocket, SocketState, probe_sockets},
+    identity::{
+        Limits,
+        paths::parse,
+        resolver::{self, RuntimeSocket, SocketState, probe_sockets},
+    },
     kernel::{
         capabilities_for_map_reads,
-        cgroupfs::{Cgroups, Mode},
+        cgroupfs::{CgroupfsError, Cgroups, Mode, scan},
     },
     logs::chain,
+    model::Runtime,
     privileges::drop_on_this_thread,
 };
 
 const AREA: &str = "containers";
 
 pub(super) fn checks(facts: &Facts) -> Vec<Check> {
-    let mut checks = vec![cgroups(facts)];
-    checks.extend(runtimes(facts));
+    let cgroups = Cgroups::find(&facts.roots.proc);
+    let mut checks = vec![hierarchy(&cgroups)];
+    let found = match as_the_agent(|| ask(facts)) {
+        Ok(found) => found,
+        Err(why) => {
+            checks.push(Check::new(AREA, "runtimes", State::Unknown, why));
+            return checks;
+        }
+    };
+    checks.extend(runtimes(&found));
+    if let Ok(cgroups) = &cgroups {
+        let walk = scan(cgroups, Limits::default().live);
+        checks.extend(nameless(
+            walk.found.iter().map(|(_, path)| path.as_str()),
+            &found,
+        ));
+    }
     checks
 }
 
-fn cgroups(facts: &Facts) -> Check {
-    match Cgroups::find(&facts.roots.proc) {
+/// A row for each kind of container that no runtime can name, because none that could responds.
+fn nameless<'a>(cgroups: impl Iterator<Item = &'a str>, found: &[RuntimeSocket]) -> Vec<Check> {
+    let responds = |runtime: &Runtime| {
+        let mut sockets = found.iter().filter(|socket| socket.runtime == *runtime);
+        sockets.any(|socket| matches!(socket.state, SocketState::Reachable(_)))
+    };
+    let mut lacking = BTreeMap::<Runtime, BTreeSet<String>>::new();
+    for parsed in cgroups.map(parse) {
+        let question = parsed.question.filter(|question| !question.guess);
+        if question.is_some_and(|it| !it.runtimes.iter().any(responds)) {
+            lacking
+                .entry(parsed.runtime)
+                .or_default()
+                .insert(parsed.path);
+        }
+    }
+    let row = |(runtime, paths): (Runtime, BTreeSet<String>)| {
+        let detail = format!(
+            "{} containers have no name: no runtime that could know them responds",
+            paths.len()
+        );
+        Check::new(AREA, format!("names ({runtime})"), State::Degraded, detail).with_remedy(
+            "start the runtime, or name its socket: runtimes.* of the configuration, --runtime of the tools",
+        )
+    };
+    lacking.into_iter().map(row).collect()
+}
+
+fn hierarchy(cgroups: &Result<Cgroups, CgroupfsError>) -> Check {
+    match cgroups {
         Ok(cgroups) => {
             let check = |state| Check::new(AREA, "control groups", state, cgroups.describe());
             match (&cgroups.mode, &cgroups.subtree) {
@@ -62,11 +113,7 @@ fn ask(facts: &Facts) -> Result<Vec<RuntimeSocket>, String> {
 }
 
 /// One row per runtime that is there.
-fn runtimes(facts: &Facts) -> Vec<Check> {
-    let found = match as_the_agent(|| ask(facts)) {
-        Ok(found) => found,
-        Err(why) => return vec![Check::new(AREA, "runtimes", State::Unknown, why)],
-    };
+fn runtimes(found: &[RuntimeSocket]) -> Vec<Check> {
     let checks: Vec<Check> = found
         .iter()
         .filter(|socket| socket.state != SocketState::Absent)
@@ -102,6 +149,36 @@ mod tests {
 
     use super::*;
     use crate::privileges;
+
+    #[test]
+    fn containers_whose_runtime_does_not_respond_are_counted() {
+        let id = |digit: &str| digit.repeat(64);
+        let paths = [
+            format!("/docker/{}", id("1")),
+            format!("/docker/{}/sub", id("1")),
+            format!("/docker/{}", id("2")),
+            format!("/libpod_parent/libpod-{}", id("3")),
+            "/default/web".to_owned(),
+            "/system.slice/a.service".to_owned(),
+        ];
+        let podman = RuntimeSocket {
+            runtime: Runtime::Podman,
+            path: "/run/podman.sock".into(),
+            state: SocketState::Reachable("5".into()),
+        };
+        let docker = RuntimeSocket {
+            runtime: Runtime::Docker,
+            path: "/run/docker.sock".into(),
+            state: SocketState::Absent,
+        };
+        let rows = nameless(paths.iter().map(String::as_str), &[podman, docker]);
+        assert_eq!(rows.len(), 1, "{rows:?}");
+        assert_eq!(
+            (rows[0].name.as_str(), rows[0].state),
+            ("names (docker)", State::Degraded)
+        );
+        assert!(rows[0].detail.starts_with("2 containers"), "{rows:?}");
+    }
 
     #[test]
     fn runtimes_are_asked_with_the_privileges_that_the_agent_has_left() {

@@ -56,7 +56,7 @@ fn all(why: &str, remedy: &str, wanted: impl Fn(&str) -> bool) -> Vec<Check> {
 }
 
 /// What stands in the way of all probes, and what to do about it.
-fn obstacle(facts: &Facts) -> Option<(String, String)> {
+pub(super) fn obstacle(facts: &Facts) -> Option<(String, String)> {
     let missing = Need::of(Task::Probes).missing_from(facts.held);
     if !missing.is_empty() {
         let caps = names(missing);

@@ -91,7 +91,7 @@ mod tests {
     fn what_is_not_asked_for_is_not_degraded() {
         let mut facts = Facts::gather(Roots::default(), crate::config::Config::default());
         if !conntrack::is_loaded(&facts.roots.proc) {
-            eprintln!("skipped: this kernel has no connection tracking at the moment");
+            test_skip::skip("conntrack", "the kernel has not loaded connection tracking");
             return;
         }
         facts.held = rustix::thread::CapabilitySet::empty();

@@ -8,22 +8,26 @@ use std::{
 
 use ipnet::IpNet;
 
-use super::{held::Held, refuse_pid, settings};
+use super::{
+    follow::{self, LookupPrinter},
+    held::Held,
+    settings,
+};
 use crate::{
     cli::{
         CliError, Kind,
         args::{CommonArgs, DnsArgs, DnsBy, OutputFormat},
-        tool::{Job, Needs, Period, Tool, filter, print},
+        tool::{Job, Needs, Period, Processes, Tool, print},
     },
     flows::WallClock,
     identity::Identities,
     kernel::clock::monotonic,
-    model::{Lookup, OwnerKind},
+    model::{Lookup, Measurements, OwnerKind},
     probes::Latency,
     render::{
-        json,
+        footer, json,
         network::write_dns,
-        view::{By, DnsView},
+        view::{By, DnsOrder, DnsView},
     },
     report::{Filter, LookupBook, lookup_view},
     session::{Enabled, FlowEvent},
@@ -35,13 +39,13 @@ use crate::{
 ///
 /// If the probe cannot be attached or nothing can be written.
 pub(in crate::cli) fn run(args: &DnsArgs) -> Result<Kind, CliError> {
-    refuse_pid(&args.common, "look-ups")?;
+    follow::check(args.follow, &args.common)?;
     let by = match args.by {
         DnsBy::Name => By::Name,
         DnsBy::Container => By::Container,
         DnsBy::Server => By::Server,
     };
-    let tool = Tool::start_with(
+    let mut tool = Tool::start_with(
         "dns",
         Needs {
             probes: HashMap::from([("flows", Enabled::Always)]),
@@ -53,19 +57,24 @@ pub(in crate::cli) fn run(args: &DnsArgs) -> Result<Kind, CliError> {
     )?;
     let job = Dns {
         args: &args.common,
-        filter: filter(&args.common),
+        order: args.sort,
+        filter: tool.filter(&args.common, Processes::default()),
         servers: &args.server,
         other_servers: 0,
         book: LookupBook::new(by),
         held: Held::new(),
+        printer: follow::is_wanted(args.follow, &args.common)
+            .then(LookupPrinter::start)
+            .transpose()?,
         clock: WallClock::new(monotonic(), SystemTime::now()),
     };
-    tool.run_job(&args.common, by, job)?;
-    Ok(Kind::Fine)
+    tool.strict(args.strict.strict)
+        .run_job(&args.common, by, job)
 }
 
 struct Dns<'a> {
     args: &'a CommonArgs,
+    order: DnsOrder,
     filter: Filter,
     /// Networks of the servers that are meant; none for all.
     servers: &'a [IpNet],
@@ -74,6 +83,8 @@ struct Dns<'a> {
     book: LookupBook,
     /// Look-ups that wait for a stream.
     held: Held<Lookup>,
+    /// Prints them for people.
+    printer: Option<LookupPrinter>,
     clock: WallClock,
 }
 
@@ -84,16 +95,21 @@ impl Dns<'_> {
     }
 
     fn is_stream(&self) -> bool {
-        self.args.output == OutputFormat::Ndjson
+        self.args.output == OutputFormat::Ndjson || self.printer.is_some()
     }
 
     fn write(&self, lookups: Vec<Lookup>, identities: &Identities) -> Result<(), CliError> {
-        let mut text = Vec::new();
-        for lookup in lookups {
+        let views = lookups.into_iter().filter_map(|lookup| {
             let time = self.clock.at(lookup.time);
-            if let Some(view) = lookup_view(lookup, time, identities, &self.filter) {
-                json::write_row(&mut text, &view)?;
-            }
+            lookup_view(lookup, time, identities, &self.filter)
+        });
+        let views: Vec<_> = views.collect();
+        if let Some(printer) = &self.printer {
+            return printer.write(&views);
+        }
+        let mut text = Vec::new();
+        for view in &views {
+            json::write_row(&mut text, view)?;
         }
         let mut out = io::stdout().lock();
         out.write_all(&text)?;
@@ -129,14 +145,27 @@ impl Job for Dns<'_> {
         Ok(())
     }
 
+    fn filter(&self) -> &Filter {
+        &self.filter
+    }
+
+    fn awaits_names(&self, _: &Measurements, identities: &Identities, is_last: bool) -> bool {
+        if self.is_stream() {
+            is_last && self.held.awaits_names(identities)
+        } else {
+            self.book.awaits_names(identities, &self.filter)
+        }
+    }
+
     fn show(&mut self, mut period: Period<'_>) -> Result<(), CliError> {
         if self.is_stream() {
             let rest = std::iter::from_fn(|| self.held.pop_any());
             let rest: Vec<Lookup> = rest.map(|(_, lookup)| lookup).collect();
             self.write(rest, period.identities)?;
             if period.is_last {
-                print(self.args, &period.report::<DnsView>(Vec::new()), |_, _| {
-                    Ok(())
+                let report = period.end_of_stream::<DnsView>();
+                print(self.args, &report, |out, look| {
+                    footer(out, &report.summary, look)
                 })?;
             }
             return Ok(());
@@ -154,12 +183,12 @@ impl Job for Dns<'_> {
                 "{missing} more answers were counted in the kernel, whose messages were not read, or not yet"
             ));
         }
-        let rows = self.book.rows(period.identities, &self.filter);
+        let mut rows = self.book.rows(period.identities, &self.filter);
+        rows.sort_by(|a, b| self.order.compare(a, b));
         self.book.next_period();
         let report = period.report(rows);
-        let top = self.args.top.map(|top| top as usize);
         print(self.args, &report, |out, look| {
-            write_dns(out, &report, top, look)
+            write_dns(out, &report, self.args.limit(), look)
         })
     }
 }

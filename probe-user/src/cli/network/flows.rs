@@ -2,19 +2,28 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use super::{held::Held, log::Stream, settings};
+use super::{
+    follow::{self, FlowPrinter},
+    held::Held,
+    log::Stream,
+    settings,
+};
 use crate::{
     cli::{
         CliError, Kind,
-        args::{CommonArgs, FlowsArgs, FlowsBy, OutputFormat},
-        tool::{Job, Needs, Period, Tool, filter, print},
+        args::{
+            CommonArgs, FlowsArgs, FlowsBy, NarrowArgs, OutputFormat, ProcessArgs, StrictArgs,
+            TcpArgs,
+        },
+        tool::{Job, Needs, Period, Processes, Tool, print},
     },
     identity::Identities,
-    model::{OwnerKind, Transport},
+    model::{Measurements, OwnerKind, Transport},
     probes::Latency,
     render::{
+        footer,
         network::write_flows,
-        view::{By, FlowView},
+        view::{By, FlowOrder, FlowView},
     },
     report::{Counted, Filter, FlowBook, Seen},
     session::{Enabled, FlowEvent, FlowReport, Parties},
@@ -34,35 +43,92 @@ pub(in crate::cli) fn run(args: &FlowsArgs) -> Result<Kind, CliError> {
         FlowsBy::Peer => By::Peer,
         FlowsBy::Container => By::Container,
     };
-    let tool = Tool::start_with(
-        "flows",
+    measure(&Request {
+        name: "flows",
+        common: &args.common,
+        process: &args.process,
+        strict: args.strict,
+        transports: &args.transport,
+        narrow: &args.narrow,
+        by,
+        order: args.sort,
+        follow: args.follow,
+    })
+}
+
+/// Prints TCP connections as they begin, go on and end.
+pub(super) fn follow_tcp(args: &TcpArgs) -> Result<Kind, CliError> {
+    measure(&Request {
+        name: "tcp",
+        common: &args.common,
+        process: &args.process.0,
+        strict: args.strict,
+        transports: &[Transport::TCP],
+        narrow: &args.narrow.0,
+        by: By::Connection,
+        order: FlowOrder::Bytes,
+        follow: true,
+    })
+}
+
+/// What is shown.
+struct Request<'a> {
+    name: &'static str,
+    common: &'a CommonArgs,
+    process: &'a ProcessArgs,
+    strict: StrictArgs,
+    transports: &'a [Transport],
+    narrow: &'a NarrowArgs,
+    by: By,
+    order: FlowOrder,
+    /// Each event in a line.
+    follow: bool,
+}
+
+fn measure(request: &Request<'_>) -> Result<Kind, CliError> {
+    let Request {
+        name,
+        common: args,
+        transports,
+        by,
+        order,
+        follow,
+        ..
+    } = *request;
+    follow::check(follow, args)?;
+    let processes = Processes::find(&request.process.pid)?;
+    let mut tool = Tool::start_with(
+        name,
         Needs {
-            probes: probes(&args.transport),
+            probes: probes(transports),
             owners: OwnerKind::Cgroup,
             latency: Latency::Off,
-            follow: Some(settings(&args.common)),
+            follow: Some(settings(args)),
             // Rows show addresses as the sockets see them.
-            translate: args.common.output == OutputFormat::Ndjson,
+            translate: args.output == OutputFormat::Ndjson,
         },
     )?;
-    let mut common = args.common.clone();
-    common.top.get_or_insert(ROWS);
+    let mut common = args.clone();
+    common.limit.get_or_insert(ROWS);
     let job = Flows {
         by,
+        order,
         filter: Filter {
-            flows: args.narrow.rules(&args.transport),
-            ..filter(&common)
+            flows: request.narrow.rules(transports),
+            ..tool.filter(&common, processes)
         },
         book: FlowBook::default(),
         held: Held::new(),
         stream: match common.output {
-            OutputFormat::Ndjson => Some(Stream::start("flows")?),
+            OutputFormat::Ndjson => Some(Stream::start(name)?),
             OutputFormat::Table | OutputFormat::Json => None,
         },
+        printer: follow::is_wanted(follow, &common)
+            .then(FlowPrinter::start)
+            .transpose()?,
         args: &common,
     };
-    tool.run_job(&common, by, job)?;
-    Ok(Kind::Fine)
+    tool.strict(request.strict.strict).run_job(&common, by, job)
 }
 
 /// Connections need one probe and datagrams another; the latter also knows names.
@@ -86,11 +152,14 @@ fn probes(transports: &[Transport]) -> HashMap<&'static str, Enabled> {
 struct Flows<'a> {
     args: &'a CommonArgs,
     by: By,
+    order: FlowOrder,
     filter: Filter,
     book: FlowBook,
     /// Events that wait for a stream.
     held: Held<Box<FlowReport>>,
     stream: Option<Stream>,
+    /// Prints them for people.
+    printer: Option<FlowPrinter>,
 }
 
 impl Flows<'_> {
@@ -115,7 +184,7 @@ impl Job for Flows<'_> {
         for event in events {
             match event {
                 FlowEvent::Flow(report) if self.filter.flows.may_admit(&report.flow) => {
-                    if self.stream.is_some() {
+                    if self.stream.is_some() || self.printer.is_some() {
                         self.held.push(now, report.flow.cgroup, report);
                     } else {
                         self.book.add(seen(*report));
@@ -132,7 +201,25 @@ impl Job for Flows<'_> {
             self.stream = Some(stream);
             checked?;
         }
+        if let Some(printer) = &mut self.printer {
+            while let Some((at, report)) = self.held.pop(now, identities) {
+                printer.write(*report, at, identities, &self.filter)?;
+            }
+        }
         Ok(())
+    }
+
+    fn filter(&self) -> &Filter {
+        &self.filter
+    }
+
+    fn awaits_names(&self, _: &Measurements, identities: &Identities, is_last: bool) -> bool {
+        if self.stream.is_some() || self.printer.is_some() {
+            is_last && self.held.awaits_names(identities)
+        } else {
+            let counted = Counted::Period;
+            self.book.awaits_names(identities, counted, &self.filter)
+        }
     }
 
     fn show(&mut self, mut period: Period<'_>) -> Result<(), CliError> {
@@ -142,23 +229,35 @@ impl Job for Flows<'_> {
             }
             if period.is_last {
                 period.lost("flow/queue/not_written", stream.finish());
-                print(self.args, &period.report::<FlowView>(Vec::new()), |_, _| {
-                    Ok(())
-                })?;
+                print(
+                    self.args,
+                    &period.end_of_stream::<FlowView>(),
+                    |_, _| Ok(()),
+                )?;
             }
             self.stream = Some(stream);
             return Ok(());
         }
-        let found = self
+        if let Some(printer) = &mut self.printer {
+            while let Some((at, report)) = self.held.pop_any() {
+                printer.write(*report, at, period.identities, &self.filter)?;
+            }
+            untracked(&mut period);
+            let report = period.end_of_stream::<FlowView>();
+            return print(self.args, &report, |out, look| {
+                footer(out, &report.summary, look)
+            });
+        }
+        let mut found = self
             .book
             .rows(period.identities, self.by, Counted::Period, &self.filter);
+        found.rows.sort_by(|a, b| self.order.compare(a, b));
         self.book.next_period();
         untracked(&mut period);
         found.notes.into_iter().for_each(|note| period.note(note));
         let report = period.report(found.rows);
-        let top = self.args.top.map(|top| top as usize);
         print(self.args, &report, |out, look| {
-            write_flows(out, &report, top, look)
+            write_flows(out, &report, self.args.limit(), look)
         })
     }
 }

@@ -4,7 +4,7 @@ use std::{collections::VecDeque, time::Duration};
 
 use probe_common::id::CgroupId;
 
-use crate::{cli::tool::NAMES_WITHIN, identity::Identities, session::named};
+use crate::{cli::tool::NAMES_WITHIN, identity::Identities, model::Naming, session::named};
 
 /// Most events that wait; what comes then goes out without names.
 const MAX_HELD: usize = 65_536;
@@ -35,6 +35,14 @@ impl<T> Held<T> {
         } else {
             None
         }
+    }
+
+    /// Whether an event waits for a name that is still to come.
+    pub(in crate::cli) fn awaits_names(&self, identities: &Identities) -> bool {
+        self.0.iter().any(|(_, cgroup, _)| {
+            let container = identities.lookup(*cgroup);
+            container.is_some_and(|container| container.naming == Naming::Pending)
+        })
     }
 
     /// The next event, and when it came.

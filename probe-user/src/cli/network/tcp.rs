@@ -2,19 +2,24 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use super::{flows::seen, refuse_pid, settings};
+use clap::ValueEnum as _;
+
+use super::{
+    flows::{follow_tcp, seen},
+    settings,
+};
 use crate::{
     cli::{
         CliError, Kind,
         args::{CommonArgs, TcpArgs},
-        tool::{Job, Needs, Period, Tool, filter, print},
+        tool::{Job, Needs, Period, Processes, Tool, print},
     },
     identity::Identities,
-    model::OwnerKind,
+    model::{Measurements, OwnerKind},
     probes::Latency,
     render::{
         network::{write_flows, write_tcp},
-        view::By,
+        view::{By, FlowOrder, TcpOrder},
     },
     report::{Counted, Filter, FlowBook, tcp_rows},
     session::{Enabled, FlowEvent},
@@ -29,28 +34,44 @@ const LOOK: Duration = Duration::from_secs(1);
 ///
 /// If the probe cannot be attached or nothing can be written.
 pub(in crate::cli) fn run(args: &TcpArgs) -> Result<Kind, CliError> {
+    if args.follow {
+        return follow_tcp(args);
+    }
     if args.connections {
-        connections(args)?;
+        let order = args.sort.unwrap_or(TcpOrder::Bytes);
+        let order = order
+            .of_connections()
+            .ok_or_else(|| wrong_order(order, TcpOrder::is_of_connections))?;
+        connections(args, order)
     } else {
-        refuse_pid(&args.common, "connections")?;
-        refuse_narrow(args)?;
-        health(&args.common)?;
+        let order = args.sort.unwrap_or(TcpOrder::Connections);
+        if !order.is_of_containers() {
+            return Err(wrong_order(order, TcpOrder::is_of_containers));
+        }
+        health(args, order)
     }
-    Ok(Kind::Fine)
 }
 
-/// Refuses conditions on single connections, where the kernel side adds up by container.
-fn refuse_narrow(args: &TcpArgs) -> Result<(), CliError> {
-    if !args.narrow.is_set() {
-        return Ok(());
-    }
-    let message = "--port, --cidr, --src, --dst, --exclude: connections are counted by container and not by address";
-    Err(CliError::usage(message).with_remedy("`nodeprobe tcp --connections` shows single ones"))
+/// Refuses an order that the rows do not have, and says which ones they have.
+fn wrong_order(order: TcpOrder, has: fn(TcpOrder) -> bool) -> CliError {
+    let name = |order: TcpOrder| order.to_possible_value().map(|it| it.get_name().to_owned());
+    let orders = TcpOrder::value_variants().iter().copied();
+    let names: Vec<String> = orders.filter(|it| has(*it)).filter_map(name).collect();
+    let message = format!(
+        "--sort {}: {} have no such column",
+        name(order).unwrap_or_default(),
+        if order.is_of_containers() {
+            "single connections"
+        } else {
+            "containers"
+        },
+    );
+    CliError::usage(message).with_remedy(format!("choose one of {}", names.join(", ")))
 }
 
-fn health(args: &CommonArgs) -> Result<(), CliError> {
-    let filter = filter(args);
-    let tool = Tool::start_with(
+fn health(args: &TcpArgs, order: TcpOrder) -> Result<Kind, CliError> {
+    let common = &args.common;
+    let mut tool = Tool::start_with(
         "tcp",
         Needs {
             probes: HashMap::from([("tcp", Enabled::Always), ("drops", Enabled::Auto)]),
@@ -60,25 +81,28 @@ fn health(args: &CommonArgs) -> Result<(), CliError> {
             translate: false,
         },
     )?;
-    tool.run(args, By::Container, |period| {
-        let rows = tcp_rows(
+    let filter = tool.filter(common, Processes::default());
+    let tool = tool.strict(args.strict.strict);
+    tool.run(common, By::Container, &filter, |period| {
+        let mut rows = tcp_rows(
             period.measurements,
             period.identities,
             &filter,
             period.has("drops"),
         );
+        rows.sort_by(|a, b| order.compare(a, b));
         let report = period.report(rows);
-        let top = args.top.map(|top| top as usize);
-        print(args, &report, |out, look| {
-            write_tcp(out, &report, top, look)
+        print(common, &report, |out, look| {
+            write_tcp(out, &report, common.limit(), look)
         })
     })
 }
 
-fn connections(given: &TcpArgs) -> Result<(), CliError> {
+fn connections(given: &TcpArgs, order: FlowOrder) -> Result<Kind, CliError> {
+    let processes = Processes::find(&given.process.0.pid)?;
     let mut args = given.common.clone();
     args.duration.get_or_insert(LOOK);
-    let tool = Tool::start_with(
+    let mut tool = Tool::start_with(
         "tcp",
         Needs {
             probes: HashMap::from([("tcp", Enabled::Always)]),
@@ -90,19 +114,22 @@ fn connections(given: &TcpArgs) -> Result<(), CliError> {
     )?;
     let job = Connections {
         filter: Filter {
-            flows: given.narrow.rules(&[]),
-            ..filter(&args)
+            flows: given.narrow.0.rules(&[]),
+            ..tool.filter(&args, processes)
         },
         book: FlowBook::default(),
+        order,
         args: &args,
     };
-    tool.run_job(&args, By::Connection, job)
+    tool.strict(given.strict.strict)
+        .run_job(&args, By::Connection, job)
 }
 
 struct Connections<'a> {
     args: &'a CommonArgs,
     filter: Filter,
     book: FlowBook,
+    order: FlowOrder,
 }
 
 impl Job for Connections<'_> {
@@ -122,18 +149,27 @@ impl Job for Connections<'_> {
         Ok(())
     }
 
+    fn filter(&self) -> &Filter {
+        &self.filter
+    }
+
+    fn awaits_names(&self, _: &Measurements, identities: &Identities, _: bool) -> bool {
+        let counted = Counted::Open;
+        self.book.awaits_names(identities, counted, &self.filter)
+    }
+
     fn show(&mut self, mut period: Period<'_>) -> Result<(), CliError> {
-        let found = self.book.rows(
+        let mut found = self.book.rows(
             period.identities,
             By::Connection,
             Counted::Open,
             &self.filter,
         );
+        found.rows.sort_by(|a, b| self.order.compare(a, b));
         found.notes.into_iter().for_each(|note| period.note(note));
         let report = period.report(found.rows);
-        let top = self.args.top.map(|top| top as usize);
         print(self.args, &report, |out, look| {
-            write_flows(out, &report, top, look)
+            write_flows(out, &report, self.args.limit(), look)
         })
     }
 }

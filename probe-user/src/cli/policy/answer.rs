@@ -8,8 +8,11 @@ use probe_policy::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::render::view::Row;
+
 /// A connection as people name it.
 #[derive(Clone, Debug, Deserialize, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(super) struct Question {
     /// `namespace/name` of a pod or workload, or an address.
@@ -59,21 +62,34 @@ fn end(engine: &Engine, name: &str) -> Result<End, String> {
 
 /// What policies say, in JSON.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(super) struct Answer<'a> {
     #[serde(flatten)]
     pub(super) question: &'a Question,
+    /// Verdict of the policies of the destination.
     pub(super) ingress: Word,
+    /// Why, where the verdict has a reason.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) ingress_reason: Option<Reason>,
+    /// Verdict of the policies of the source.
     pub(super) egress: Word,
+    /// Why, where the verdict has a reason.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) egress_reason: Option<Reason>,
+    /// Verdict of both directions.
     pub(super) combined: Word,
+    /// Why, where the verdict has a reason.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) combined_reason: Option<Reason>,
+    /// The policies that decide.
     pub(super) policies: Vec<Entry<'a>>,
+    /// What does not affect the verdict and may affect the network.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) caveats: Vec<Caveat>,
+}
+
+impl Row for Answer<'_> {
+    const TYPE: &'static str = "policy_explain";
 }
 
 impl<'a> Answer<'a> {

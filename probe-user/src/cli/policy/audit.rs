@@ -9,18 +9,18 @@ use crate::{
     cli::{
         CliError, Kind,
         args::{AuditArgs, CommonArgs, OutputFormat},
-        network::{Held, Stream, refuse_pid, settings},
+        network::{Held, Stream, settings},
         policy::manifests,
-        tool::{Job, Needs, Period, Tool, filter, print},
+        tool::{Job, Needs, Period, Processes, Tool, print},
     },
     identity::Identities,
     kernel::{Roots, clock::monotonic, host::Host},
-    model::OwnerKind,
+    model::{Measurements, OwnerKind},
     policy::{Audit, AuditSettings, Auditor, Follower, Owners, Side, Sources},
     probes::Latency,
     render::{
         network::write_audit,
-        view::{AuditView, By},
+        view::{AuditOrder, AuditView, By},
     },
     report::Filter,
     session::{Enabled, FlowEvent, FlowReport, Parties},
@@ -35,7 +35,6 @@ const ROWS: usize = 10_000;
 ///
 /// If the policies cannot be read, the probes cannot be attached or nothing can be written.
 pub(super) fn run(args: &AuditArgs) -> Result<Kind, CliError> {
-    refuse_pid(&args.common, "connections")?;
     let sources = Sources {
         manifests: args.manifests.manifests.clone(),
         pending: args.pending.clone(),
@@ -45,7 +44,7 @@ pub(super) fn run(args: &AuditArgs) -> Result<Kind, CliError> {
     };
     // What is wrong with the manifests is told before anything is attached.
     manifests::load(&args.manifests.manifests, &args.manifests)?;
-    let tool = Tool::start_with(
+    let mut tool = Tool::start_with(
         "policy audit",
         Needs {
             probes: HashMap::from([
@@ -65,7 +64,8 @@ pub(super) fn run(args: &AuditArgs) -> Result<Kind, CliError> {
     let job = Watch {
         auditor: Auditor::new(first, audit, monotonic()),
         follower,
-        filter: filter(&args.common),
+        order: args.sort,
+        filter: tool.filter(&args.common, Processes::default()),
         held: Held::new(),
         stream: match args.common.output {
             OutputFormat::Ndjson => Some(Stream::start("audit")?),
@@ -75,14 +75,17 @@ pub(super) fn run(args: &AuditArgs) -> Result<Kind, CliError> {
         found: &mut found,
         args: &args.common,
     };
-    tool.run_job(&args.common, By::Connection, job)?;
-    Ok(if found { Kind::Finding } else { Kind::Fine })
+    let matched = tool
+        .strict(args.manifests.strict)
+        .run_job(&args.common, By::Connection, job)?;
+    Ok(if found { Kind::Finding } else { matched })
 }
 
 struct Watch<'a> {
     args: &'a CommonArgs,
     auditor: Auditor,
     follower: Follower,
+    order: AuditOrder,
     filter: Filter,
     held: Held<Box<FlowReport>>,
     stream: Option<Stream>,
@@ -130,6 +133,14 @@ impl Job for Watch<'_> {
         self.stream.as_ref().map_or(Ok(()), Stream::check)
     }
 
+    fn filter(&self) -> &Filter {
+        &self.filter
+    }
+
+    fn awaits_names(&self, _: &Measurements, identities: &Identities, is_last: bool) -> bool {
+        is_last && self.held.awaits_names(identities)
+    }
+
     fn show(&mut self, mut period: Period<'_>) -> Result<(), CliError> {
         if period.is_last {
             while let Some((at, report)) = self.held.pop_any() {
@@ -142,24 +153,29 @@ impl Job for Watch<'_> {
                 "the manifests cannot be read any more; judged by what they said before".into(),
             );
         }
-        let rows = match &self.stream {
+        let is_stream = self.stream.is_some();
+        match &self.stream {
             Some(stream) if period.is_last => {
                 period.lost("audit/queue/not_written", stream.finish());
-                Vec::new()
             }
             Some(_) => return Ok(()),
-            None => self.book.take(&mut period),
-        };
+            None => {}
+        }
+        let mut rows = self.book.take(&mut period);
+        rows.sort_by(|a, b| self.order.compare(a, b));
         let no_pod = self.auditor.sums().no_pod;
         if period.is_last && no_pod > 0 {
             period.note(format!(
                 "{no_pod} connections of what is no pod of the manifests were not judged; docs/policy.md says how containers are found"
             ));
         }
-        let report = period.report(rows);
-        let top = self.args.top.map(|top| top as usize);
+        let report = if is_stream {
+            period.end_of_stream()
+        } else {
+            period.report(rows)
+        };
         print(self.args, &report, |out, look| {
-            write_audit(out, &report, top, look)
+            write_audit(out, &report, self.args.limit(), look)
         })
     }
 }

@@ -13,15 +13,20 @@ use probe_policy::{
 use serde::Serialize;
 
 use super::{log::Log, manifests};
-use crate::cli::{
-    CliError, Kind,
-    args::{Allowed, CheckArgs},
+use crate::{
+    cli::{
+        CliError, Kind,
+        args::{Allowed, CheckArgs},
+    },
+    render::view::Row,
 };
 use expect::Mismatch;
 
 /// All that was found.
 #[derive(Serialize)]
-struct Found {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(super) struct Found {
+    /// What is doubtful about the policies.
     problems: Vec<Problem>,
     /// Connections that are not as expected.
     mismatches: Vec<Mismatch>,
@@ -29,6 +34,10 @@ struct Found {
     expected: u64,
     #[serde(flatten)]
     matrix: Matrix,
+}
+
+impl Row for Found {
+    const TYPE: &'static str = "policy_check";
 }
 
 /// Runs the command.

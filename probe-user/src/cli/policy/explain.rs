@@ -13,10 +13,13 @@ use super::{
     answer::{Answer, Question, caveats},
     manifests, queries,
 };
-use crate::cli::{
-    CliError, Kind,
-    args::{ExplainArgs, PolicyFormat},
-    print,
+use crate::{
+    cli::{
+        CliError, Kind,
+        args::{ExplainArgs, PolicyFormat},
+        print,
+    },
+    render::json,
 };
 
 /// Runs the command.
@@ -41,11 +44,12 @@ pub(super) fn run(args: &ExplainArgs) -> Result<Kind, CliError> {
         PolicyFormat::Table => told(&engine, &question, &verdict),
         PolicyFormat::Json | PolicyFormat::Ndjson => {
             let answer = Answer::new(&engine, &question, &verdict);
-            let json = match args.output {
-                PolicyFormat::Ndjson => serde_json::to_string(&answer),
-                _ => serde_json::to_string_pretty(&answer),
-            };
-            json.map_err(CliError::failure)? + "\n"
+            let mut text = Vec::new();
+            match args.output {
+                PolicyFormat::Ndjson => json::write_row(&mut text, &answer)?,
+                _ => json::write_json(&mut text, &answer)?,
+            }
+            String::from_utf8_lossy(&text).into_owned()
         }
     };
     print(&text)?;

@@ -10,13 +10,23 @@ use probe_policy::engine::Engine;
 use serde::Serialize;
 
 use super::answer::{Answer, Question};
-use crate::cli::{CliError, Kind};
+use crate::{
+    cli::{CliError, Kind},
+    render::{json, view::Row},
+};
 
 /// A question that has no answer.
 #[derive(Serialize)]
-struct Unanswered<'a> {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(super) struct Unanswered<'a> {
+    /// Line of the file, from 1.
     line: u64,
+    /// Why.
     error: &'a str,
+}
+
+impl Row for Unanswered<'_> {
+    const TYPE: &'static str = "policy_explain_error";
 }
 
 /// Answers all questions of a file, and says how many have no answer.
@@ -55,14 +65,13 @@ fn answer(engine: &Engine, input: impl BufRead, out: &mut impl Write) -> io::Res
         });
         match &asked {
             Ok((question, verdict)) => {
-                serde_json::to_writer(&mut *out, &Answer::new(engine, question, verdict))?;
+                json::write_row(&mut *out, &Answer::new(engine, question, verdict))?;
             }
             Err(error) => {
                 unanswered += 1;
-                serde_json::to_writer(&mut *out, &Unanswered { line, error })?;
+                json::write_row(&mut *out, &Unanswered { line, error })?;
             }
         }
-        out.write_all(b"\n")?;
     }
     Ok(unanswered)
 }

@@ -1,6 +1,6 @@
 //! `nodeprobe policy replay`: what policies say of recorded connections, and what other ones would change.
 
-mod show;
+pub(super) mod show;
 
 use probe_policy::{
     audit::{Change, with_proposed},

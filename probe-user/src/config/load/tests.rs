@@ -60,7 +60,7 @@ fn every_fault_is_reported_with_its_place() {
     )
     .unwrap_err();
     let expected = [
-        "np.toml:1:10: listen: must be an address such as \"127.0.0.1:9435\", not \"nowhere\"",
+        "np.toml:1:10: listen: must be an address such as \"127.0.0.1:9435\", \"localhost:9435\" or \":9435\", not \"nowhere\"",
         "np.toml:2:9: debug: must be true or false, not \"yes\"",
         "np.toml:4:10: probes.syscalls.sample: must be a whole number from 1 to 1048576, not 0",
         "np.toml:5:11: probes.syscalls.latency: must be \"off\" or \"sampled\" or \"exact\", not \"some\"",
@@ -296,5 +296,95 @@ proptest! {
         if let Err(faults) = load_text(&text) {
             prop_assert!(!faults.is_empty());
         }
+    }
+}
+
+#[test]
+fn values_of_arguments_and_variables_may_be_written_as_in_a_file() {
+    let loaded = |key: &str, text: &str| {
+        load(&Sources {
+            arguments: pairs(&[(key, text)]),
+            ..Sources::default()
+        })
+        .map_err(|error| error.to_string())
+    };
+    for text in [
+        r#"["/a.sock", "/b.sock"]"#,
+        "['/a.sock','/b.sock']",
+        "/a.sock,/b.sock",
+    ] {
+        let config = loaded("runtimes.docker", text).unwrap();
+        let paths = ["/a.sock", "/b.sock"].map(std::path::PathBuf::from);
+        assert_eq!(config.runtimes.docker, paths, "{text}");
+    }
+    assert_eq!(
+        loaded("runtimes.docker", "[]")
+            .unwrap()
+            .runtimes
+            .docker
+            .len(),
+        0
+    );
+    assert_eq!(loaded("node", r#""a""#).unwrap().node, "a");
+    assert_eq!(
+        loaded("log.level", r#""trace""#).unwrap().log.level,
+        LogLevel::Trace
+    );
+    // Half a list is no list.
+    assert!(loaded("runtimes.docker", r#"["/a.sock""#).is_err());
+    let sources = Sources {
+        environment: pairs(&[("NODEPROBE_RUNTIMES_DOCKER", r#"["/a.sock"]"#)]),
+        ..Sources::default()
+    };
+    assert_eq!(load(&sources).unwrap().runtimes.docker.len(), 1);
+}
+
+#[test]
+fn what_a_message_shows_as_an_example_is_accepted() {
+    let refused = Sources {
+        arguments: pairs(&[("runtimes.docker", "docker.sock")]),
+        ..Sources::default()
+    };
+    let message = load(&refused).unwrap_err().to_string();
+    let (_, rest) = message.split_once("such as ").unwrap();
+    let (example, _) = rest.split_once(", not").unwrap();
+    let accepted = Sources {
+        arguments: pairs(&[("runtimes.docker", example)]),
+        ..Sources::default()
+    };
+    assert!(load(&accepted).is_ok(), "{example}");
+}
+
+#[test]
+fn addresses_to_listen_at_may_leave_out_or_name_the_host() {
+    let listen = |text: &str| {
+        load(&Sources {
+            arguments: pairs(&[("listen", text)]),
+            ..Sources::default()
+        })
+        .map(|config| config.listen.to_string())
+        .map_err(|error| error.to_string())
+    };
+    for (text, expected) in [
+        (":9435", "0.0.0.0:9435"),
+        ("localhost:9435", "127.0.0.1:9435"),
+        ("[::1]:9435", "[::1]:9435"),
+        ("[::]:0", "[::]:0"),
+        ("10.0.0.1:1", "10.0.0.1:1"),
+    ] {
+        assert_eq!(listen(text).unwrap(), expected, "{text}");
+    }
+    for text in [
+        "",
+        ":",
+        ":x",
+        "9435",
+        "node-7:9435",
+        "localhost",
+        "localhost:99999",
+        "[::1]",
+    ] {
+        let why = listen(text).unwrap_err();
+        assert!(why.contains("localhost:9435"), "{text}: {why}");
     }
 }

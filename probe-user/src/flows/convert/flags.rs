@@ -40,7 +40,7 @@ pub(super) fn of(known: &Connection, stats: &SocketStats) -> Option<TcpFlags> {
 }
 
 /// Whether the socket has sent its FIN: one that waits behind data is not.
-fn sent_fin(stats: &SocketStats) -> bool {
+pub(super) fn sent_fin(stats: &SocketStats) -> bool {
     /// States of a connection whose side has closed, include/net/tcp_states.h: the first and second wait for the other side's
     /// FIN, the last acknowledgement after it, and both at once.
     const CLOSED: [u8; 4] = [4, 5, 9, 11];

@@ -143,7 +143,7 @@ fn a_full_disk_stops_nobody_and_is_told_of_afterwards() {
     let disk = directory.path().join("disk");
     fs::create_dir(&disk).unwrap();
     let Some(_disk) = Tmpfs::mount(&disk) else {
-        eprintln!("skipped: no privilege to mount a small disk");
+        test_skip::skip("mount", "no privilege to mount a small disk");
         return;
     };
     let filler = disk.join("filler");

@@ -430,6 +430,8 @@ fn errors(end: Option<FlowEnd>) -> (Option<Cow<'static, str>>, Option<Cow<'stati
         EndReason::Refused
         | EndReason::ConnectTimeout
         | EndReason::Unreachable
+        | EndReason::Prohibited
+        | EndReason::NoLocalPort
         | EndReason::Aborted => (name, None),
         _ => (None, name),
     }

@@ -31,7 +31,7 @@ pub struct Loss {
 /// A time in which nobody watched.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Gap {
-    /// Why: `restart`, `attach`, `shed`.
+    /// Why: `attach` before the first run of a log, `restart` between two runs.
     pub cause: &'static str,
     /// Monotonic time of its beginning.
     pub from: Duration,
@@ -133,7 +133,7 @@ record! {
         ts: Time,
         /// The same by the monotonic clock.
         mono_ns: u64,
-        /// Why: `restart`, `attach`, `shed`.
+        /// Why: `attach`: no run wrote this log before; from the boot of the host. `restart`: between two runs.
         cause: Cow<'a, str>,
         /// Its beginning.
         from: Time,

@@ -1,15 +1,14 @@
-//! How a question ends: with names, with a reason, or at its deadline.
+//! How a question ends: with names, with a reason, or not before the container does.
 
 use std::{sync::Arc, time::Instant};
 
+use rustc_hash::FxHashMap;
+
 use super::{Cache, Ticket};
 use crate::{
-    identity::{Answer, Names, Pod, paths::Question},
-    model::{Naming, Runtime},
+    identity::{Answer, Names, Pod, Retry, Told, bounded::bounded, paths::Question},
+    model::{Naming, NoName},
 };
-
-/// The reason where no runtime gave a better one.
-const TOO_LATE: &str = "the runtime did not answer in time";
 
 impl Cache {
     /// Hands out questions that are due, at most `max`.
@@ -35,54 +34,92 @@ impl Cache {
         self.asking.next().into_iter().chain(forget).min()
     }
 
-    /// Takes an answer, unless it came too late.
+    /// Takes an answer. Names are taken however late they come.
     pub(in crate::identity) fn resolved(&mut self, ticket: Ticket, answer: Answer, now: Instant) {
-        let guess = self.is_guess(ticket);
         match answer {
-            Answer::No {
-                reason,
-                again: true,
-                pod,
-            } => {
+            Answer::No { reason, retry, pod } => {
                 self.note_pod(ticket, pod);
+                match retry {
+                    Retry::Soon => {}
+                    Retry::Later => self.make_late(ticket, reason),
+                    Retry::Never => {
+                        if self.asking.stop(ticket) {
+                            self.set_unnamed(ticket, reason);
+                        }
+                    }
+                }
+                if self.asking.is_late(ticket) {
+                    self.set_unnamed(ticket, reason);
+                }
                 self.asking.again(ticket, reason, now);
             }
-            Answer::No {
-                reason,
-                again: false,
-                pod,
-            } => {
-                self.note_pod(ticket, pod);
-                // A guess that was wrong leaves the path, and that is the right name of such a
-                // cgroup.
-                let naming = if guess {
-                    Naming::Named
-                } else {
-                    Naming::Unnamed(reason)
-                };
-                self.close(ticket, naming);
-            }
             Answer::Names(names) => {
+                let was_late = self.asking.is_late(ticket);
                 if self.asking.stop(ticket) {
                     self.stats.named += 1;
-                    self.name(ticket, names, guess);
+                    self.name(ticket, names, now);
+                }
+                if was_late {
+                    // The runtime is back: it knows the other containers too.
+                    self.asking.hurry_late(now);
                 }
             }
         }
     }
 
-    /// Gives up on overdue questions and forgets what was removed long ago.
+    /// Has containers go on without a name whose question is overdue, and forgets what was removed long ago.
     pub(in crate::identity) fn expire(&mut self, now: Instant) {
         while let Some((ticket, reason)) = self.asking.overdue(now) {
-            self.close(ticket, Naming::Unnamed(reason.unwrap_or(TOO_LATE)));
+            self.make_late(ticket, reason.unwrap_or(NoName::TimedOut));
         }
         self.expire_retained(now);
     }
 
-    /// Has the time of all open questions begin at `begin`, and of those that are raised until then.
+    /// Has the time of all fresh questions begin at `begin`, and of those that are raised until then.
     pub(in crate::identity) fn postpone(&mut self, begin: Instant) {
         self.begin = Some(begin);
         self.asking.postpone(begin + self.limits.deadline);
+    }
+
+    /// Has all late questions asked at once.
+    pub(in crate::identity) fn hurry(&mut self, now: Instant) {
+        self.asking.hurry_late(now);
+    }
+
+    /// Takes what runtimes report of their own accord: names, and cgroups that are containers.
+    pub(in crate::identity) fn told(&mut self, reports: &[Told], now: Instant) {
+        for report in reports {
+            if let Some(path) = &report.path {
+                self.claim(path, &report.id, report.names.runtime, now);
+            }
+        }
+        let reported: FxHashMap<&str, &Names> = reports
+            .iter()
+            .map(|report| (report.id.as_str(), &report.names))
+            .collect();
+        let affected: Vec<(Ticket, Names)> = self
+            .entries
+            .iter()
+            .filter(|(_, entry)| entry.live > 0)
+            .filter_map(|(ticket, entry)| {
+                let id = entry.container.id.as_deref()?;
+                let names = *reported.get(id)?;
+                let known = &entry.container;
+                let differs = known.naming != Naming::Named
+                    || known.name != bounded(names.name.clone())
+                    || known.pod != names.pod
+                    || known.namespace != names.namespace;
+                // A pod's names are those of its CRI runtime, however another interface calls the container.
+                (differs && (known.pod.is_empty() || !names.pod.is_empty()))
+                    .then(|| (*ticket, names.clone()))
+            })
+            .collect();
+        for (ticket, names) in affected {
+            if self.asking.stop(ticket) {
+                self.stats.named += 1;
+            }
+            self.name(ticket, names, now);
+        }
     }
 
     /// Notes the pod of a container whose own name may follow, or never come. Nobody sees it before the question ends.
@@ -95,26 +132,34 @@ impl Cache {
         }
     }
 
-    fn is_guess(&self, ticket: Ticket) -> bool {
-        let question = self
-            .entries
-            .get(&ticket)
-            .and_then(|entry| entry.question.as_ref());
-        question.is_some_and(|question| question.guess)
-    }
-
-    /// Ends a question without names.
-    fn close(&mut self, ticket: Ticket, naming: Naming) {
-        if !self.asking.stop(ticket) {
+    /// Has a container go on without its name, which is asked for again as long as the container exists.
+    fn make_late(&mut self, ticket: Ticket, reason: NoName) {
+        if !self.asking.make_late(ticket) {
             return;
         }
-        self.stats.unnamed += u64::from(naming != Naming::Named);
-        if let Some(entry) = self.entries.get_mut(&ticket) {
+        self.set_unnamed(ticket, reason);
+        if self.entries.get(&ticket).is_none_or(|it| it.live == 0) {
+            self.asking.stop(ticket);
+        }
+    }
+
+    /// The reason why a container has no name. What may be no container at all has the right name: its path.
+    fn set_unnamed(&mut self, ticket: Ticket, reason: NoName) {
+        let Some(entry) = self.entries.get_mut(&ticket) else {
+            return;
+        };
+        let guess = entry.question.as_ref().is_some_and(|it| it.guess);
+        let naming = if guess {
+            Naming::Named
+        } else {
+            Naming::Unnamed(reason)
+        };
+        if entry.container.naming != naming {
             Arc::make_mut(&mut entry.container).naming = naming;
         }
     }
 
-    fn name(&mut self, ticket: Ticket, names: Names, guess: bool) {
+    fn name(&mut self, ticket: Ticket, names: Names, now: Instant) {
         let Some(entry) = self.entries.get_mut(&ticket) else {
             return;
         };
@@ -129,58 +174,17 @@ impl Cache {
         container.runtime = runtime;
         container.namespace = namespace;
         container.pod = pod;
-        container.name = name;
+        container.name = bounded(name);
         container.naming = Naming::Named;
         if !pod_uid.is_empty() {
             container.pod_uid = pod_uid;
         }
-        if container.id.is_none() {
-            container.id = entry.question.as_ref().map(|question| question.id.clone());
-        }
-        if guess && runtime == Runtime::Containerd {
-            self.take_in_below(ticket);
-        }
-    }
-
-    /// Moves what was entered on its own below a path that turned out to be a container.
-    fn take_in_below(&mut self, ticket: Ticket) {
-        let Some(own) = self
-            .entries
-            .get(&ticket)
-            .map(|entry| &entry.container.cgroup_path)
-        else {
-            return;
-        };
-        let prefix = format!("{own}/");
-        let below: Vec<(String, Ticket)> = self
-            .live_paths
-            .range(prefix.clone()..)
-            .take_while(|(path, _)| path.starts_with(&prefix))
-            .map(|(path, below)| (path.clone(), *below))
-            .collect();
-        for (path, below) in below {
-            // A container inside this one stays one.
-            if self
-                .entries
-                .get(&below)
-                .is_none_or(|entry| entry.container.id.is_some())
-            {
-                continue;
-            }
-            self.live_paths.remove(&path);
-            let Some(merged) = self.entries.remove(&below) else {
-                continue;
-            };
-            self.asking.stop(below);
-            for id in &merged.members {
-                if let Some(member) = self.members.get_mut(id) {
-                    member.entry = ticket;
-                }
-            }
-            if let Some(entry) = self.entries.get_mut(&ticket) {
-                entry.members.extend(merged.members);
-                entry.live += merged.live;
-            }
+        if container.id.is_none()
+            && let Some(id) = entry.question.as_ref().map(|question| question.id.clone())
+        {
+            container.id = Some(id.clone());
+            let path = container.cgroup_path.clone();
+            self.claim(&path, &id, runtime, now);
         }
     }
 }

@@ -5,6 +5,7 @@ use std::{collections::HashSet, time::Instant};
 use probe_common::id::CgroupId;
 
 use super::{Cache, Ticket};
+use crate::model::IdleCapacity as _;
 
 impl Cache {
     /// Marks a cgroup as removed and keeps it, unless there are too many of them.
@@ -22,6 +23,11 @@ impl Cache {
         self.stats.retained += 1;
         self.removals.push_back((now, id));
         self.lost_a_member(ticket);
+        if let Some(entry) = self.entries.get(&ticket).filter(|it| it.live == 0) {
+            self.claims.remove(&entry.container.cgroup_path);
+            // A runtime forgets a container before its cgroup is removed.
+            self.asking.stop_late(ticket);
+        }
         while self.stats.retained > self.limits.retained {
             let Some(oldest) = self.removals.pop_front() else {
                 break;
@@ -74,6 +80,7 @@ impl Cache {
             self.removals.pop_front();
             self.forget_removed(oldest);
         }
+        self.removals.give_back();
     }
 
     /// Forgets a cgroup if it is still the one that was removed then.
@@ -110,6 +117,8 @@ impl Cache {
             self.entries.remove(&ticket);
             self.asking.stop(ticket);
         }
+        self.members.give_back();
+        self.entries.give_back();
     }
 
     /// One living member less; without any, the path is free for another cgroup.

@@ -5,17 +5,25 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::identity::{Answer, Names};
+use crate::{
+    identity::{Answer, Names, Retry, Told},
+    model::{NoName, Runtime},
+};
 
 const ID: &str = "0a1b2c3d4e5f60718293a4b5c6d7e8f90a1b2c3d4e5f60718293a4b5c6d7e8f9";
 const UNKNOWN: Answer = Answer::No {
-    reason: "not known",
-    again: true,
+    reason: NoName::NotFound,
+    retry: Retry::Soon,
     pod: None,
 };
 const GONE: Answer = Answer::No {
-    reason: "no socket",
-    again: false,
+    reason: NoName::NotFound,
+    retry: Retry::Never,
+    pod: None,
+};
+const ABSENT: Answer = Answer::No {
+    reason: NoName::NotRunning,
+    retry: Retry::Later,
     pod: None,
 };
 
@@ -101,30 +109,175 @@ fn an_unanswered_question_is_asked_again_until_the_deadline_and_ends_with_the_re
         now.min(start + Duration::from_secs(4))
     );
     let container = cache.lookup(CgroupId(1)).unwrap();
-    assert_eq!(container.naming, Naming::Unnamed("not known"));
+    assert_eq!(container.naming, Naming::Unnamed(NoName::NotFound));
     assert_eq!(container.name, "0a1b2c3d4e5f");
     assert_eq!(cache.stats().unnamed, 1);
 }
 
 #[test]
-fn a_late_answer_changes_nothing_and_a_final_no_ends_the_search_at_once() {
+fn a_name_that_comes_late_renames_the_container_with_all_its_cgroups() {
     let (mut cache, now) = (small(), Instant::now());
     cache.appeared(CgroupId(1), &docker(), now);
+    cache.appeared(CgroupId(2), &format!("{}/sub", docker()), now);
     let ticket = question(&mut cache, now);
+    cache.resolved(ticket, UNKNOWN, now);
     cache.expire(now + Duration::from_secs(3));
-    cache.resolved(ticket, web(), now + Duration::from_secs(4));
+    let naming = |cache: &Cache| cache.lookup(CgroupId(2)).unwrap().naming.clone();
+    assert_eq!(naming(&cache), Naming::Unnamed(NoName::NotFound));
+    assert_eq!((cache.stats().pending, cache.stats().unnamed), (0, 1));
+    let late = now + Duration::from_secs(60);
+    let ticket = question(&mut cache, late);
+    cache.resolved(ticket, web(), late);
+    let container = cache.lookup(CgroupId(2)).unwrap();
     assert_eq!(
-        cache.lookup(CgroupId(1)).unwrap().naming,
-        Naming::Unnamed("the runtime did not answer in time")
+        (container.name.as_str(), &container.naming),
+        ("web", &Naming::Named)
     );
+    assert_eq!((cache.stats().named, cache.stats().unnamed), (1, 0));
+    assert_eq!(cache.asking.len(), 0);
+}
+
+#[test]
+fn a_runtime_that_is_away_keeps_nobody_waiting_and_is_queried_until_the_container_ends() {
+    let (mut cache, start) = (small(), Instant::now());
+    cache.appeared(CgroupId(1), &docker(), start);
+    let (mut now, mut asked) = (start, 0);
+    while now < start + Duration::from_secs(6) {
+        for (ticket, _) in cache.pending(now, 10) {
+            asked += 1;
+            cache.resolved(ticket, ABSENT, now);
+            assert_eq!(cache.stats().pending, 0);
+        }
+        cache.expire(now);
+        now = cache.next_due().unwrap();
+    }
+    assert!((3..6).contains(&asked), "asked {asked} times in 6 s");
+    // The runtime is back and names another container: the first one is asked for at once.
+    let other = "2".repeat(64);
+    cache.appeared(CgroupId(2), &format!("/docker/{other}"), now);
+    let mut of_other = None;
+    for (ticket, question) in cache.pending(now, 10) {
+        if question.id == other {
+            of_other = Some(ticket);
+        } else {
+            cache.resolved(ticket, ABSENT, now);
+        }
+    }
+    let other = of_other.unwrap();
+    cache.expire(now + Duration::from_secs(3));
+    assert!(cache.pending(now, 10).is_empty());
+    cache.resolved(other, web(), now);
+    question(&mut cache, now);
+    cache.removed(CgroupId(1), now);
+    assert_eq!(
+        cache.asking.len(),
+        0,
+        "a removed container is asked for no more"
+    );
+}
+
+#[test]
+fn a_reported_name_renames_a_container_and_ends_the_search() {
     let (mut cache, now) = (small(), Instant::now());
     cache.appeared(CgroupId(1), &docker(), now);
-    let ticket = question(&mut cache, now);
-    cache.resolved(ticket, GONE, now);
-    assert_eq!(
-        cache.lookup(CgroupId(1)).unwrap().naming,
-        Naming::Unnamed("no socket")
+    let told = |name: &str| Told {
+        id: ID.to_owned(),
+        names: Names::plain(Runtime::Docker, name),
+        path: None,
+    };
+    cache.told(&[told("web")], now);
+    assert_eq!(cache.lookup(CgroupId(1)).unwrap().name, "web");
+    assert_eq!((cache.stats().pending, cache.stats().named), (0, 1));
+    cache.told(&[told("blue")], now);
+    assert_eq!(cache.lookup(CgroupId(1)).unwrap().name, "blue");
+    assert_eq!(cache.stats().named, 1, "a rename is not another container");
+}
+
+#[test]
+fn a_reported_cgroup_is_a_container_with_all_that_is_below_it() {
+    let (mut cache, now) = (
+        Cache::new(Limits {
+            live: 10,
+            retained: 10,
+            ..Limits::default()
+        }),
+        Instant::now(),
     );
+    let paths = [
+        "/batch.service",
+        "/batch.service/c1",
+        "/batch.service/c1/init.scope",
+        "/batch.service/c10",
+    ];
+    for (id, path) in (1..).zip(paths) {
+        cache.appeared(CgroupId(id), path, now);
+    }
+    let told = Told {
+        id: "worker".to_owned(),
+        names: Names::plain(Runtime::Containerd, "worker"),
+        path: Some("/batch.service/c1".to_owned()),
+    };
+    cache.told(std::slice::from_ref(&told), now);
+    let of = |cache: &Cache, id| cache.lookup(CgroupId(id)).unwrap();
+    for id in [2, 3] {
+        assert_eq!(
+            (of(&cache, id).name.as_str(), of(&cache, id).id.as_deref()),
+            ("worker", Some("worker"))
+        );
+        assert_eq!(
+            (of(&cache, id).cgroup, of(&cache, id).namespace.as_str()),
+            (CgroupId(2), "")
+        );
+    }
+    for id in [1, 4] {
+        assert_eq!(of(&cache, id).name, "batch.service", "{id}");
+    }
+    cache.appeared(CgroupId(5), "/batch.service/c1/late", now);
+    assert!(Arc::ptr_eq(&of(&cache, 5), &of(&cache, 2)));
+    // Another container gets the same cgroup path later.
+    for id in [2, 3, 5] {
+        cache.removed(CgroupId(id), now);
+    }
+    cache.appeared(CgroupId(6), "/batch.service/c1", now);
+    assert_eq!(of(&cache, 6).name, "batch.service");
+    let next = Told {
+        id: "next".to_owned(),
+        names: Names::plain(Runtime::Containerd, "next"),
+        ..told
+    };
+    cache.told(&[next], now);
+    assert_eq!(of(&cache, 6).name, "next");
+    assert_eq!(
+        of(&cache, 2).name,
+        "worker",
+        "the removed one keeps its name"
+    );
+    assert_eq!(cache.stats().live, 3);
+}
+
+#[test]
+fn a_claim_that_comes_before_its_cgroup_is_kept_for_a_while() {
+    let (mut cache, now) = (small(), Instant::now());
+    let told = Told {
+        id: "worker".to_owned(),
+        names: Names::plain(Runtime::Containerd, "Worker"),
+        path: Some("/own/c1".to_owned()),
+    };
+    cache.told(std::slice::from_ref(&told), now);
+    cache.appeared(CgroupId(1), "/own/c1/sub", now);
+    assert_eq!(
+        cache.lookup(CgroupId(1)).unwrap().id.as_deref(),
+        Some("worker")
+    );
+    cache.removed(CgroupId(1), now);
+    let told = |n: u32| Told {
+        path: Some(format!("/own/x{n}")),
+        ..told.clone()
+    };
+    for n in 0..100 {
+        cache.told(&[told(n)], now + Duration::from_secs(u64::from(n)));
+    }
+    assert!(cache.claims.len() <= 4, "claims are bounded");
 }
 
 #[test]

@@ -52,6 +52,10 @@ pub(super) fn container(part: &str, place: &Place<'_>) -> Option<Found> {
     if place.parent == "lxc" && place.index == 1 {
         return Some(lxc(part));
     }
+    // LXC below the session of a user, as logind made them before cgroup v2.
+    if place.index == 3 && is_session(place.parent) && !part.contains('.') {
+        return Some(lxc(part));
+    }
     if place.parent == "machine.slice" && !place.in_container && is_machine(part) {
         let name = units::unescape(part);
         return Some(Found {
@@ -66,8 +70,14 @@ pub(super) fn container(part: &str, place: &Place<'_>) -> Option<Found> {
     if let Some(found) = colons(part) {
         return Some(found);
     }
+    if let Some(found) = orchestrated(part, place) {
+        return Some(found);
+    }
     if is_id(part) {
         return Some(bare(part, place));
+    }
+    if let Some(id) = part.strip_prefix("kata_").filter(|id| is_id(id)) {
+        return Some(prefixed("kata", id, place.in_pod));
     }
     let (prefix, id) = part
         .strip_suffix(".scope")
@@ -93,11 +103,77 @@ pub(super) fn pod_uid(part: &str, above: &[&str]) -> Option<String> {
 /// `kubepods-burstable-pod1234_5678`: systemd takes a dash for the border of a slice, so the
 /// kubelet writes `_`.
 fn slice_pod_uid(slice: &str) -> Option<String> {
+    // Kubelets before 1.6 wrote the classes of service without the prefix.
+    for class in ["BestEffort-pod", "Burstable-pod", "Guaranteed-pod"] {
+        if let Some(uid) = slice.strip_prefix(class).filter(|uid| !uid.is_empty()) {
+            return Some(uid.replace('_', "-"));
+        }
+    }
     let (_, below) = slice.split_once("kubepods-")?;
     let (_, after) = below
         .split_once("pod")
         .filter(|(qos, _)| matches!(*qos, "" | "besteffort-" | "burstable-"))?;
     (!after.is_empty()).then(|| after.replace('_', "-"))
+}
+
+/// Containers of orchestrators whose ids are not those of a runtime, and steps of a build.
+fn orchestrated(part: &str, place: &Place<'_>) -> Option<Found> {
+    match place.parent {
+        // Amazon ECS: the task, and a number for the container.
+        task if is_task(task) && is_part_of_task(part, task) => Some(chosen(part, part)),
+        "garden" | "mesos" if is_uuid(part) => Some(chosen(part, part)),
+        "buildkit" if is_build(part) => Some(chosen(part, part)),
+        // HashiCorp Nomad: the allocation and the task, which docker knows by the reverse.
+        slice if slice.ends_with(".slice") => {
+            let (allocation, task) = part.strip_suffix(".scope")?.split_once('.')?;
+            let name = format!("{}-{allocation}", units::unescape(task));
+            (is_uuid(allocation) && !task.is_empty()).then(|| chosen(part, &name))
+        }
+        _ => None,
+    }
+}
+
+/// A container that no runtime can be asked about.
+fn chosen(id: &str, name: &str) -> Found {
+    Found {
+        name: name.to_owned(),
+        ..Found::with_id(Runtime::Other, id, &[])
+    }
+}
+
+fn is_task(text: &str) -> bool {
+    text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+fn is_part_of_task(part: &str, task: &str) -> bool {
+    let number = part
+        .strip_prefix(task)
+        .and_then(|rest| rest.strip_prefix('-'));
+    number.is_some_and(|number| !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()))
+}
+
+fn is_uuid(text: &str) -> bool {
+    text.len() == 36
+        && text.bytes().enumerate().all(|(at, byte)| match at {
+            8 | 13 | 18 | 23 => byte == b'-',
+            _ => byte.is_ascii_hexdigit(),
+        })
+}
+
+/// BuildKit makes ids of 25 lower-case letters and digits.
+fn is_build(text: &str) -> bool {
+    text.len() == 25
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+}
+
+/// `2.session`
+fn is_session(text: &str) -> bool {
+    let number = text.strip_suffix(".session");
+    number.is_some_and(|number| {
+        !number.is_empty() && number.bytes().all(|b| b.is_ascii_alphanumeric())
+    })
 }
 
 /// Whether this can be a namespace or a container of containerd.
@@ -113,7 +189,7 @@ pub(super) fn is_containerd_name(name: &str) -> bool {
 }
 
 /// Every runtime makes ids of 64 lower-case hexadecimal digits.
-fn is_id(text: &str) -> bool {
+pub(super) fn is_id(text: &str) -> bool {
     text.len() == 64
         && text
             .bytes()
@@ -154,6 +230,8 @@ fn prefixed(prefix: &str, id: &str, in_pod: bool) -> Found {
         "cri-containerd" => Found::with_id(Runtime::Kubernetes, id, &[Runtime::Kubernetes]),
         "crio" => Found::with_id(pod_or(Runtime::CriO), id, &[Runtime::Kubernetes]),
         "libpod" | "libpod-payload" => Found::with_id(Runtime::Podman, id, &[Runtime::Podman]),
+        // A VM of its own for each pod.
+        "kata" => Found::with_id(pod_or(Runtime::Other), id, ANYONE),
         // The scope does not tell the namespace, `default` is nerdctl's own default.
         "nerdctl" => Found {
             namespace: Some("default"),

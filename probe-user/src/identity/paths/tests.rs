@@ -23,6 +23,14 @@ fn containers_are_recognised_with_their_own_cgroup() {
         ),
         ("/actions.runner.service/docker/#", "", Docker, false),
         ("/ecs/3f1c/#", "", Other, false),
+        ("/kata_overhead/#", "", Other, false),
+        ("/kubepods/besteffort/pod@/kata_#", "", Kubernetes, true),
+        (
+            "/system.slice/docker.service/BestEffort.slice/BestEffort-pod%.slice/#",
+            "",
+            Kubernetes,
+            true,
+        ),
         ("/mygroup/#", "", Other, false),
         ("/#", "", Other, false),
         ("/default/#", "", Other, false),
@@ -200,12 +208,7 @@ fn parts_of_the_host_are_named_from_the_path() {
             "",
         ),
         ("/docker", Other, "/docker", ""),
-        (
-            "/docker/buildkit/abcdefghijklmnopqrstuvwxy",
-            Other,
-            "/docker/buildkit/abcdefghijklmnopqrstuvwxy",
-            "",
-        ),
+        ("/docker/buildkit", Other, "/docker/buildkit", ""),
         ("/lxc.monitor.web", Other, "/lxc.monitor.web", ""),
         ("/libpod_parent/conmon", Other, "/libpod_parent/conmon", ""),
         ("/a/b/c", Other, "/a/b/c", ""),
@@ -339,4 +342,206 @@ fn an_id_with_an_unknown_parent_is_asked_of_everyone_with_containerds_namespace(
     assert_eq!(question.runtimes, ANYONE);
     assert_eq!(question.namespace.as_deref(), Some("k8s.io"));
     assert!(!question.guess);
+}
+
+const A: &str = "a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1";
+const B: &str = "b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2";
+
+/// Layouts of orchestrators, batch systems and old runtimes, from reports: path, its own part where that is shorter, the container's id
+/// or nothing for a part of the host, the pod, the name.
+#[test]
+fn layouts_that_were_reported_are_told_apart() {
+    let task = "c3".repeat(16);
+    let table: &[(&str, &str, &str, &str, &str)] = &[
+        ("/ecs/@/@-123456789", "", "@-123456789", "", "@-123456789"),
+        (
+            "/ecs/@/@-1234567890",
+            "",
+            "@-1234567890",
+            "",
+            "@-1234567890",
+        ),
+        (
+            "/system.slice/slurmstepd.scope/job_850/step_0/user/task_0",
+            "/system.slice/slurmstepd.scope/job_850",
+            "",
+            "",
+            "slurmstepd.scope/job_850",
+        ),
+        (
+            "/system.slice/slurmstepd.scope/job_851/step_0/user/task_0",
+            "/system.slice/slurmstepd.scope/job_851",
+            "",
+            "",
+            "slurmstepd.scope/job_851",
+        ),
+        (
+            "/system.slice/node1_slurmstepd.scope/job_852/step_0/user/task_0",
+            "/system.slice/node1_slurmstepd.scope/job_852",
+            "",
+            "",
+            "node1_slurmstepd.scope/job_852",
+        ),
+        (
+            "/slurm/uid_1000/job_77/step_batch/task_0",
+            "/slurm/uid_1000/job_77",
+            "",
+            "",
+            "/slurm/uid_1000/job_77",
+        ),
+        (
+            "/lxc.payload.samba19/system.slice/smbd.service",
+            "/lxc.payload.samba19",
+            "samba19",
+            "",
+            "samba19",
+        ),
+        (
+            "/user/1000.user/2.session/my-container",
+            "",
+            "my-container",
+            "",
+            "my-container",
+        ),
+        (
+            "/system.slice/kubepods-besteffort-pod1b5d61a3_28ce_46bc_a2c4_5654e9b20bdd.slice:cri-containerd:#A",
+            "",
+            "#A",
+            "1b5d61a3-28ce-46bc-a2c4-5654e9b20bdd",
+            "a1a1a1a1a1a1",
+        ),
+        (
+            "/system.slice/docker.service/BestEffort.slice/BestEffort-pod0d33f94b_ab1a_11e6_9e1a_68f7281d8004.slice/#B",
+            "",
+            "#B",
+            "0d33f94b-ab1a-11e6-9e1a-68f7281d8004",
+            "b2b2b2b2b2b2",
+        ),
+        (
+            "/system.slice/var-lib-docker-containers-#A-shm.mount",
+            "",
+            "",
+            "",
+            "var-lib-docker-containers-#A-shm.mount",
+        ),
+        (
+            "/docker/#A/kubelet/kubepods/besteffort/pod3c1f0b9e-6c1d-4b57-9f31-0b5f6a1d2e3f/#B",
+            "",
+            "#B",
+            "3c1f0b9e-6c1d-4b57-9f31-0b5f6a1d2e3f",
+            "b2b2b2b2b2b2",
+        ),
+        (
+            "/system.slice/docker-#A.scope/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-burstable.slice/\
+             kubelet-kubepods-burstable-podd8992f589d8dd12c4342376ccb459375.slice/cri-containerd-#B.scope",
+            "",
+            "#B",
+            "d8992f589d8dd12c4342376ccb459375",
+            "b2b2b2b2b2b2",
+        ),
+        (
+            r"/machine.slice/machine-qemu\x2drt1host01\x2dgo\x2drt1vlin\x2da.scope/libvirt/emulator",
+            r"/machine.slice/machine-qemu\x2drt1host01\x2dgo\x2drt1vlin\x2da.scope",
+            "",
+            "",
+            "machine-qemu-rt1host01-go-rt1vlin-a.scope",
+        ),
+        (
+            r"/machine.slice/machine-qemu\x2drt1host01\x2dgo\x2drt1vwin\x2da.scope/libvirt/emulator",
+            r"/machine.slice/machine-qemu\x2drt1host01\x2dgo\x2drt1vwin\x2da.scope",
+            "",
+            "",
+            "machine-qemu-rt1host01-go-rt1vwin-a.scope",
+        ),
+        (
+            "/garden/f7a3b1c2-1111-4a4a-6b6b-0a0a0a0a0a0a",
+            "",
+            "f7a3b1c2-1111-4a4a-6b6b-0a0a0a0a0a0a",
+            "",
+            "f7a3b1c2-1111-4a4a-6b6b-0a0a0a0a0a0a",
+        ),
+        (
+            "/system.slice/garden.service/garden/f7a3b1c2-2222-4a4a-6b6b-0a0a0a0a0a0a",
+            "",
+            "f7a3b1c2-2222-4a4a-6b6b-0a0a0a0a0a0a",
+            "",
+            "f7a3b1c2-2222-4a4a-6b6b-0a0a0a0a0a0a",
+        ),
+        (
+            "/mesos/f7a3b1c2-3333-4a4a-6b6b-0a0a0a0a0a0a",
+            "",
+            "f7a3b1c2-3333-4a4a-6b6b-0a0a0a0a0a0a",
+            "",
+            "f7a3b1c2-3333-4a4a-6b6b-0a0a0a0a0a0a",
+        ),
+        (
+            "/docker/buildkit/v5pl2p1g3qzhcxk7y0x9h1u2w",
+            "",
+            "v5pl2p1g3qzhcxk7y0x9h1u2w",
+            "",
+            "v5pl2p1g3qzhcxk7y0x9h1u2w",
+        ),
+        (
+            "/kubepods/besteffort/pod3c1f0b9e-6c1d-4b57-9f31-0b5f6a1d2e40/kata_#A",
+            "",
+            "#A",
+            "3c1f0b9e-6c1d-4b57-9f31-0b5f6a1d2e40",
+            "a1a1a1a1a1a1",
+        ),
+        ("/kata_overhead/#B", "", "#B", "", "b2b2b2b2b2b2"),
+        (
+            "/nomad.slice/share.slice/0f1e2d3c-aaaa-bbbb-cccc-ddddeeeeffff.web.scope",
+            "",
+            "0f1e2d3c-aaaa-bbbb-cccc-ddddeeeeffff.web.scope",
+            "",
+            "web-0f1e2d3c-aaaa-bbbb-cccc-ddddeeeeffff",
+        ),
+        ("/k8s.io/#A", "", "#A", "", "a1a1a1a1a1a1"),
+        (
+            "/user.slice/user-1000.slice/user@1000.service/app.slice/app-gnome-firefox-1234.scope",
+            "",
+            "",
+            "",
+            "user@1000.service/app-gnome-firefox-1234.scope",
+        ),
+        (
+            "/azure.slice/walinuxagent.extensions.slice/x.service",
+            "",
+            "",
+            "",
+            "x.service",
+        ),
+    ];
+    let fill = |text: &str| text.replace("#A", A).replace("#B", B).replace('@', &task);
+    let split: Vec<CgroupPattern> = crate::config::Config::default().cgroups_split;
+    let mut names = std::collections::BTreeSet::new();
+    for (path, own, id, pod, name) in table {
+        // User managers have an @ of their own.
+        let path = &if path.starts_with("/ecs") {
+            fill(path)
+        } else {
+            path.replace("#A", A).replace("#B", B)
+        };
+        let (id, name) = if path.starts_with("/ecs") {
+            (fill(id), fill(name))
+        } else {
+            (id.replace("#A", A).replace("#B", B), name.replace("#A", A))
+        };
+        let parsed = parse_with(path, &split);
+        assert_eq!(
+            parsed.path,
+            if own.is_empty() { path } else { *own },
+            "{path}"
+        );
+        assert_eq!(parsed.id.as_deref().unwrap_or_default(), id, "{path}");
+        assert_eq!(
+            parsed.pod_uid.as_deref().unwrap_or_default(),
+            *pod,
+            "{path}"
+        );
+        assert_eq!(parsed.name, name, "{path}");
+        names.insert((parsed.id, parsed.name));
+    }
+    // The ids of the list repeat: one is there three times, one four times.
+    assert_eq!(names.len() + 5, table.len(), "{names:#?}");
 }

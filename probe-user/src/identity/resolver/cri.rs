@@ -7,7 +7,7 @@ use std::{path::Path, time::Duration};
 use prost::Message;
 use tonic::Request;
 
-use super::{gate::Gate, grpc::Socket, labels, source::SourceError};
+use super::{error::SourceError, gate::Gate, grpc::Socket, labels};
 use crate::{identity::Names, model::Runtime};
 use messages::{
     ContainerFilter, ListContainersRequest, ListContainersResponse, ListPodSandboxRequest,

@@ -15,12 +15,11 @@ use std::{
 
 use http_body_util::BodyExt;
 
-use super::{
-    gate::{self, Gate},
-    http, labels,
-    source::SourceError,
+use super::{error::SourceError, gate::Gate, http, labels, source::Reports};
+use crate::{
+    identity::{Names, Told},
+    model::Runtime,
 };
-use crate::{identity::Names, model::Runtime};
 use json::{Actor, Event, Inspect, Listed, parse};
 use known::Known;
 
@@ -81,28 +80,18 @@ impl Docker {
         Ok(self.to_names(&inspect.name, &inspect.config.labels.unwrap_or_default()))
     }
 
-    /// Follows the events for ever, and connects again after a pause when they end.
-    pub(super) async fn watch(&self) {
-        let mut failures = 0;
-        loop {
-            match self.follow().await {
-                Ok(()) => failures = 0,
-                Err(error) => {
-                    tracing::debug!(socket = %self.socket.display(), %error, "no events");
-                    failures += 1;
-                }
-            }
-            tokio::time::sleep(gate::pause(failures)).await;
-        }
-    }
-
     /// Reads events until the stream ends.
-    async fn follow(&self) -> Result<(), SourceError> {
+    pub(super) async fn follow(
+        &self,
+        reports: &Reports,
+        responds: impl Fn(),
+    ) -> Result<(), SourceError> {
         let connect = tokio::time::timeout(self.timeout, http::get(&self.socket, EVENTS));
         let response = connect.await.unwrap_or(Err(SourceError::Timeout))?;
         http::check(&response)?;
         // The list comes after the stream is open, so that no container falls between.
-        self.list().await;
+        responds();
+        self.list(reports).await;
         let mut body = response.into_body();
         let mut line = Vec::new();
         while let Some(frame) = body.frame().await {
@@ -117,7 +106,9 @@ impl Docker {
                     return Err(SourceError::Protocol("an event is too long".to_owned()));
                 }
                 if piece.ends_with(b"\n") {
-                    self.take_event(&line);
+                    if let Some(told) = self.take_event(&line) {
+                        reports.send(vec![told]).await.ok();
+                    }
                     line.clear();
                 }
             }
@@ -126,7 +117,7 @@ impl Docker {
     }
 
     /// Learns the names of all containers. Without the list they are asked for one by one.
-    async fn list(&self) {
+    async fn list(&self, reports: &Reports) {
         let list = async {
             let response = http::get(&self.socket, "/containers/json?all=1").await?;
             parse::<Vec<Listed>>(&http::read(response, MAX_LIST).await?)
@@ -135,6 +126,7 @@ impl Docker {
         let Ok(list) = limited.await.unwrap_or(Err(SourceError::Timeout)) else {
             return;
         };
+        let mut told = Vec::new();
         for Listed { id, names, labels } in list {
             // A container that others link to has several names; its own has no second slash.
             let own = names
@@ -143,23 +135,30 @@ impl Docker {
                 .or(names.first());
             if let Some(own) = own {
                 let names = self.to_names(own, &labels.unwrap_or_default());
-                self.known().insert(id, names);
+                self.known().insert(id.clone(), names.clone());
+                told.push(Told {
+                    id,
+                    names,
+                    path: None,
+                });
             }
         }
+        // The receiver ends with the resolver, which ends this as well.
+        reports.send(told).await.ok();
     }
 
     /// An event that is not understood is left out: the container is asked for when it is needed.
-    fn take_event(&self, line: &[u8]) {
-        let Ok(Event {
+    fn take_event(&self, line: &[u8]) -> Option<Told> {
+        let Event {
             actor: Actor { id, attributes },
-        }) = parse(line)
-        else {
-            return;
-        };
-        if let Some(name) = attributes.get("name") {
-            let names = self.to_names(name, &attributes);
-            self.known().insert(id, names);
-        }
+        } = parse(line).ok()?;
+        let names = self.to_names(attributes.get("name")?, &attributes);
+        self.known().insert(id.clone(), names.clone());
+        Some(Told {
+            id,
+            names,
+            path: None,
+        })
     }
 
     fn to_names(&self, name: &str, labels: &HashMap<String, String>) -> Names {

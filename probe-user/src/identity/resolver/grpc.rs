@@ -6,13 +6,13 @@ use hyper_util::rt::TokioIo;
 use prost::Message;
 use tokio::net::UnixStream;
 use tonic::{
-    Code, Request, Status,
+    Code, Request, Status, Streaming,
     client::Grpc,
     transport::{Channel, Endpoint},
 };
 use tonic_prost::ProstCodec;
 
-use super::source::SourceError;
+use super::error::SourceError;
 
 /// A socket, connected when it is first used and again when the connection broke.
 #[derive(Clone, Debug)]
@@ -46,6 +46,33 @@ impl Socket {
         Q: Message + Send + Sync + 'static,
         A: Message + Default + Send + Sync + 'static,
     {
+        let mut client = self.client().await?;
+        let method = hyper::http::uri::PathAndQuery::from_static(method);
+        let answer = client.unary(request, method, ProstCodec::default()).await;
+        answer.map(tonic::Response::into_inner).map_err(from_status)
+    }
+
+    /// Calls a `method` that answers with a stream.
+    pub(super) async fn stream<Q, A>(
+        &self,
+        method: &'static str,
+        request: Request<Q>,
+    ) -> Result<Stream<A>, SourceError>
+    where
+        Q: Message + Send + Sync + 'static,
+        A: Message + Default + Send + Sync + 'static,
+    {
+        let mut client = self.client().await?;
+        let method = hyper::http::uri::PathAndQuery::from_static(method);
+        let answer = client
+            .server_streaming(request, method, ProstCodec::default())
+            .await;
+        answer
+            .map(|answer| Stream(answer.into_inner()))
+            .map_err(from_status)
+    }
+
+    async fn client(&self) -> Result<Grpc<Channel>, SourceError> {
         // A missing socket is told apart here: gRPC would only say that it is unavailable.
         tokio::fs::metadata(&self.path).await?;
         let mut client = Grpc::new(self.channel.clone());
@@ -53,9 +80,17 @@ impl Socket {
             .ready()
             .await
             .map_err(|error| SourceError::Unreachable(error.to_string()))?;
-        let method = hyper::http::uri::PathAndQuery::from_static(method);
-        let answer = client.unary(request, method, ProstCodec::default()).await;
-        answer.map(tonic::Response::into_inner).map_err(from_status)
+        Ok(client)
+    }
+}
+
+/// Messages that come one after another.
+pub(super) struct Stream<A>(Streaming<A>);
+
+impl<A> Stream<A> {
+    /// The next message; `None` at the end.
+    pub(super) async fn next(&mut self) -> Result<Option<A>, SourceError> {
+        self.0.message().await.map_err(from_status)
     }
 }
 

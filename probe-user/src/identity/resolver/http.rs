@@ -8,7 +8,7 @@ use hyper::{Request, StatusCode, body::Incoming, header::HOST};
 use hyper_util::rt::TokioIo;
 use tokio::net::UnixStream;
 
-use super::source::SourceError;
+use super::error::SourceError;
 
 /// Sends a GET on a connection of its own and returns the response once its head is there.
 ///

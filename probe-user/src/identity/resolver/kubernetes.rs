@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::source::SourceError;
+use super::error::SourceError;
 use crate::{
     identity::{Names, Pod, paths::Question},
     kubernetes::{Catalog, Named},

@@ -4,17 +4,23 @@ use std::{
     collections::HashMap,
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 
 use serde::Deserialize;
 use tokio::io::AsyncReadExt;
 
-use super::source::SourceError;
-use crate::{identity::Names, model::Runtime};
+use super::{error::SourceError, source::Reports};
+use crate::{
+    identity::{Names, Told},
+    model::Runtime,
+};
 
 /// Longest list that is read.
 const MAX_FILE: u64 = 64 << 20;
+
+/// How often the lists are looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 /// Where the lists are below a storage directory: one directory for each storage driver, and one
 /// list more for containers that are not kept (`--rm`).
@@ -78,6 +84,34 @@ impl Storage {
             }
         }
         found
+    }
+
+    /// Looks at the lists every so often and reports the names of those that changed, for ever.
+    pub(super) async fn follow(
+        &self,
+        reports: &Reports,
+        responds: impl Fn(),
+    ) -> Result<(), SourceError> {
+        let mut versions: [Option<Version>; LISTS.len()] = Default::default();
+        loop {
+            for (list, known) in self.lists.iter().zip(&mut versions) {
+                let version = match list.version().await {
+                    Ok(version) => version,
+                    Err(SourceError::Absent) => continue,
+                    Err(error) => return Err(error),
+                };
+                responds();
+                if known.replace(version) != Some(version) {
+                    let told = list.read().await?.into_iter().map(|(id, name)| Told {
+                        id,
+                        names: Names::plain(Runtime::Podman, name),
+                        path: None,
+                    });
+                    reports.send(told.collect()).await.ok();
+                }
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
     }
 
     /// How many lists there are, to see whether podman was ever used here.

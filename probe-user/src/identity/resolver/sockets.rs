@@ -7,12 +7,8 @@ use std::{
 };
 
 use super::{
-    Config,
-    containerd::Containerd,
-    cri::Cri,
-    docker,
+    Config, containerd::Containerd, cri::Cri, docker, error::SourceError, places::distinct,
     podman::Storage,
-    source::{SourceError, distinct},
 };
 use crate::model::Runtime;
 
@@ -65,30 +61,34 @@ pub async fn probe_sockets(config: &Config) -> Vec<RuntimeSocket> {
         (Runtime::Podman, &config.podman),
     ] {
         for path in distinct(paths) {
-            add(runtime, path, limited(timeout, docker::version(path)).await);
+            add(
+                runtime,
+                &path,
+                limited(timeout, docker::version(&path)).await,
+            );
         }
     }
     for path in distinct(&config.podman_storage) {
-        let storage = Storage::new(path);
+        let storage = Storage::new(&path);
         let lists = async {
             let lists = storage.readable_lists().await?;
             Ok(format!("{lists} lists of containers"))
         };
-        add(Runtime::Podman, path, limited(timeout, lists).await);
+        add(Runtime::Podman, &path, limited(timeout, lists).await);
     }
     for path in distinct(&config.containerd) {
-        let containerd = Containerd::new(path, timeout);
+        let containerd = Containerd::new(&path, timeout);
         add(
             Runtime::Containerd,
-            path,
+            &path,
             limited(timeout, containerd.version()).await,
         );
     }
     for path in distinct(&config.cri) {
-        let cri = Cri::new(path, timeout);
+        let cri = Cri::new(&path, timeout);
         add(
             Runtime::Kubernetes,
-            path,
+            &path,
             limited(timeout, cri.version()).await,
         );
     }

@@ -1,109 +1,44 @@
-//! One runtime at one place, and what can go wrong with it.
+//! One runtime at one place.
 
 use std::{
     collections::HashSet,
-    io,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
 
+use tokio::{sync::mpsc::Sender, task::JoinSet};
+
 use super::{
-    Answer, Config, containerd::Containerd, cri::Cri, docker::Docker, kubernetes::Kubernetes,
-    podman::Storage,
+    Config, containerd::Containerd, cri::Cri, docker::Docker, error::SourceError, gate,
+    kubernetes::Kubernetes, places::distinct, podman::Storage,
 };
 use crate::{
-    identity::{Names, Pod, paths::Question},
+    identity::{Names, Reach, RuntimeState, Told, paths::Question},
     kubernetes::Catalog,
     model::Runtime,
 };
 
-/// Why a runtime gave no names.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum SourceError {
-    /// Nothing is there: the runtime is not installed or not running.
-    #[error("not there; is the runtime running?")]
-    Absent,
-    /// It cannot be reached.
-    #[error("cannot be reached: {0}; check that it runs and that the socket may be opened")]
-    Unreachable(String),
-    /// It was not asked, since it could not be reached a moment ago.
-    #[error("could not be reached a moment ago")]
-    BackingOff,
-    /// It took too long.
-    #[error("did not answer in time")]
-    Timeout,
-    /// It answered something else.
-    #[error("answered what was not understood: {0}")]
-    Protocol(String),
-    /// It does not have what was called: an older version, or a part that is switched off.
-    #[error("does not offer this interface; is it switched off in its configuration?")]
-    Unimplemented,
-    /// It answered that there is no such container.
-    #[error("does not know the container")]
-    NotFound,
-    /// The container's pod is known, and nothing was said of the container itself yet.
-    #[error("knows the pod and not yet the container")]
-    OnlyPod(Pod),
-}
+/// Where runtimes report containers of their own accord.
+pub(super) type Reports = Sender<Vec<Told>>;
 
-impl SourceError {
-    /// Whether the next call is likely to fail in the same way, and to take its time for it.
-    pub(super) fn is_broken(&self) -> bool {
-        matches!(
-            self,
-            Self::Unreachable(_) | Self::Timeout | Self::Protocol(_)
-        )
-    }
-
-    /// The answer when these are all the failures: the one that says most about the container is
-    /// kept.
-    pub(super) fn refusal(failures: &[Self], question: &Question) -> Answer {
-        let (_, reason, again) = failures
-            .iter()
-            .map(|failure| failure.weight(question))
-            .max()
-            .unwrap_or((0, "no runtime to ask is configured", false));
-        let pod = failures.iter().find_map(|failure| match failure {
-            Self::OnlyPod(pod) => Some(pod.clone()),
-            _ => None,
-        });
-        Answer::No { reason, again, pod }
-    }
-
-    /// How much this says about the container, the reason for the operator, and whether to ask
-    /// again.
-    fn weight(&self, question: &Question) -> (u8, &'static str, bool) {
-        match self {
-            Self::Absent | Self::Unimplemented => {
-                (0, "no runtime that could know it is running", false)
-            }
-            // The path was no more than a guess; an id may not have been registered yet.
-            Self::NotFound => (1, "no runtime that was asked knows it", !question.guess),
-            Self::OnlyPod(_) => (
-                1,
-                "the API server knows its pod, and no runtime that was asked knows the container",
-                true,
-            ),
-            Self::BackingOff => (2, "the runtime cannot be reached", true),
-            Self::Unreachable(_) => (3, "the runtime cannot be reached", true),
-            Self::Timeout => (4, "the runtime did not answer in time", true),
-            Self::Protocol(_) => (5, "the answer of the runtime was not understood", true),
-        }
-    }
-}
-
-impl From<io::Error> for SourceError {
-    fn from(error: io::Error) -> Self {
-        match error.kind() {
-            io::ErrorKind::NotFound => Self::Absent,
-            _ => Self::Unreachable(error.to_string()),
-        }
-    }
-}
-
-/// A place to ask.
+/// A place to query.
 #[derive(Debug)]
-pub(super) enum Source {
+pub(super) struct Source {
+    kind: Kind,
+    /// The socket or directory; empty for an API server.
+    path: PathBuf,
+    /// What happened when it was queried last.
+    reach: Mutex<Option<Reach>>,
+    /// Set when `reach` of any source changes.
+    changed: Arc<AtomicBool>,
+}
+
+#[derive(Debug)]
+enum Kind {
     /// dockerd, or podman's service.
     Docker(Docker),
     /// podman's files.
@@ -112,67 +47,197 @@ pub(super) enum Source {
     Cri(Cri),
     /// containerd's own interface.
     Containerd(Containerd),
-    /// What an API server told of its own accord.
+    /// What an API server reported of its own accord.
     Kubernetes(Kubernetes),
 }
 
 impl Source {
     /// The runtime whose containers it knows.
     pub(super) fn serves(&self) -> Runtime {
-        match self {
-            Self::Docker(docker) => docker.serves(),
-            Self::Storage(_) => Runtime::Podman,
-            Self::Cri(_) | Self::Kubernetes(_) => Runtime::Kubernetes,
-            Self::Containerd(_) => Runtime::Containerd,
+        match &self.kind {
+            Kind::Docker(docker) => docker.serves(),
+            Kind::Storage(_) => Runtime::Podman,
+            Kind::Cri(_) | Kind::Kubernetes(_) => Runtime::Kubernetes,
+            Kind::Containerd(_) => Runtime::Containerd,
         }
     }
 
-    /// Asks for the names of a container.
+    /// Queries the names of a container.
     pub(super) async fn ask(&self, question: &Question) -> Result<Names, SourceError> {
-        match self {
-            Self::Docker(docker) => docker.names(&question.id).await,
-            Self::Storage(storage) => storage.names(&question.id).await,
-            Self::Cri(cri) => cri.names(&question.id).await,
-            Self::Kubernetes(kubernetes) => kubernetes.names(question),
-            Self::Containerd(containerd) => {
+        let names = match &self.kind {
+            Kind::Docker(docker) => docker.names(&question.id).await,
+            Kind::Storage(storage) => storage.names(&question.id).await,
+            Kind::Cri(cri) => cri.names(&question.id).await,
+            Kind::Kubernetes(kubernetes) => return kubernetes.names(question),
+            Kind::Containerd(containerd) => {
                 let namespace = question.namespace.as_deref().ok_or(SourceError::NotFound)?;
                 containerd.names(namespace, &question.id).await
             }
+        };
+        self.note(&names);
+        names
+    }
+
+    /// Follows what the runtime reports of its own accord for ever, and connects again after a pause when that ends.
+    pub(super) async fn watch(&self, reports: &Reports) {
+        let mut failures = 0;
+        loop {
+            let responds = || self.set_reach(Reach::Responds);
+            let followed = match &self.kind {
+                Kind::Docker(docker) => docker.follow(reports, responds).await,
+                Kind::Containerd(containerd) => containerd.follow(reports, responds).await,
+                Kind::Storage(storage) => storage.follow(reports, responds).await,
+                Kind::Cri(_) | Kind::Kubernetes(_) => return,
+            };
+            self.note(&followed);
+            match followed {
+                Ok(()) => failures = 0,
+                Err(error) => {
+                    tracing::debug!(path = %self.path.display(), %error, "no events");
+                    failures += 1;
+                }
+            }
+            tokio::time::sleep(gate::pause(failures)).await;
         }
     }
 
-    /// Follows what the runtime tells on its own account, for as long as it is polled.
-    pub(super) async fn watch(&self) {
-        if let Self::Docker(docker) = self {
-            docker.watch().await;
+    fn note<T>(&self, result: &Result<T, SourceError>) {
+        let reach = match result {
+            Ok(_) => Some(Reach::Responds),
+            Err(error) => error.reach(),
+        };
+        if let Some(reach) = reach {
+            self.set_reach(reach);
         }
+    }
+
+    fn set_reach(&self, reach: Reach) {
+        let mut known = self.reach.lock().unwrap_or_else(PoisonError::into_inner);
+        let reach = Some(reach);
+        if *known == reach {
+            return;
+        }
+        let (runtime, path) = (self.serves(), self.path.display());
+        match (&*known, &reach) {
+            (_, Some(Reach::Fails(error))) => {
+                tracing::warn!(%runtime, %path, error, "the container runtime does not respond; its containers have no names");
+            }
+            (Some(Reach::Responds), Some(Reach::Absent)) => {
+                tracing::warn!(%runtime, %path, "the container runtime is gone; new containers have no names");
+            }
+            (Some(Reach::Absent | Reach::Fails(_)), Some(Reach::Responds)) => {
+                tracing::info!(%runtime, %path, "the container runtime responds");
+            }
+            _ => {}
+        }
+        *known = reach;
+        self.changed.store(true, Ordering::Release);
+    }
+
+    fn state(&self) -> Option<RuntimeState> {
+        let reach = self.reach.lock().unwrap_or_else(PoisonError::into_inner);
+        Some(RuntimeState {
+            runtime: self.serves(),
+            path: self.path.clone(),
+            reach: reach.clone()?,
+        })
     }
 }
 
-/// All places of a configuration. Must be called inside a tokio runtime.
-pub(super) fn all(config: &Config, catalog: Option<Arc<Catalog>>) -> Vec<Arc<Source>> {
-    let docker = |runtime| move |path| Source::Docker(Docker::new(runtime, path, config.timeout));
-    let mut sources = Vec::new();
-    sources.extend(distinct(&config.docker).map(docker(Runtime::Docker)));
-    sources.extend(distinct(&config.podman).map(docker(Runtime::Podman)));
-    sources
-        .extend(distinct(&config.podman_storage).map(|path| Source::Storage(Storage::new(path))));
-    sources.extend(catalog.map(|catalog| Source::Kubernetes(Kubernetes::new(catalog))));
-    sources.extend(distinct(&config.cri).map(|path| Source::Cri(Cri::new(path, config.timeout))));
-    let containerd = distinct(&config.containerd);
-    sources
-        .extend(containerd.map(|path| Source::Containerd(Containerd::new(path, config.timeout))));
-    sources.into_iter().map(Arc::new).collect()
+/// All sources of a configuration, those included whose places appear later.
+#[derive(Debug)]
+pub(super) struct Sources {
+    config: Config,
+    known: HashSet<(Runtime, PathBuf)>,
+    all: Arc<[Arc<Source>]>,
+    changed: Arc<AtomicBool>,
 }
 
-/// Paths without those that name the same place: `/var/run` is a link to `/run` nearly everywhere.
-pub(super) fn distinct(paths: &[PathBuf]) -> impl Iterator<Item = &Path> {
-    let mut seen = HashSet::new();
-    paths.iter().map(PathBuf::as_path).filter(move |path| {
-        let directory = path.parent().and_then(|parent| parent.canonicalize().ok());
-        let place = directory
-            .zip(path.file_name())
-            .map(|(directory, name)| directory.join(name));
-        seen.insert(place.unwrap_or_else(|| path.to_path_buf()))
-    })
+impl Sources {
+    pub(super) fn new(config: Config, catalog: Option<Arc<Catalog>>) -> Self {
+        let changed = Arc::<AtomicBool>::default();
+        let kubernetes = catalog.map(|catalog| {
+            Arc::new(Source {
+                kind: Kind::Kubernetes(Kubernetes::new(catalog)),
+                path: PathBuf::new(),
+                reach: Mutex::default(),
+                changed: changed.clone(),
+            })
+        });
+        Self {
+            config,
+            known: HashSet::new(),
+            all: kubernetes.into_iter().collect(),
+            changed,
+        }
+    }
+
+    /// All sources.
+    pub(super) fn all(&self) -> Arc<[Arc<Source>]> {
+        Arc::clone(&self.all)
+    }
+
+    /// Looks for places that were not there before, and has what is found watched. Answers whether there are new ones. Must be
+    /// called inside a tokio runtime.
+    pub(super) fn look(&mut self, watchers: &mut JoinSet<()>, reports: &Reports) -> bool {
+        let Config {
+            docker,
+            podman,
+            podman_storage,
+            containerd,
+            cri,
+            timeout,
+        } = &self.config;
+        type Open = fn(&Path, Duration) -> Kind;
+        let kinds: [(Runtime, &Vec<PathBuf>, Open); 5] = [
+            (Runtime::Docker, docker, |path, timeout| {
+                Kind::Docker(Docker::new(Runtime::Docker, path, timeout))
+            }),
+            (Runtime::Podman, podman, |path, timeout| {
+                Kind::Docker(Docker::new(Runtime::Podman, path, timeout))
+            }),
+            (Runtime::Podman, podman_storage, |path, _| {
+                Kind::Storage(Storage::new(path))
+            }),
+            (Runtime::Kubernetes, cri, |path, timeout| {
+                Kind::Cri(Cri::new(path, timeout))
+            }),
+            (Runtime::Containerd, containerd, |path, timeout| {
+                Kind::Containerd(Containerd::new(path, timeout))
+            }),
+        ];
+        let mut new = Vec::new();
+        for (runtime, paths, open) in kinds {
+            for path in distinct(paths) {
+                if self.known.insert((runtime, path.clone())) {
+                    new.push(Arc::new(Source {
+                        kind: open(&path, *timeout),
+                        path,
+                        reach: Mutex::default(),
+                        changed: self.changed.clone(),
+                    }));
+                }
+            }
+        }
+        if new.is_empty() {
+            return false;
+        }
+        for source in new.iter().map(Arc::clone) {
+            let reports = reports.clone();
+            watchers.spawn(async move { source.watch(&reports).await });
+        }
+        self.all = self.all.iter().cloned().chain(new).collect();
+        true
+    }
+
+    /// Which runtimes respond, if that changed since the last call.
+    pub(super) fn states(&self) -> Option<Vec<RuntimeState>> {
+        let changed = self.changed.swap(false, Ordering::AcqRel);
+        changed.then(|| {
+            self.all
+                .iter()
+                .filter_map(|source| source.state())
+                .collect()
+        })
+    }
 }

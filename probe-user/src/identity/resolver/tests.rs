@@ -8,8 +8,8 @@ use probe_common::id::CgroupId;
 
 use super::*;
 use crate::{
-    identity::{Limits, Names},
-    model::{Container, Naming, Runtime},
+    identity::{Limits, Names, Reach, RuntimeState},
+    model::{Container, Naming, NoName, Runtime},
 };
 use fakes::{Reply, cri_and_containerd, http};
 
@@ -138,19 +138,22 @@ async fn without_a_runtime_the_search_ends_at_once() {
         ..nowhere()
     };
     let container = resolve(config, &format!("/docker/{ID}"), LONG).await;
-    assert_eq!(
-        container.naming,
-        Naming::Unnamed("no runtime that could know it is running")
-    );
+    assert_eq!(container.naming, Naming::Unnamed(NoName::NotRunning));
     let container = resolve(nowhere(), &format!("/docker/{ID}"), LONG).await;
-    assert_eq!(
-        container.naming,
-        Naming::Unnamed("no runtime to ask is configured")
-    );
+    assert_eq!(container.naming, Naming::Unnamed(NoName::NotConfigured));
+}
+
+/// Waits until something is so.
+async fn until(what: &str, is_so: impl Fn() -> bool) {
+    let deadline = Instant::now() + LONG;
+    while !is_so() {
+        assert!(Instant::now() < deadline, "{what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
 }
 
 #[tokio::test]
-async fn a_runtime_that_starts_after_the_agent_is_found() {
+async fn a_runtime_that_starts_late_names_the_containers_that_were_there_before() {
     let directory = tempfile::tempdir().unwrap();
     let socket = directory.path().join("http.sock");
     let identities = Arc::new(Identities::new(Limits {
@@ -169,12 +172,97 @@ async fn a_runtime_that_starts_after_the_agent_is_found() {
     ));
     identities.appeared(CgroupId(1), &format!("/docker/{SANDBOX}"), Instant::now());
     assert!(resolve_now(&identities, Instant::now() + LONG).await);
+    assert_eq!(
+        identities.unnamed()[&(Runtime::Docker, NoName::NotRunning)],
+        1
+    );
+    let absent = || {
+        vec![RuntimeState {
+            runtime: Runtime::Docker,
+            path: socket.clone(),
+            reach: Reach::Absent,
+        }]
+    };
+    until("the runtime is reported as absent", || {
+        identities.runtimes() == absent()
+    })
+    .await;
     let bound = http(&directory, |_| Reply::json(r#"{"Name":"/web"}"#));
     assert_eq!(bound, socket);
     identities.appeared(CgroupId(2), &format!("/docker/{ID}"), Instant::now());
-    assert!(resolve_now(&identities, Instant::now() + LONG).await);
+    let name = |id| identities.lookup(CgroupId(id)).unwrap().name.clone();
+    until("both have names", || name(1) == "web" && name(2) == "web").await;
+    assert!(identities.unnamed().is_empty());
+    until("the runtime is reported as there", || {
+        identities.runtimes()[0].reach == Reach::Responds
+    })
+    .await;
     running.abort();
-    assert_eq!(identities.lookup(CgroupId(2)).unwrap().name, "web");
+}
+
+#[tokio::test]
+async fn a_rename_is_followed_by_dockers_events() {
+    let directory = tempfile::tempdir().unwrap();
+    let docker = http(&directory, |path| match path {
+        _ if path.starts_with("/events") => Reply::Events(vec![format!(
+            r#"{{"Type":"container","Action":"rename","Actor":{{"ID":"{ID}","Attributes":{{"name":"blue","oldName":"/web"}}}}}}"#
+        )]),
+        _ if path.starts_with("/containers/json") => {
+            Reply::json(&format!(r#"[{{"Id":"{ID}","Names":["/web"]}}]"#))
+        }
+        _ => Reply::json(r#"{"Name":"/web"}"#),
+    });
+    let identities = Arc::new(Identities::new(Limits::default()));
+    identities.appeared(CgroupId(1), &format!("/docker/{ID}"), Instant::now());
+    let config = Config {
+        docker: vec![docker],
+        ..nowhere()
+    };
+    let running = tokio::spawn(run(
+        Arc::clone(&identities),
+        config,
+        None,
+        std::future::pending(),
+    ));
+    until("the new name is there", || {
+        identities.lookup(CgroupId(1)).unwrap().name == "blue"
+    })
+    .await;
+    running.abort();
+}
+
+#[tokio::test]
+async fn a_rename_in_podmans_storage_is_followed() {
+    let directory = tempfile::tempdir().unwrap();
+    let lists = directory.path().join("overlay-containers");
+    std::fs::create_dir_all(&lists).unwrap();
+    let write = |name: &str| {
+        let list = format!(r#"[{{"id":"{ID}","names":["{name}"]}}]"#);
+        std::fs::write(lists.join("next"), list).unwrap();
+        std::fs::rename(lists.join("next"), lists.join("containers.json")).unwrap();
+    };
+    write("web");
+    let identities = Arc::new(Identities::new(Limits::default()));
+    identities.appeared(
+        CgroupId(1),
+        &format!("/libpod_parent/libpod-{ID}"),
+        Instant::now(),
+    );
+    let config = Config {
+        podman_storage: vec![directory.path().to_owned()],
+        ..nowhere()
+    };
+    let running = tokio::spawn(run(
+        Arc::clone(&identities),
+        config,
+        None,
+        std::future::pending(),
+    ));
+    let name = || identities.lookup(CgroupId(1)).unwrap().name.clone();
+    until("the first name is there", || name() == "web").await;
+    write("blue");
+    until("the new name is there", || name() == "blue").await;
+    running.abort();
 }
 
 fn pod_path(id: &str) -> String {
@@ -211,10 +299,7 @@ async fn an_id_that_no_runtime_knows_is_searched_until_the_deadline() {
     };
     let unknown = ID.replace('0', "f");
     let container = resolve(config, &pod_path(&unknown), Duration::from_millis(300)).await;
-    assert_eq!(
-        container.naming,
-        Naming::Unnamed("no runtime that was asked knows it")
-    );
+    assert_eq!(container.naming, Naming::Unnamed(NoName::NotFound));
     assert_eq!(container.pod_uid, "u1");
 }
 

@@ -9,7 +9,7 @@ use std::{
 
 use probe_common::id::CgroupId;
 
-use super::Cgroups;
+use super::{Cgroups, path_text};
 
 /// What a walk found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -36,9 +36,8 @@ pub fn scan(cgroups: &Cgroups, max: usize) -> Scan {
         return scan;
     }
     scan.found.push((CgroupId(root.ino()), "/".to_owned()));
-    let mut queue = VecDeque::from([String::new()]);
-    while let Some(parent) = queue.pop_front() {
-        let directory = cgroups.mount.join(parent.trim_start_matches('/'));
+    let mut queue = VecDeque::from([(cgroups.mount.clone(), String::new())]);
+    while let Some((directory, parent)) = queue.pop_front() {
         let entries = match fs::read_dir(&directory) {
             Ok(entries) => entries,
             Err(gone) if is_gone(&gone) => continue,
@@ -56,9 +55,10 @@ pub fn scan(cgroups: &Cgroups, max: usize) -> Scan {
                 scan.truncated = true;
                 return scan;
             }
-            let path = format!("{parent}/{}", entry.file_name().to_string_lossy());
+            let name = path_text(entry.file_name().as_encoded_bytes());
+            let path = format!("{parent}/{name}");
             scan.found.push((CgroupId(entry.ino()), path.clone()));
-            queue.push_back(path);
+            queue.push_back((entry.path(), path));
         }
     }
     scan

@@ -133,7 +133,7 @@ fn a_mount_that_is_not_there_is_unreadable() {
 #[test]
 fn the_running_kernel_numbers_directories_as_the_walk_does() {
     let Ok(cgroups) = Cgroups::find(Path::new("/proc")) else {
-        eprintln!("skipped: no cgroup hierarchy is mounted");
+        test_skip::skip("cgroup", "no cgroup hierarchy is mounted");
         return;
     };
     let scan = scan(&cgroups, 10_000);

@@ -171,13 +171,16 @@ fn a_namespace_without_connections_has_no_entries() {
     use rustix::thread::{UnshareFlags, unshare_unsafe};
 
     if !is_loaded(Path::new("/proc")) {
-        eprintln!("skipped: this kernel has no connection tracking at the moment");
+        test_skip::skip("conntrack", "the kernel has not loaded connection tracking");
         return;
     }
     let asked = std::thread::spawn(|| {
         // SAFETY: a network namespace of its own does not affect the thread's file table.
         if let Err(error) = unsafe { unshare_unsafe(UnshareFlags::NEWNET) } {
-            eprintln!("skipped: no network namespace can be made: {error}");
+            test_skip::skip(
+                "netns",
+                &format!("cannot create a network namespace: {error}"),
+            );
             return;
         }
         let mut conntrack = Conntrack::open().unwrap();

@@ -36,7 +36,7 @@ pub static PROGRAM_UP: Desc = gauge(
     "1 while the program is attached, 0 if it should be.",
     Unit::None,
     &["program", "probe"],
-    24,
+    32,
 );
 
 /// Run time of programs.
@@ -44,7 +44,7 @@ pub static PROGRAM_RUN: Desc = off_by_default(seconds_counter(
     "nodeprobe_program_run_seconds_total",
     "Run time of the program, while kernel statistics are on.",
     &["program"],
-    24,
+    32,
 ));
 
 /// Runs of programs.
@@ -52,7 +52,7 @@ pub static PROGRAM_RUNS: Desc = off_by_default(counter(
     "nodeprobe_program_runs_total",
     "Runs of the program, while kernel statistics are on.",
     &["program"],
-    24,
+    32,
 ));
 
 /// Fill of maps.
@@ -85,27 +85,45 @@ pub static MAP_BYTES: Desc = gauge(
 /// Use of the budgets. Kept by the registry itself, like the two below.
 pub static SERIES: Desc = gauge(
     "nodeprobe_series",
-    "Time series that the family shows in the text form, overflow included.",
+    "Time series that the family shows in the text form, ~other included.",
     Unit::None,
     &["family"],
-    80,
+    120,
 );
 
 /// The budgets.
 pub static SERIES_LIMIT: Desc = gauge(
     "nodeprobe_series_limit",
-    "Cap of the family in time series; its overflow series come on top.",
+    "Most time series that the family can have, without the common ~other.",
     Unit::None,
     &["family"],
-    80,
+    120,
 );
 
 /// What went over the budgets.
 pub static SERIES_OVERFLOW: Desc = counter(
     "nodeprobe_series_overflow_total",
-    "Updates that were folded into the ~other series, or refused in case of gauges.",
+    "Updates without a series of their own: folded into ~other of the container, or of all containers, or refused.",
     &["family"],
-    80,
+    120,
+);
+
+/// Containers by whether they have series; `state` is `shown` or `folded`.
+pub static SERIES_CONTAINERS: Desc = gauge(
+    "nodeprobe_series_containers",
+    "Containers and parts of the host with series of their own (shown), and those whose counts are in the common ~other (folded).",
+    Unit::None,
+    &["state"],
+    4,
+);
+
+/// Most containers with series.
+pub static SERIES_CONTAINERS_LIMIT: Desc = gauge(
+    "nodeprobe_series_containers_limit",
+    "Containers and parts of the host that can have series of their own; follows limits.series.",
+    Unit::None,
+    &[],
+    1,
 );
 
 /// Sampling.
@@ -151,6 +169,15 @@ pub static CONTAINERS: Desc = gauge(
     Unit::None,
     &["runtime"],
     8,
+);
+
+/// Live containers without a name.
+pub static UNNAMED_CONTAINERS: Desc = gauge(
+    "nodeprobe_unnamed_containers",
+    "Live containers that no runtime has named, and that have their short id instead, by runtime and reason.",
+    Unit::None,
+    &["runtime", "reason"],
+    32,
 );
 
 /// Identities that the cache had no room for.

@@ -14,7 +14,7 @@ pub static POLICY_VERDICTS: Desc = off_by_default(counter(
         "verdict",
         "outcome",
     ],
-    600,
+    8,
 ));
 
 /// Enforcement gaps.

@@ -8,7 +8,7 @@ pub static SCHED_RUNQUEUE_LATENCY: Desc = histogram(
     "Waits of tasks for a CPU, from becoming runnable to running.",
     Bounds::Fine,
     C,
-    3200,
+    16,
 );
 
 /// Time blocked; `state` is `interruptible` or `uninterruptible`.
@@ -16,7 +16,7 @@ pub static SCHED_OFFCPU: Desc = seconds_counter(
     "nodeprobe_sched_offcpu_seconds_total",
     "Time tasks spent off the CPU after voluntary switches, by state of sleep.",
     &["namespace", "pod", "container", "state"],
-    400,
+    2,
 );
 
 /// Times off the CPU; `kind` is `voluntary` or `involuntary`.
@@ -25,7 +25,7 @@ pub static SCHED_OFFCPU_DURATION: Desc = histogram(
     "Times off the CPU from switch to next run, by kind of switch.",
     Bounds::Coarse,
     &["namespace", "pod", "container", "kind"],
-    2000,
+    20,
 );
 
 /// Time on a CPU.
@@ -33,7 +33,7 @@ pub static SCHED_ONCPU: Desc = seconds_counter(
     "nodeprobe_sched_oncpu_seconds_total",
     "Time tasks spent on a CPU, the running ones included.",
     C,
-    200,
+    1,
 );
 
 /// Context switches; `kind` is `voluntary` or `involuntary`.
@@ -41,7 +41,7 @@ pub static SCHED_CONTEXT_SWITCHES: Desc = counter(
     "nodeprobe_sched_context_switches_total",
     "Context switches away from tasks of the container, by kind.",
     &["namespace", "pod", "container", "kind"],
-    400,
+    2,
 );
 
 /// Preemptions by whom. The preemptor's container stands for its workload: `by_workload` is the container's name,
@@ -57,5 +57,5 @@ pub static SCHED_PREEMPTIONS: Desc = counter(
         "by_workload",
         "by_workload_kind",
     ],
-    800,
+    4,
 );

@@ -7,7 +7,7 @@ pub static SYSCALLS: Desc = counter(
     "nodeprobe_syscalls_total",
     "System calls that returned, by call; 32-bit calls are named compat:call.",
     &["namespace", "pod", "container", "syscall"],
-    1800,
+    11,
 );
 
 /// Calls that failed.
@@ -15,7 +15,7 @@ pub static SYSCALL_ERRORS: Desc = counter(
     "nodeprobe_syscall_errors_total",
     "System calls that returned an error, by call and errno.",
     &["namespace", "pod", "container", "syscall", "errno"],
-    1200,
+    6,
 );
 
 /// Durations, all calls of a container together.
@@ -24,7 +24,7 @@ pub static SYSCALL_DURATION: Desc = histogram(
     "Durations of timed system calls, waiting included. Counts timed calls, see nodeprobe_sampling_ratio.",
     Bounds::Coarse,
     C,
-    2000,
+    10,
 );
 
 /// Durations by call.
@@ -33,5 +33,5 @@ pub static SYSCALL_EXACT_DURATION: Desc = off_by_default(histogram(
     "Durations of timed system calls by call. Buckets in the native form only.",
     Bounds::InfOnly,
     &["namespace", "pod", "container", "syscall"],
-    5400,
+    18,
 ));

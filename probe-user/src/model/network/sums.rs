@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use probe_common::{hist::Histogram, tcp::Totals};
 
-use super::{AnswerRow, DropRow, LookupRow, TcpRow, UntrackedRow};
+use super::{AnswerRow, DropRow, ListenDropRow, LookupRow, TcpRow, UntrackedRow};
 use crate::model::{Counters, Measurements, OwnerId};
 
 /// One row for each owner and detail. Readings may have several: both cgroup 0 and 1 are the root.
 #[derive(Clone, Debug, Default)]
 pub(in crate::model) struct Sums {
     tcp: BTreeMap<OwnerId, Totals>,
+    listen_drops: BTreeMap<(OwnerId, u16), u64>,
     drops: BTreeMap<(Option<OwnerId>, String), u64>,
     answers: BTreeMap<(OwnerId, u8), u64>,
     lookups: BTreeMap<OwnerId, Histogram>,
@@ -36,6 +37,16 @@ impl Sums {
         for row in reading.tcp.iter().filter(|row| wanted(Some(row.owner))) {
             let owner = fitting(&self.tcp, row.owner, limit);
             add_totals(self.tcp.entry(owner).or_insert(Totals::ZERO), &row.totals);
+        }
+        for row in &reading.listen_drops {
+            if !wanted(Some(row.owner)) {
+                continue;
+            }
+            let mut key = (row.owner, row.port);
+            if self.listen_drops.len() >= limit && !self.listen_drops.contains_key(&key) {
+                key = (OwnerId::OVERFLOW, 0);
+            }
+            *self.listen_drops.entry(key).or_default() += row.drops;
         }
         for row in reading.drops.iter().filter(|row| wanted(row.owner)) {
             let mut key = (row.owner, row.reason.clone());
@@ -74,6 +85,7 @@ impl Sums {
             }
         }
         self.tcp.retain(|_, totals| *totals != Totals::ZERO);
+        subtract_counts(&mut self.listen_drops, &earlier.listen_drops);
         subtract_counts(&mut self.drops, &earlier.drops);
         subtract_counts(&mut self.answers, &earlier.answers);
         for (owner, latency) in &mut self.lookups {
@@ -96,6 +108,10 @@ impl Sums {
         let tcp = self.tcp.into_iter();
         reading.tcp = tcp
             .map(|(owner, totals)| TcpRow { owner, totals })
+            .collect();
+        let listen_drops = self.listen_drops.into_iter();
+        reading.listen_drops = listen_drops
+            .map(|((owner, port), drops)| ListenDropRow { owner, port, drops })
             .collect();
         let drops = self.drops.into_iter();
         reading.drops = drops
@@ -170,6 +186,8 @@ fn counts(totals: &mut Totals) -> Vec<&mut u64> {
         closed,
         failed,
         retransmits,
+        segments_sent,
+        segments_retransmitted,
         resets_sent,
         resets_received,
         listen_drops,
@@ -179,6 +197,8 @@ fn counts(totals: &mut Totals) -> Vec<&mut u64> {
         connected,
         accepted,
         closed,
+        segments_sent,
+        segments_retransmitted,
         resets_sent,
         resets_received,
         listen_drops,
@@ -197,7 +217,7 @@ mod tests {
     fn tcp(owner: OwnerId, attempts: u64, connect_ns: &[u64]) -> TcpRow {
         let mut totals = Totals {
             attempts,
-            failed: [attempts, 0, 0, 0, 0],
+            failed: [attempts, 0, 0, 0, 0, 0, 0],
             ..Totals::ZERO
         };
         connect_ns.iter().for_each(|ns| totals.connect.observe(*ns));
@@ -225,7 +245,7 @@ mod tests {
         let added = later.since(&earlier);
         assert_eq!(added.tcp.len(), 1);
         assert_eq!(added.tcp[0].totals.attempts, 2);
-        assert_eq!(added.tcp[0].totals.failed, [2, 0, 0, 0, 0]);
+        assert_eq!(added.tcp[0].totals.failed, [2, 0, 0, 0, 0, 0, 0]);
         assert_eq!(added.tcp[0].totals.connect.count(), 1);
         assert!(added.drops.is_empty());
     }

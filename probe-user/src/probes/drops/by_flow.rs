@@ -36,6 +36,7 @@ pub(super) fn set(globals: &mut Globals, kernel: &Kernel) -> Result<(), LoadErro
     for (name, reason) in [
         ("NOT_SPECIFIED", "SKB_DROP_REASON_NOT_SPECIFIED"),
         ("QUEUE_PURGE", "SKB_DROP_REASON_QUEUE_PURGE"),
+        ("PACKET_SOCK_ERROR", "SKB_DROP_REASON_PACKET_SOCK_ERROR"),
     ] {
         let value = kernel.types.enum_value(Some("skb_drop_reason"), reason);
         // Older kernels lack some, and no reason is that number.

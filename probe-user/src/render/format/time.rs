@@ -28,6 +28,42 @@ pub fn bound(seconds: f64, charset: Charset) -> String {
     })
 }
 
+/// What no duration of a histogram exceeds: `<= 977 µs`. `None` stands for durations above the highest bound, `lowest`.
+pub fn at_most(seconds: Option<f64>, lowest: f64, charset: Charset) -> String {
+    match seconds {
+        Some(seconds) => format!("<= {}", bound(seconds, charset)),
+        None => format!("> {}", bound(lowest, charset)),
+    }
+}
+
+/// An estimate from buckets of powers of two, with the digits that it has: `1.2 ms`, `15 µs`, `400 µs`.
+///
+/// A quantile lies somewhere in a bucket whose upper bound is twice its lower one. One digit, two after a leading 1, stay
+/// within that and do not suggest more.
+pub fn estimate(seconds: f64, charset: Charset) -> String {
+    with_unit(rounded(seconds), charset, |value| {
+        if value < 10.0 && (value - value.round()).abs() > 0.05 {
+            format!("{value:.1}")
+        } else {
+            count(value.round() as u64)
+        }
+    })
+}
+
+/// One significant digit, two if the first is 1. What is not positive and finite stays as it is.
+fn rounded(value: f64) -> f64 {
+    if !value.is_normal() || value < 0.0 {
+        return value;
+    }
+    let unit = 10f64.powf(value.log10().floor());
+    let step = if value / unit < 1.95 {
+        unit / 10.0
+    } else {
+        unit
+    };
+    (value / step).round() * step
+}
+
 fn with_unit(seconds: f64, charset: Charset, number: impl Fn(f64) -> String) -> String {
     if !seconds.is_finite() {
         return "?".into();
@@ -71,6 +107,17 @@ pub fn rfc3339(time: SystemTime) -> String {
     let (hour, minute) = (second / 3600, second / 60 % 60);
     let (second, milli) = (second % 60, since.subsec_millis());
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{milli:03}Z")
+}
+
+/// The time of day in UTC with milliseconds.
+pub fn clock(time: SystemTime) -> String {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let second = since.as_secs() % 86400;
+    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+    format!(
+        "{hour:02}:{minute:02}:{second:02}.{:03}",
+        since.subsec_millis()
+    )
 }
 
 /// Year, month and day of a day since 1970, by Howard Hinnant's `civil_from_days`: years that begin
@@ -119,6 +166,27 @@ mod tests {
     }
 
     #[test]
+    fn estimates_have_the_digits_of_their_buckets() {
+        let texts = [
+            0.0, 3e-7, 1.24e-5, 9.7e-4, 4.2e-6, 1.49e-3, 1.0, 0.0199, 12.6, 34.0,
+        ]
+        .map(|s| estimate(s, Charset::Unicode));
+        let expected = [
+            "0 s", "300 ns", "12 µs", "1 ms", "4 µs", "1.5 ms", "1 s", "20 ms", "13 s", "30 s",
+        ];
+        assert_eq!(texts, expected);
+    }
+
+    #[test]
+    fn a_maximum_is_a_bound() {
+        assert_eq!(
+            at_most(Some(2f64.powi(-10)), 16.0, Charset::Unicode),
+            "<= 977 µs"
+        );
+        assert_eq!(at_most(None, 16.0, Charset::Unicode), "> 16 s");
+    }
+
+    #[test]
     fn ages_show_two_units() {
         let texts = [5, 312, 8040, 273_600].map(|s| age(Duration::from_secs(s)));
         assert_eq!(texts, ["5s", "5m 12s", "2h 14m", "3d 4h"]);
@@ -130,11 +198,22 @@ mod tests {
         assert_eq!(at(0), "1970-01-01T00:00:00.000Z");
         assert_eq!(at(951_782_400_000), "2000-02-29T00:00:00.000Z");
         assert_eq!(at(1_767_323_045_678), "2026-01-02T03:04:05.678Z");
+        assert_eq!(
+            clock(UNIX_EPOCH + Duration::from_millis(1_767_323_045_678)),
+            "03:04:05.678"
+        );
     }
 
     proptest! {
         #[test]
+        fn an_estimate_stays_near_its_value(seconds in 1e-9f64..1e6) {
+            let ratio = rounded(seconds) / seconds;
+            prop_assert!((0.8..1.25).contains(&ratio), "{} {}", seconds, ratio);
+        }
+
+        #[test]
         fn no_duration_is_too_strange(seconds: f64, whole: u64) {
+            prop_assert!(!estimate(seconds, Charset::Ascii).is_empty());
             prop_assert!(!duration(seconds, Charset::Ascii).is_empty());
             prop_assert!(bound(seconds, Charset::Ascii).is_ascii());
             prop_assert!(!age(Duration::from_secs(whole)).is_empty());

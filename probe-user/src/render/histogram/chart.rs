@@ -22,14 +22,18 @@ pub(super) fn chart(series: &[(&str, &HistogramView)], look: &Look) -> Vec<Strin
         .iter()
         .map(|(_, view)| count(fullest(view)).len())
         .collect();
-    let fixed: usize = counts.iter().map(|width| width + SHARE_WIDTH + 6).sum();
+    let fixed = |share: usize| counts.iter().map(|width| width + share + 6).sum::<usize>();
+    // A share that finds no room is left out: one that is cut would be another number.
+    let has_share = BOUNDS_WIDTH + fixed(SHARE_WIDTH) <= look.width;
+    let share_width = if has_share { SHARE_WIDTH } else { 0 };
+    let fixed = fixed(share_width);
     let room = look.width.saturating_sub(BOUNDS_WIDTH + fixed) / series.len().max(1);
     let bar_width = if room < MIN_BAR { 0 } else { room.min(MAX_BAR) };
     let mut lines = Vec::new();
     if series.len() > 1 {
         let mut line = " ".repeat(BOUNDS_WIDTH);
         for ((name, _), count_width) in series.iter().zip(&counts) {
-            let after_count = bar_width + 2 + SHARE_WIDTH;
+            let after_count = bar_width + 2 + share_width;
             line.push_str(&format!("  {:count_width$}  {name:<after_count$}", ""));
         }
         lines.push(line);
@@ -40,14 +44,14 @@ pub(super) fn chart(series: &[(&str, &HistogramView)], look: &Look) -> Vec<Strin
             let n = count_in(view, &bucket);
             let bar = bar(n, fullest(view), bar_width, look.charset);
             let padding = " ".repeat(bar_width.saturating_sub(width(&bar)));
-            let share = if n == 0 {
+            let share = if n == 0 || !has_share {
                 String::new()
             } else {
                 share(n, view.count)
             };
             let n = count(n);
             line.push_str(&format!(
-                "  {n:>count_width$}  {bar}{padding}  {share:>SHARE_WIDTH$}"
+                "  {n:>count_width$}  {bar}{padding}  {share:>share_width$}"
             ));
         }
         lines.push(line);

@@ -2,14 +2,17 @@
 
 use std::io::{self, Write};
 
-use super::{chart::chart, line, owner, summary};
+use super::{
+    Histograms, chart::chart, hint, line, maximum, number_of, owner, owner_columns, push_rest,
+    quantile, summary, time_of,
+};
 use crate::render::{
     Look, Selection,
     format::{count, duration, percent, share},
-    sheet::{title, wrapped},
-    table::{footer, more},
+    sheet::{Column, Sheet, title, wrapped},
+    table::{footer, left_out_note, owner_cells},
     text::safe,
-    view::{Report, SchedOrder, SchedView},
+    view::{By, Report, SchedOrder, SchedView},
 };
 
 /// From this width on both histograms stand side by side.
@@ -17,7 +20,7 @@ const SIDE_BY_SIDE: usize = 100;
 /// Preemptors that are named.
 const PREEMPTORS: usize = 3;
 
-/// Writes histograms of the time off the CPU for each row, voluntary and involuntary.
+/// Writes the time off the CPU of each row, voluntary and involuntary, in a table and as histograms where they are wanted.
 ///
 /// # Errors
 ///
@@ -26,43 +29,108 @@ pub fn write_offcpu(
     out: &mut impl Write,
     report: &Report<SchedView>,
     selection: &Selection<SchedOrder>,
+    histograms: Histograms,
     look: &Look,
 ) -> io::Result<()> {
     let (shown, rest) = selection.split(&report.rows, SchedOrder::compare);
     let all: Vec<&SchedView> = report.rows.iter().collect();
-    let by = report.summary.by.name();
+    let by = report.summary.by;
     let seconds = report.summary.duration.as_secs_f64();
-    let measured = duration(seconds, look.charset);
-    title(
-        out,
-        &format!("off-CPU time by {by}, {measured}: {}", times(&all, look)),
-        look,
-    )?;
-    for row in shown {
-        owner(out, row, look)?;
-        facts(out, row, seconds, look)?;
-        charts(out, row, look)?;
-    }
-    if !rest.is_empty() {
-        writeln!(out)?;
-        wrapped(
-            out,
-            &format!("{}: {}", more(rest.len()), times(&rest, look)),
-            look,
-        )?;
-    }
+    let text = format!(
+        "off-CPU time by {}, {}: {} off, {} on",
+        by.name(),
+        duration(seconds, look.charset),
+        time_of(&all, SchedView::offcpu_seconds, look),
+        time_of(&all, |row| row.oncpu_seconds, look)
+    );
+    title(out, &text, look)?;
     writeln!(out)?;
+    let mut sheet = Sheet::new(columns(by));
+    for row in &shown {
+        let mut cells = owner_cells(&row.container, row.process.as_ref(), by, look);
+        cells.extend(figures(row, look));
+        sheet.push(cells);
+    }
+    push_rest(&mut sheet, by, rest.len(), sums(&rest, look));
+    let left_out = sheet.write(out, look)?;
+    if histograms.are_shown(report.rows.len()) {
+        for row in shown {
+            owner(out, row, look)?;
+            facts(out, row, seconds, look)?;
+            charts(out, row, look)?;
+        }
+        writeln!(out)?;
+    } else {
+        writeln!(out)?;
+        hint(out, look)?;
+    }
+    left_out_note(out, &left_out, look)?;
     footer(out, &report.summary, look)
 }
 
-fn times(rows: &[&SchedView], look: &Look) -> String {
-    let sum =
-        |of: fn(&SchedView) -> f64| duration(rows.iter().map(|row| of(row)).sum(), look.charset);
-    format!(
-        "{} off, {} on",
-        sum(SchedView::offcpu_seconds),
-        sum(|row| row.oncpu_seconds)
-    )
+/// VOL: the task slept or waited by itself. INV: it was preempted, or its time slice was over.
+fn columns(by: By) -> Vec<Column> {
+    let mut columns = owner_columns(by);
+    columns.extend([
+        Column::number("ON CPU", 2),
+        Column::number("VOL", 0),
+        Column::number("VOL P50", 7),
+        Column::number("VOL P99", 4),
+        Column::number("VOL MAX", 9),
+        Column::number("VOL TOTAL", 0),
+        Column::number("INV", 0),
+        Column::number("INV P50", 8),
+        Column::number("INV P99", 1),
+        Column::number("INV MAX", 6),
+        Column::number("INV TOTAL", 0),
+        Column::number("D STATE", 3),
+        Column::list("PREEMPTED BY", 16, 5),
+    ]);
+    columns
+}
+
+fn figures(row: &SchedView, look: &Look) -> [String; 13] {
+    let time = |seconds| duration(seconds, look.charset);
+    let (voluntary, involuntary) = (&row.offcpu_voluntary, &row.offcpu_involuntary);
+    [
+        time(row.oncpu_seconds),
+        count(voluntary.count),
+        quantile(voluntary.p50_seconds, look),
+        quantile(voluntary.p99_seconds, look),
+        maximum(voluntary, look),
+        time(voluntary.sum_seconds),
+        count(involuntary.count),
+        quantile(involuntary.p50_seconds, look),
+        quantile(involuntary.p99_seconds, look),
+        maximum(involuntary, look),
+        time(involuntary.sum_seconds),
+        time(row.uninterruptible_seconds),
+        preemptors(row, preemptions(row), look),
+    ]
+}
+
+fn sums(rows: &[&SchedView], look: &Look) -> Vec<String> {
+    let none = String::new;
+    vec![
+        time_of(rows, |row| row.oncpu_seconds, look),
+        number_of(rows, |row| row.offcpu_voluntary.count),
+        none(),
+        none(),
+        none(),
+        time_of(rows, |row| row.offcpu_voluntary.sum_seconds, look),
+        number_of(rows, |row| row.offcpu_involuntary.count),
+        none(),
+        none(),
+        none(),
+        time_of(rows, |row| row.offcpu_involuntary.sum_seconds, look),
+        time_of(rows, |row| row.uninterruptible_seconds, look),
+        none(),
+    ]
+}
+
+fn preemptions(row: &SchedView) -> u64 {
+    let counts = row.preempted_by.iter().map(|by| by.count);
+    counts.fold(0, u64::saturating_add)
 }
 
 fn facts(out: &mut impl Write, row: &SchedView, measured: f64, look: &Look) -> io::Result<()> {
@@ -75,11 +143,7 @@ fn facts(out: &mut impl Write, row: &SchedView, measured: f64, look: &Look) -> i
         count(row.involuntary_switches),
     );
     wrapped(out, &on_cpu, look)?;
-    let preemptions = row
-        .preempted_by
-        .iter()
-        .map(|by| by.count)
-        .fold(0, u64::saturating_add);
+    let preemptions = preemptions(row);
     if preemptions > 0 {
         wrapped(
             out,

@@ -13,7 +13,7 @@ use crate::render::{
 /// text.
 pub(super) fn cell(row: &LiveRow, column: Column, theme: &Theme) -> (String, Style) {
     let charset = theme.charset;
-    let time = |seconds| format::duration(seconds, charset);
+    let time = |seconds| format::estimate(seconds, charset);
     match column {
         Column::Container => {
             let style = if row.container.is_host() {

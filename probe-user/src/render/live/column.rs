@@ -99,19 +99,20 @@ impl Column {
     }
 
     /// How wide it would like to be, given the width of its widest cell. Columns of numbers keep
-    /// their width, so that nothing jumps when figures change.
+    /// their width, so that nothing jumps when figures change; a figure that is wider is never cut.
     pub(super) fn want(self, widest: usize, sorted: bool) -> Want {
         // The heading of the sorted column carries an arrow.
         let title = width(self.title()) + 2;
+        let number = |width: usize, rank| (width.max(widest), width.max(widest), rank);
         let (natural, min, rank) = match self {
             Self::Container => (widest.clamp(title, MAX_NAME), 16, 0),
-            Self::Syscalls => (title, title, 1),
-            Self::Cpu => (7, 7, 2),
-            Self::Errors => (title, title, 3),
-            Self::RunqueueP99 => (title, title, 4),
-            Self::SyscallP99 => (title, title, 5),
+            Self::Syscalls => number(title, 1),
+            Self::Cpu => number(7, 2),
+            Self::Errors => number(title, 3),
+            Self::RunqueueP99 => number(title, 4),
+            Self::SyscallP99 => number(title, 5),
             Self::Preemptor => (widest.clamp(title, MAX_NAME), 16, 6),
-            Self::SyscallP50 => (title, title, 7),
+            Self::SyscallP50 => number(title, 7),
         };
         Want {
             natural,

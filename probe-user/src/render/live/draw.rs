@@ -83,11 +83,7 @@ fn widths(rows: &[&LiveRow], available: u16, state: &UiState, theme: &Theme) -> 
         let texts = rows
             .iter()
             .map(|row| width(&cells::cell(row, column, theme).0));
-        if column.is_text() {
-            texts.max().unwrap_or(0)
-        } else {
-            0
-        }
+        texts.max().unwrap_or(0)
     };
     let wants = Column::ALL.map(|column| column.want(widest(column), column == state.sort));
     let widths = fit(&wants, usize::from(available), usize::from(GAP));

@@ -2,16 +2,16 @@
 
 use std::io::{self, Write};
 
-use super::{Field, all, plain, sum, write};
+use super::{Field, all, first, plain, sum, write};
 use crate::render::{
-    Look, Selection,
+    Look,
     format::{count, duration, or_dash},
     sheet::Column,
     text::safe,
     view::{AuditView, Report},
 };
 
-/// Writes what was judged, gaps and breakages first.
+/// Writes what was judged, in the order of the report.
 ///
 /// # Errors
 ///
@@ -23,8 +23,7 @@ pub fn write_audit(
     look: &Look,
 ) -> io::Result<()> {
     let rows = &report.rows;
-    let selection = Selection { order: (), top };
-    let split = selection.split(rows, |(), a, b| AuditView::compare(a, b));
+    let split = first(rows, top);
     let of = |assessment: &str| {
         count(all(rows, |row| {
             row.connections * u64::from(row.assessment == assessment)

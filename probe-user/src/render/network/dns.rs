@@ -2,16 +2,16 @@
 
 use std::io::{self, Write};
 
-use super::{Field, add_counts, all, by_name, plain, sum, time, total, write};
+use super::{Field, add_counts, all, by_name, first, plain, quantile, sum, total, write};
 use crate::render::{
-    Look, Selection,
+    Look,
     format::{count, duration, or_dash},
     sheet::Column,
     text::safe,
     view::{By, DnsView, Report},
 };
 
-/// Writes look-ups, the most frequent first.
+/// Writes lookups in the order of the report.
 ///
 /// # Errors
 ///
@@ -23,8 +23,7 @@ pub fn write_dns(
     look: &Look,
 ) -> io::Result<()> {
     let rows = &report.rows;
-    let selection = Selection { order: (), top };
-    let split = selection.split(rows, |(), a, b| DnsView::compare(a, b));
+    let split = first(rows, top);
     let failed = |row: &DnsView| {
         let fine = row.rcodes.get("NOERROR").copied().unwrap_or_default();
         total(&row.rcodes).saturating_sub(fine)
@@ -65,10 +64,10 @@ fn fields(by: By) -> Vec<Field<DnsView>> {
             by_name(&row.rcodes, look)
         }),
         plain(Column::number("P50", 4), |row, look| {
-            time(row.latency.p50_seconds, look)
+            quantile(row.latency.p50_seconds, look)
         }),
         plain(Column::number("P99", 3), |row, look| {
-            time(row.latency.p99_seconds, look)
+            quantile(row.latency.p99_seconds, look)
         }),
         plain(Column::list("ADDRESSES", 12, 5), |row, _| {
             let addresses = row.addresses.iter().map(ToString::to_string);

@@ -2,16 +2,16 @@
 
 use std::io::{self, Write};
 
-use super::{Field, add_counts, all, by_name, plain, sum, time, write};
+use super::{Field, add_counts, all, by_name, first, plain, sum, time, write};
 use crate::render::{
-    Charset, Look, Selection,
+    Charset, Look,
     format::{bytes, count, duration, or_dash},
     sheet::Column,
     text::safe,
     view::{By, Direction, EndView, FlowView, Report},
 };
 
-/// Writes flows, or groups of them, those with the most bytes first.
+/// Writes flows, or groups of them, in the order of the report.
 ///
 /// # Errors
 ///
@@ -24,8 +24,7 @@ pub fn write_flows(
 ) -> io::Result<()> {
     let rows = &report.rows;
     let by = report.summary.by;
-    let selection = Selection { order: (), top };
-    let split = selection.split(rows, |(), a, b| FlowView::compare(a, b));
+    let split = first(rows, top);
     let flows = count(all(rows, |row| row.flows));
     let seconds = report.summary.duration.as_secs_f64();
     let what = if by == By::Connection {
@@ -126,7 +125,7 @@ fn fields(by: By) -> Vec<Field<FlowView>> {
 }
 
 /// An arrow to who was asked.
-fn direction(row: &FlowView, look: &Look) -> String {
+pub(super) fn direction(row: &FlowView, look: &Look) -> String {
     let arrows = match look.charset {
         Charset::Unicode => ["→", "←", "↔"],
         Charset::Ascii => ["->", "<-", "<>"],
@@ -140,7 +139,8 @@ fn direction(row: &FlowView, look: &Look) -> String {
     format!("{arrow}{guessed}")
 }
 
-fn end(end: Option<&EndView>, look: &Look) -> String {
+/// The address or name of an end.
+pub(super) fn end(end: Option<&EndView>, look: &Look) -> String {
     let text = end.map(|end| safe(&end.display_name(), look.charset));
     or_dash(text, look.charset)
 }

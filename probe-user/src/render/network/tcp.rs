@@ -2,16 +2,16 @@
 
 use std::io::{self, Write};
 
-use super::{Field, add_counts, all, by_name, plain, sum, time, total, write};
+use super::{Field, add_counts, all, by_name, first, plain, quantile, sum, total, write};
 use crate::render::{
-    Look, Selection,
-    format::{count, duration, or_dash},
+    Look,
+    format::{count, duration, or_dash, share},
     sheet::Column,
     text::safe,
     view::{Report, TcpView},
 };
 
-/// Writes the connections by container, those with the most new ones first.
+/// Writes the connections by container, in the order of the report.
 ///
 /// # Errors
 ///
@@ -23,8 +23,7 @@ pub fn write_tcp(
     look: &Look,
 ) -> io::Result<()> {
     let rows = &report.rows;
-    let selection = Selection { order: (), top };
-    let split = selection.split(rows, |(), a, b| TcpView::compare(a, b));
+    let split = first(rows, top);
     let title = format!(
         "TCP by {}, {}: {} attempts, {} failed, {} accepted, {} segments sent again",
         report.summary.by.name(),
@@ -37,7 +36,9 @@ pub fn write_tcp(
             .saturating_add(row.retransmits_data)
             .saturating_add(row.retransmits_probe))),
     );
-    let notes = ["RTT: smoothed, of connections that ended in this time".to_owned()];
+    let notes = [
+        "RTT: smoothed, of connections that ended in this time or are open at its end".to_owned(),
+    ];
     let context = (&report.summary, look);
     write(out, &title, split, &fields(), add, &notes, context)
 }
@@ -65,8 +66,18 @@ fn fields() -> Vec<Field<TcpView>> {
         sum(Column::number("RETR TLP", 9), |row, _| {
             count(row.retransmits_probe)
         }),
+        sum(Column::number("RETR SHARE", 4), |row, look| {
+            let share = share(row.segments_retransmitted, row.segments_sent);
+            or_dash((row.segments_sent > 0).then_some(share), look.charset)
+        }),
+        sum(Column::number("SEGS OUT", 10), |row, _| {
+            count(row.segments_sent)
+        }),
         sum(Column::number("LISTEN DROPS", 6), |row, _| {
             count(row.listen_drops)
+        }),
+        sum(Column::list("AT PORTS", 8, 6), |row, look| {
+            by_name(&row.listen_drops_by_port, look)
         }),
         sum(Column::number("RST OUT", 8), |row, _| {
             count(row.resets_sent)
@@ -75,16 +86,16 @@ fn fields() -> Vec<Field<TcpView>> {
             count(row.resets_received)
         }),
         plain(Column::number("CONN P50", 10), |row, look| {
-            time(row.connect.p50_seconds, look)
+            quantile(row.connect.p50_seconds, look)
         }),
         plain(Column::number("CONN P99", 3), |row, look| {
-            time(row.connect.p99_seconds, look)
+            quantile(row.connect.p99_seconds, look)
         }),
         plain(Column::number("RTT P50", 11), |row, look| {
-            time(row.rtt.p50_seconds, look)
+            quantile(row.rtt.p50_seconds, look)
         }),
         plain(Column::number("RTT P99", 5), |row, look| {
-            time(row.rtt.p99_seconds, look)
+            quantile(row.rtt.p99_seconds, look)
         }),
         sum(Column::number("DROPS", 2), |row, look| {
             or_dash(row.drops.as_ref().map(|it| count(total(it))), look.charset)
@@ -105,6 +116,11 @@ fn add(sum: &mut TcpView, other: &TcpView) {
         (&mut sum.retransmits_syn, other.retransmits_syn),
         (&mut sum.retransmits_data, other.retransmits_data),
         (&mut sum.retransmits_probe, other.retransmits_probe),
+        (&mut sum.segments_sent, other.segments_sent),
+        (
+            &mut sum.segments_retransmitted,
+            other.segments_retransmitted,
+        ),
         (&mut sum.listen_drops, other.listen_drops),
         (&mut sum.resets_sent, other.resets_sent),
         (&mut sum.resets_received, other.resets_received),
@@ -112,6 +128,7 @@ fn add(sum: &mut TcpView, other: &TcpView) {
         *sum = sum.saturating_add(n);
     }
     add_counts(&mut sum.failed, &other.failed);
+    add_counts(&mut sum.listen_drops_by_port, &other.listen_drops_by_port);
     match (&mut sum.drops, &other.drops) {
         (Some(sum), Some(other)) => add_counts(sum, other),
         (sum @ None, other) => sum.clone_from(other),

@@ -6,7 +6,7 @@ use crate::render::{
     Look,
     format::{count, share},
     sheet::wrapped,
-    text::safe,
+    text::{safe, shorten_end, wrap},
     view::{Summary, SyscallView},
 };
 
@@ -24,16 +24,22 @@ pub(crate) fn footer(out: &mut impl Write, summary: &Summary, look: &Look) -> io
             .iter()
             .map(|(what, n)| format!("{what} {}", count(*n)));
         let lost: Vec<String> = lost.collect();
-        wrapped(
-            out,
-            &format!("LOST: {}", safe(&lost.join(", "), look.charset)),
-            look,
-        )?;
+        let lost = safe(&lost.join(", "), look.charset);
+        wrapped(out, &format!("LOST: {lost} (docs/losses.md)"), look)?;
     }
-    for note in &summary.notes {
-        wrapped(out, &format!("note: {}", safe(note, look.charset)), look)?;
+    (summary.notes.iter()).try_for_each(|text| note(out, text, look))
+}
+
+/// Writes a note. What takes more than two lines is shortened to one: it explains at length what no reader of a table can
+/// change.
+fn note(out: &mut impl Write, text: &str, look: &Look) -> io::Result<()> {
+    const WHOLE: &str = " (`-o json` has all of it)";
+    let text = format!("note: {}", safe(text, look.charset));
+    if wrap(&text, look.width).len() <= 2 || look.width <= WHOLE.len() {
+        return wrapped(out, &text, look);
     }
-    Ok(())
+    let short = shorten_end(&text, look.width - WHOLE.len(), look.charset);
+    writeln!(out, "{short}{WHOLE}")
 }
 
 /// Names the columns for which the terminal is too narrow.

@@ -112,7 +112,7 @@ fn losses_notes_and_folded_calls_stand_below() {
     let text = table(&report, &ALL, &look(200));
     assert!(text.contains("~other: 77 calls"), "{text}");
     assert!(
-        text.contains("LOST: syscalls/kernel/owners_full 77\n"),
+        text.contains("LOST: syscalls/kernel/owners_full 77 (docs/losses.md)\n"),
         "{text}"
     );
     assert!(text.contains("note: cgroup v1: \\u{1b}[2J\n"), "{text}");
@@ -150,4 +150,22 @@ proptest! {
             prop_assert!(line.chars().all(text::is_harmless), "{:?}", line);
         }
     }
+}
+
+#[test]
+fn a_long_note_takes_one_line_and_says_where_the_rest_is() {
+    let mut report = fixtures::syscalls();
+    let long = "probe tcp is degraded: ".to_owned() + &"a reason of the kernel; ".repeat(20);
+    report.summary.notes = vec!["short".into(), long];
+    let text = table(&report, &ALL, &look(80));
+    let notes: Vec<&str> = text
+        .lines()
+        .skip_while(|line| *line != "note: short")
+        .collect();
+    assert_eq!(notes.len(), 2, "{text}");
+    assert!(
+        notes[1].starts_with("note: probe tcp is degraded: a reason"),
+        "{text}"
+    );
+    assert!(notes[1].ends_with("… (`-o json` has all of it)"), "{text}");
 }

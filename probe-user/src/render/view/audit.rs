@@ -8,6 +8,7 @@ use super::Row;
 
 /// Connections of which the same is said.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct AuditView {
     /// Workload or address that began.
     pub from: String,

@@ -13,6 +13,7 @@ use super::{ContainerRef, HistogramView, Row};
 
 /// Look-ups of one container, or of one name or server by it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct DnsView {
     /// Who asked.
     pub container: ContainerRef,
@@ -48,9 +49,11 @@ impl DnsView {
 
 /// A single look-up.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct LookupView {
     /// Time of the answer, or of the question where none came.
-    #[serde(serialize_with = "super::report::rfc3339")]
+    #[serde(rename = "ts", serialize_with = "super::units::time")]
+    #[cfg_attr(test, schemars(with = "String"))]
     pub time: SystemTime,
     /// Who asked.
     pub container: ContainerRef,
@@ -68,7 +71,12 @@ pub struct LookupView {
     /// Nobody answered.
     pub timeout: bool,
     /// How long the answer took; absent where that is not known.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(
+        rename = "latency_ns",
+        serialize_with = "super::units::some_seconds",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[cfg_attr(test, schemars(with = "Option<u64>"))]
     pub latency_seconds: Option<f64>,
     /// Addresses of the answer.
     pub addresses: Vec<IpAddr>,

@@ -12,6 +12,7 @@ use super::{ContainerRef, ProcessRef, Row};
 
 /// A flow, or what several have in common.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct FlowView {
     /// Whose sockets these are.
     pub container: ContainerRef,
@@ -46,8 +47,13 @@ pub struct FlowView {
     /// Segments that the local sockets sent again; absent where nothing is TCP.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retransmits: Option<u64>,
-    /// Smoothed round-trip time in seconds; of several flows the median.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Smoothed round-trip time; of several flows the median.
+    #[serde(
+        rename = "tcp_srtt_ns",
+        serialize_with = "super::units::some_seconds",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[cfg_attr(test, schemars(with = "Option<u64>"))]
     pub rtt_seconds: Option<f64>,
     /// State of a TCP socket, where rows are single flows that go on.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -58,14 +64,16 @@ pub struct FlowView {
 
 /// One end of a flow.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct EndView {
     /// Its address.
+    #[serde(rename = "ip")]
     pub address: IpAddr,
     /// Its port, where rows are single flows and the transport has ports.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub port: Option<u16>,
     /// The name that the local container had looked up for the address.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "dns_name", skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// Who that is, where it is a container of this host.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -87,6 +95,7 @@ impl EndView {
 
 /// Who began a flow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Direction {
     /// The local socket.

@@ -5,22 +5,45 @@ use serde::{Serialize, Serializer};
 
 /// Durations by bucket, with the usual quantiles.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct HistogramView {
     /// Number of durations.
     pub count: u64,
-    /// Their sum in seconds.
+    /// Their sum.
+    #[serde(rename = "sum_ns", serialize_with = "super::units::seconds")]
+    #[cfg_attr(test, schemars(with = "u64"))]
     pub sum_seconds: f64,
-    /// Median in seconds; absent when empty.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Median, estimated within its bucket; absent when empty.
+    #[serde(
+        rename = "p50_ns",
+        serialize_with = "super::units::some_seconds",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[cfg_attr(test, schemars(with = "Option<u64>"))]
     pub p50_seconds: Option<f64>,
-    /// 0.9-quantile in seconds; absent when empty.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// 0.9-quantile, estimated within its bucket; absent when empty.
+    #[serde(
+        rename = "p90_ns",
+        serialize_with = "super::units::some_seconds",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[cfg_attr(test, schemars(with = "Option<u64>"))]
     pub p90_seconds: Option<f64>,
-    /// 0.99-quantile in seconds; absent when empty.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// 0.99-quantile, estimated within its bucket; absent when empty.
+    #[serde(
+        rename = "p99_ns",
+        serialize_with = "super::units::some_seconds",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[cfg_attr(test, schemars(with = "Option<u64>"))]
     pub p99_seconds: Option<f64>,
-    /// No duration was longer, in seconds; absent when empty or above the highest bound.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// No duration was longer; absent when empty or above the highest bound.
+    #[serde(
+        rename = "max_bound_ns",
+        serialize_with = "super::units::some_seconds",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[cfg_attr(test, schemars(with = "Option<u64>"))]
     pub max_bound_seconds: Option<f64>,
     /// From the first to the last bucket that is not empty.
     pub buckets: Vec<BucketView>,
@@ -28,10 +51,15 @@ pub struct HistogramView {
 
 /// One bucket.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct BucketView {
-    /// Upper bound in seconds, inclusive; infinite in the last bucket, which JSON shows as
-    /// `"+Inf"`.
-    #[serde(serialize_with = "bound")]
+    /// Upper bound, inclusive: a power of two of seconds, in nanoseconds. Absent in the bucket above the highest bound.
+    #[serde(
+        rename = "le_ns",
+        serialize_with = "bound",
+        skip_serializing_if = "is_infinite"
+    )]
+    #[cfg_attr(test, schemars(with = "Option<f64>"))]
     pub le: f64,
     /// Durations in this bucket alone.
     pub count: u64,
@@ -87,17 +115,22 @@ impl From<&Histogram> for HistogramView {
     }
 }
 
-/// JSON has no infinity; `"+Inf"` is what Prometheus writes.
+/// Bounds are powers of two of seconds, and few of them are whole nanoseconds.
 #[expect(
     clippy::trivially_copy_pass_by_ref,
     reason = "serde passes fields by reference"
 )]
 fn bound<S: Serializer>(le: &f64, serializer: S) -> Result<S::Ok, S::Error> {
-    if le.is_infinite() {
-        serializer.serialize_str("+Inf")
-    } else {
-        serializer.serialize_f64(*le)
-    }
+    serializer.serialize_f64(*le * 1e9)
+}
+
+/// JSON has no infinity.
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes fields by reference"
+)]
+fn is_infinite(le: &f64) -> bool {
+    le.is_infinite()
 }
 
 #[cfg(test)]
@@ -117,7 +150,7 @@ mod tests {
         let json = serde_json::to_value(view(&[])).unwrap();
         assert_eq!(
             json,
-            serde_json::json!({"count": 0, "sum_seconds": 0.0, "buckets": []})
+            serde_json::json!({"count": 0, "sum_ns": 0, "buckets": []})
         );
     }
 
@@ -131,14 +164,11 @@ mod tests {
     }
 
     #[test]
-    fn the_last_bucket_is_written_as_plus_inf() {
+    fn the_last_bucket_has_no_bound() {
         let shown = view(&[60_000_000_000]);
         assert_eq!(shown.max_bound_seconds, None);
         let json = serde_json::to_value(&shown).unwrap();
-        assert_eq!(
-            json["buckets"],
-            serde_json::json!([{"le": "+Inf", "count": 1}])
-        );
+        assert_eq!(json["buckets"], serde_json::json!([{"count": 1}]));
     }
 
     proptest! {

@@ -24,7 +24,7 @@ pub struct LiveHeader {
     /// Release of the running kernel.
     pub kernel: String,
     /// How long the agent has been running.
-    #[serde(rename = "uptime_seconds", serialize_with = "super::seconds")]
+    #[serde(rename = "uptime_ns", serialize_with = "super::units::duration")]
     pub uptime: Duration,
     /// The probes.
     pub probes: Vec<ProbeState>,

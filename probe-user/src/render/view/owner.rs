@@ -2,10 +2,11 @@
 
 use serde::Serialize;
 
-use crate::model::{Container, Runtime};
+use crate::model::{Container, Runtime, unique_name};
 
 /// A container or a part of the host, by name.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ContainerRef {
     /// Name of the container, unit or path; `~unknown` or `~other` where there is no single owner.
     pub name: String,
@@ -24,6 +25,10 @@ pub struct ContainerRef {
     /// Path of the cgroup below the root of its hierarchy.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cgroup: Option<String>,
+    /// Whether another container of the same table has the same names, so that people need more to tell them apart. Not
+    /// in JSON, where the id and the cgroup do that.
+    #[serde(skip)]
+    pub apart: bool,
 }
 
 impl ContainerRef {
@@ -55,10 +60,14 @@ impl ContainerRef {
 
     /// `namespace/pod/name`, without the parts that are empty. Not yet safe for a terminal.
     pub fn display_name(&self) -> String {
+        let path = self.cgroup.as_deref().unwrap_or_default();
+        let unique = self
+            .apart
+            .then(|| unique_name(&self.name, self.id.as_deref(), path));
         [
             self.namespace.as_str(),
             self.pod.as_str(),
-            self.name.as_str(),
+            unique.as_deref().unwrap_or(&self.name),
         ]
         .into_iter()
         .filter(|part| !part.is_empty())
@@ -76,17 +85,29 @@ impl From<&Container> for ContainerRef {
             id: container.id.clone(),
             runtime: Some(Runtime::name(container.runtime)),
             cgroup: Some(container.cgroup_path.clone()),
+            apart: false,
         }
     }
 }
 
-/// A process by number and name.
+/// A process by number and name, or those of one container that were folded together over a budget.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ProcessRef {
-    /// Thread group id.
+    /// Thread group id; 0 for `~other`.
     pub pid: u32,
-    /// Name of its thread when it was first seen.
+    /// Name of its first thread: the last one that is known.
     pub comm: String,
+}
+
+impl ProcessRef {
+    /// Processes of one container that were folded together over a budget.
+    pub fn other() -> Self {
+        Self {
+            pid: 0,
+            comm: Container::OTHER.into(),
+        }
+    }
 }
 
 #[cfg(test)]

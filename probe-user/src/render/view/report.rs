@@ -7,11 +7,11 @@ use std::{
 
 use serde::{Serialize, Serializer};
 
-use crate::{model::LostCount, render::format};
+use crate::{model::LostCount, render::json};
 
-/// A kind of row.
+/// A kind of JSON object, with a schema `nodeprobe.TYPE/MAJOR.MINOR` of its own.
 pub trait Row: Serialize {
-    /// The `type` field of such a row in NDJSON.
+    /// The `type` field of such an object, and the name of its schema.
     const TYPE: &'static str;
 }
 
@@ -22,22 +22,35 @@ pub struct Report<R> {
     #[serde(flatten)]
     pub summary: Summary,
     /// One per owner, or per owner and system call.
+    #[serde(serialize_with = "json::typed", bound(serialize = "R: Row"))]
     pub rows: Vec<R>,
+}
+
+impl<R: Row> Row for Report<R> {
+    const TYPE: &'static str = "report";
+}
+
+impl Row for Summary {
+    const TYPE: &'static str = "summary";
 }
 
 /// How the findings came to be.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Summary {
     /// Name of the tool.
     pub tool: &'static str,
     /// How long it measured.
-    #[serde(rename = "duration_seconds", serialize_with = "super::seconds")]
+    #[serde(rename = "duration_ns", serialize_with = "super::units::duration")]
+    #[cfg_attr(test, schemars(with = "u64"))]
     pub duration: Duration,
     /// When it began to measure.
-    #[serde(serialize_with = "rfc3339")]
+    #[serde(rename = "start", serialize_with = "super::units::time")]
+    #[cfg_attr(test, schemars(with = "String"))]
     pub started: SystemTime,
     /// What a row stands for.
     #[serde(serialize_with = "by_name")]
+    #[cfg_attr(test, schemars(with = "String"))]
     pub by: By,
     /// What could not be recorded, by `stream/stage/reason`.
     pub lost: BTreeMap<String, u64>,
@@ -109,10 +122,6 @@ pub fn lost_map(lost: &[LostCount]) -> BTreeMap<String, u64> {
         *sum = sum.saturating_add(*count);
     }
     map
-}
-
-pub(super) fn rfc3339<S: Serializer>(time: &SystemTime, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&format::rfc3339(*time))
 }
 
 #[expect(

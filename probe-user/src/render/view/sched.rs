@@ -8,6 +8,7 @@ use super::{ContainerRef, HistogramView, ProcessRef, Row};
 
 /// Scheduling of one owner.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct SchedView {
     /// Whose tasks these are.
     pub container: ContainerRef,
@@ -16,7 +17,9 @@ pub struct SchedView {
     pub process: Option<ProcessRef>,
     /// Waits between becoming runnable and running.
     pub runqueue: HistogramView,
-    /// Time on a CPU in seconds.
+    /// Time on a CPU.
+    #[serde(rename = "oncpu_ns", serialize_with = "super::units::seconds")]
+    #[cfg_attr(test, schemars(with = "u64"))]
     pub oncpu_seconds: f64,
     /// Switches because a task blocked, slept or exited.
     pub voluntary_switches: u64,
@@ -26,7 +29,12 @@ pub struct SchedView {
     pub offcpu_voluntary: HistogramView,
     /// Times off the CPU after involuntary switches.
     pub offcpu_involuntary: HistogramView,
-    /// Part of the voluntary time that was spent in uninterruptible sleep, in seconds.
+    /// Part of the voluntary time that was spent in uninterruptible sleep.
+    #[serde(
+        rename = "uninterruptible_ns",
+        serialize_with = "super::units::seconds"
+    )]
+    #[cfg_attr(test, schemars(with = "u64"))]
     pub uninterruptible_seconds: f64,
     /// Who took the CPU from it, most frequent first.
     pub preempted_by: Vec<PreemptedBy>,
@@ -34,6 +42,7 @@ pub struct SchedView {
 
 /// How often someone took the CPU.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct PreemptedBy {
     /// Who ran next.
     pub container: ContainerRef,

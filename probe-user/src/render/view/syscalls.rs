@@ -8,6 +8,7 @@ use super::{ContainerRef, HistogramView, ProcessRef, Row};
 
 /// Calls of one owner, or of one system call of one owner.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct SyscallView {
     /// Whose calls these are.
     pub container: ContainerRef,

@@ -8,10 +8,11 @@ use super::{ContainerRef, HistogramView, Row};
 
 /// The connections of one container.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct TcpView {
     /// Whose sockets these are.
     pub container: ContainerRef,
-    /// Calls of `connect` that sent something or tried to.
+    /// Attempts to connect, those that this host refused included.
     pub attempts: u64,
     /// Connections established as client.
     pub connected: u64,
@@ -27,8 +28,14 @@ pub struct TcpView {
     pub retransmits_data: u64,
     /// Of data, as tail-loss probes; not in `retransmits_data`.
     pub retransmits_probe: u64,
+    /// Segments sent as they are on the wire, retransmissions included.
+    pub segments_sent: u64,
+    /// Of these, the ones that were retransmissions.
+    pub segments_retransmitted: u64,
     /// Handshakes that listening sockets dropped, mostly because their accept queue was full.
     pub listen_drops: u64,
+    /// The same by the port of the socket.
+    pub listen_drops_by_port: BTreeMap<String, u64>,
     /// Resets sent.
     pub resets_sent: u64,
     /// Resets received.
@@ -37,7 +44,7 @@ pub struct TcpView {
     pub connect: HistogramView,
     /// Handshakes of servers, from the answer to its acknowledgement.
     pub accept: HistogramView,
-    /// Smoothed round-trip times of connections that ended.
+    /// Smoothed round-trip times of connections that ended, and of those that are open at the end of the period.
     pub rtt: HistogramView,
     /// Packets that the kernel dropped, of any protocol, by its own reason; absent where that is not measured.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -15,7 +15,7 @@ use crate::{
     render::view::{By, ContainerRef, Direction, EndView, FlowView, ProcessRef},
     report::{
         Filter,
-        owner::{GroupKey, Resolved},
+        owner::{GroupKey, Resolved, tell_apart},
     },
 };
 
@@ -136,15 +136,11 @@ impl FlowBook {
         let nobody = Measurements::default();
         let mut groups: HashMap<GroupKeys, Group> = HashMap::new();
         for (key, entry) in &self.entries {
-            let wanted = match counted {
-                Counted::Period => entry.active,
-                Counted::Open => entry.is_open_connection(),
-            };
             let owner = OwnerId::of_socket(entry.flow.cgroup.0);
             let owner = Resolved::find(owner, OwnerKind::Cgroup, &nobody, identities);
             let peer = entry.peer(identities);
             let local = owner.container.as_deref();
-            if !wanted || !filter.admits_flow(&entry.flow, local, peer.as_deref()) {
+            if !entry.counts(counted) || !filter.admits_flow(&entry.flow, local, peer.as_deref()) {
                 continue;
             }
             let single = matches!(by, By::Flow | By::Connection);
@@ -159,11 +155,31 @@ impl FlowBook {
             }
         }
         let mut rows: Vec<FlowView> = groups.into_values().map(Group::view).collect();
+        tell_apart(rows.iter_mut().flat_map(|row| {
+            let peer = row.remote.as_mut().and_then(|end| end.container.as_mut());
+            std::iter::once(&mut row.container).chain(peer)
+        }));
         rows.sort_by(FlowView::compare);
         FlowRows {
             rows,
             notes: self.notes(),
         }
+    }
+
+    /// Whether a container without a name yet is in these rows, or may be once it has one.
+    pub fn awaits_names(&self, identities: &Identities, counted: Counted, filter: &Filter) -> bool {
+        let nobody = Measurements::default();
+        let find = |cgroup: CgroupId| {
+            let owner = OwnerId::of_socket(cgroup.0);
+            Resolved::find(owner, OwnerKind::Cgroup, &nobody, identities)
+        };
+        let wanted = self.entries.values().filter(|entry| entry.counts(counted));
+        wanted.into_iter().any(|entry| {
+            let (local, peer) = (find(entry.flow.cgroup), entry.peer.map(find));
+            let is_pending = local.is_pending() || peer.is_some_and(|peer| peer.is_pending());
+            let pid = entry.flow.process.as_ref().map(|process| process.pid);
+            is_pending && filter.may_admit(local.container.as_deref(), pid)
+        })
     }
 
     fn notes(&self) -> Vec<String> {
@@ -183,9 +199,38 @@ impl FlowBook {
     }
 }
 
+/// A row of a single flow with what it exchanged since its start; `None` if the filter does not admit it.
+pub fn flow_row(seen: Seen, identities: &Identities, filter: &Filter) -> Option<FlowView> {
+    let entry = Entry {
+        period: seen.flow.counters,
+        retransmits_before: 0,
+        flow: seen.flow,
+        peer: seen.peer,
+        active: true,
+    };
+    let owner = OwnerId::of_socket(entry.flow.cgroup.0);
+    let owner = Resolved::find(
+        owner,
+        OwnerKind::Cgroup,
+        &Measurements::default(),
+        identities,
+    );
+    let peer = entry.peer(identities);
+    let admitted = filter.admits_flow(&entry.flow, owner.container.as_deref(), peer.as_deref());
+    admitted.then(|| entry.view(owner.names().0, peer.as_deref(), By::Flow, Counted::Period))
+}
+
 type GroupKeys = (GroupKey, Option<IpAddr>, Option<(u64, Tuple)>);
 
 impl Entry {
+    /// Whether it is in the rows.
+    fn counts(&self, counted: Counted) -> bool {
+        match counted {
+            Counted::Period => self.active,
+            Counted::Open => self.is_open_connection(),
+        }
+    }
+
     fn is_open_connection(&self) -> bool {
         let over = self.flow.end.is_some_and(|end| end.reason.is_final());
         self.flow.tcp.is_some() && !over

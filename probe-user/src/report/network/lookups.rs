@@ -14,7 +14,7 @@ use crate::{
     render::view::{By, DnsView, HistogramView, LookupView},
     report::{
         Filter,
-        owner::{GroupKey, Resolved},
+        owner::{GroupKey, Resolved, tell_apart},
     },
 };
 
@@ -101,6 +101,16 @@ impl LookupBook {
         answers.sum()
     }
 
+    /// Whether a container without a name yet is in these rows, or may be once it has one.
+    pub fn awaits_names(&self, identities: &Identities, filter: &Filter) -> bool {
+        let nobody = Measurements::default();
+        self.sums.keys().any(|(cgroup, _)| {
+            let owner = OwnerId::of_socket(cgroup.0);
+            let owner = Resolved::find(owner, OwnerKind::Cgroup, &nobody, identities);
+            owner.is_pending() && filter.may_admit(owner.container.as_deref(), None)
+        })
+    }
+
     /// Rows of what the filter admits.
     pub fn rows(&self, identities: &Identities, filter: &Filter) -> Vec<DnsView> {
         let nobody = Measurements::default();
@@ -127,6 +137,7 @@ impl LookupBook {
                 addresses: sum.addresses,
             })
             .collect();
+        tell_apart(rows.iter_mut().map(|row| &mut row.container));
         rows.sort_by(DnsView::compare);
         rows
     }

@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, HashMap};
 
 use probe_common::tcp::{
-    FAILED_ABORTED, FAILED_REFUSED, FAILED_RESET, FAILED_TIMEOUT, FAILED_UNREACHABLE,
-    RETRANSMIT_DATA, RETRANSMIT_PROBE, RETRANSMIT_SYN, Totals,
+    FAILED_ABORTED, FAILED_NO_LOCAL_PORT, FAILED_PROHIBITED, FAILED_REFUSED, FAILED_RESET,
+    FAILED_TIMEOUT, FAILED_UNREACHABLE, FAILURES, RETRANSMIT_DATA, RETRANSMIT_PROBE,
+    RETRANSMIT_SYN, Totals,
 };
 
 use crate::{
@@ -13,21 +14,24 @@ use crate::{
     render::view::{ContainerRef, HistogramView, TcpView},
     report::{
         Filter,
-        owner::{GroupKey, Resolved},
+        owner::{GroupKey, Resolved, tell_apart},
     },
 };
 
 /// Names of the reasons of failed attempts; those that flow records have for the same, where there is one.
-const FAILED: [(usize, &str); 5] = [
+const FAILED: [(usize, &str); FAILURES] = [
     (FAILED_REFUSED, "refused"),
     (FAILED_TIMEOUT, "timeout"),
     (FAILED_UNREACHABLE, "unreachable"),
     (FAILED_RESET, "reset"),
     (FAILED_ABORTED, "aborted"),
+    (FAILED_PROHIBITED, "prohibited"),
+    (FAILED_NO_LOCAL_PORT, "no_local_port"),
 ];
 
 struct Group {
     totals: Totals,
+    listen_drops: BTreeMap<u16, u64>,
     drops: BTreeMap<String, u64>,
     owner: Option<Resolved>,
 }
@@ -50,6 +54,7 @@ pub fn tcp_rows(
             let key = owner.as_ref().map(|owner| owner.key);
             enter(groups.entry(key).or_insert_with(|| Group {
                 totals: Totals::ZERO,
+                listen_drops: BTreeMap::new(),
                 drops: BTreeMap::new(),
                 owner,
             }));
@@ -58,6 +63,11 @@ pub fn tcp_rows(
     for row in &measurements.tcp {
         group(Some(row.owner), &mut |group| {
             add_totals(&mut group.totals, &row.totals)
+        });
+    }
+    for row in &measurements.listen_drops {
+        group(Some(row.owner), &mut |group| {
+            *group.listen_drops.entry(row.port).or_default() += row.drops;
         });
     }
     for row in &measurements.drops {
@@ -71,6 +81,7 @@ pub fn tcp_rows(
         .into_values()
         .map(|group| view(group, drops))
         .collect();
+    tell_apart(rows.iter_mut().map(|row| &mut row.container));
     rows.sort_by(TcpView::compare);
     rows
 }
@@ -98,7 +109,12 @@ fn view(group: Group, drops: bool) -> TcpView {
         retransmits_syn: totals.retransmits[RETRANSMIT_SYN],
         retransmits_data: totals.retransmits[RETRANSMIT_DATA],
         retransmits_probe: totals.retransmits[RETRANSMIT_PROBE],
+        segments_sent: totals.segments_sent,
+        segments_retransmitted: totals.segments_retransmitted,
         listen_drops: totals.listen_drops,
+        listen_drops_by_port: (group.listen_drops.into_iter())
+            .map(|(port, drops)| (port.to_string(), drops))
+            .collect(),
         resets_sent: totals.resets_sent,
         resets_received: totals.resets_received,
         connect: HistogramView::from(&totals.connect),
@@ -117,13 +133,16 @@ mod tests {
     use super::*;
     use crate::{
         identity::Limits,
-        model::{DropRow, TcpRow},
+        model::{DropRow, ListenDropRow, TcpRow},
     };
 
     fn measurements() -> Measurements {
         let totals = Totals {
             attempts: 5,
-            failed: [2, 1, 0, 0, 0],
+            failed: [2, 1, 0, 0, 0, 0, 0],
+            segments_sent: 200,
+            segments_retransmitted: 10,
+            listen_drops: 6,
             retransmits: [4, 9, 3],
             ..Totals::ZERO
         };
@@ -136,6 +155,11 @@ mod tests {
             tcp: vec![TcpRow {
                 owner: OwnerId(7),
                 totals,
+            }],
+            listen_drops: vec![ListenDropRow {
+                owner: OwnerId(7),
+                port: 8080,
+                drops: 6,
             }],
             drops: vec![dropped(Some(OwnerId(7)), 3), dropped(None, 8)],
             ..Measurements::default()
@@ -160,6 +184,15 @@ mod tests {
         let again = &rows[0];
         assert_eq!((again.retransmits_syn, again.retransmits_data), (4, 9));
         assert_eq!(again.retransmits_probe, 3);
+        assert_eq!(
+            (again.segments_sent, again.segments_retransmitted),
+            (200, 10)
+        );
+        assert_eq!(again.listen_drops, 6);
+        assert_eq!(
+            again.listen_drops_by_port,
+            BTreeMap::from([("8080".into(), 6)])
+        );
         assert_eq!(rows[0].drops.as_ref().unwrap()["no_socket"], 3);
         assert_eq!(rows[1].container.name, "~no socket");
         assert_eq!(rows[1].drops.as_ref().unwrap()["no_socket"], 8);

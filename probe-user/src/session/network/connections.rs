@@ -47,6 +47,7 @@ impl Reading {
             })
             .collect();
         reader.ask(&mut answers)?;
+        reader.read_late_fins();
         Ok(Self {
             known,
             answers,
@@ -82,6 +83,7 @@ impl FlowFollower {
     pub(super) fn read_ends(&mut self, now: Duration, events: &mut Vec<FlowEvent>) {
         let mut ends = Vec::new();
         if let Some(reader) = &mut self.tcp {
+            reader.read_late_fins();
             ends.extend(std::iter::from_fn(|| reader.next_end()));
         }
         self.take_ends(ends, now, events);
@@ -157,9 +159,14 @@ impl FlowFollower {
                 continue;
             }
             let mut flow = convert::connection(socket, connection, stats, &self.listeners, now);
+            // The socket has not chosen its port yet: the next reading has it.
+            if flow.tuple.local_port == 0 {
+                continue;
+            }
             flow.sampling = sampling;
+            let is_peer_here = self.ends.peer(&flow).is_some();
             if let Some((_, known)) = &mut self.drops {
-                known.charge(&mut flow, now);
+                known.charge(&mut flow, is_peer_here, now);
             }
             self.ends.enter(&flow);
             told.extend(self.connections.seen(key_of(socket, connection), flow, now));

@@ -1,6 +1,6 @@
 //! Counts of the follower, and what reports have of both sides of the sums.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use probe_common::id::CgroupId;
 
@@ -75,6 +75,8 @@ pub struct FollowerCounts {
     pub undecoded_ends: u64,
     /// Look-ups that nobody answered, by the asking cgroup, since the start.
     pub lookup_timeouts: HashMap<CgroupId, u64>,
+    /// Dropped packets that the kernel side knows no socket of, by the container whose flow they are and by reason, since the start.
+    pub attributed_drops: HashMap<(CgroupId, Arc<str>), u64>,
     /// What became of DNS messages.
     pub lookups: LookupCounts,
     /// The cache of names.

@@ -38,7 +38,9 @@ impl FlowFollower {
                 && !known.is_empty()
             {
                 // Until it is told, what was dropped of it is not to be forgotten.
-                known.charge(&mut convert::datagrams(key, stats, 1), now);
+                let mut flow = convert::datagrams(key, stats, 1);
+                let is_peer_here = self.ends.peer(&flow).is_some();
+                known.charge(&mut flow, is_peer_here, now);
             }
         })?;
         let evict = evictions(ages.len() + idle.len(), reader.capacity() as usize);

@@ -3,14 +3,21 @@
 //! A packet may be dropped before its flow is known: a client's port is not told before it is connected or has failed. So
 //! flows ask, again and again, rather than being searched for.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
+use probe_common::id::CgroupId;
 use rustc_hash::FxHashMap;
 
-use crate::model::{DroppedPackets, Drops, Flow, Tuple};
+use crate::{
+    limits,
+    model::{DroppedPackets, Drops, Flow, IdleCapacity as _, OwnerId, Tuple},
+};
 
 /// How long packets that no flow asks for are remembered: longer than the kernel tries to connect.
 const KEPT: Duration = Duration::from_secs(180);
+/// How long packets that no container has wait for the flow of their sender, where that is on this host, before they are their
+/// receiver's.
+const SENDER_FIRST: Duration = Duration::from_secs(5);
 /// Parts of one entry that are kept apart.
 const PARTS: usize = 16;
 
@@ -19,6 +26,9 @@ const PARTS: usize = 16;
 struct Part {
     reason: Arc<str>,
     packets: u64,
+    /// Of these, the ones that no container has yet, and when the last of them were added.
+    unattributed: u64,
+    added: Duration,
     /// Monotonic time of the last.
     last: Duration,
     /// A flow has them. More of them are that flow's too.
@@ -38,6 +48,7 @@ pub(super) struct Dropped {
     entries: FxHashMap<Tuple, Entry>,
     room: usize,
     refused: u64,
+    attributed: HashMap<(CgroupId, Arc<str>), u64>,
 }
 
 impl Dropped {
@@ -59,6 +70,11 @@ impl Dropped {
         self.refused
     }
 
+    /// Packets that the kernel side knows no socket of, by the container whose flow they are and by reason, since the start.
+    pub(super) fn attributed(&self) -> &HashMap<(CgroupId, Arc<str>), u64> {
+        &self.attributed
+    }
+
     /// Remembers packets that were dropped.
     pub(super) fn add(&mut self, dropped: DroppedPackets, now: Duration) {
         let known = self.entries.len();
@@ -73,23 +89,35 @@ impl Dropped {
             }),
         };
         entry.touched = now;
+        let unattributed = if dropped.is_attributed {
+            0
+        } else {
+            dropped.packets
+        };
         let full = entry.parts.len() >= PARTS;
         let same = |part: &&mut Part| part.reason == dropped.reason && (part.owned || full);
         if let Some(part) = entry.parts.iter_mut().rev().find(same) {
             part.packets += dropped.packets;
+            if unattributed > 0 {
+                part.unattributed += unattributed;
+                part.added = now;
+            }
             part.last = part.last.max(dropped.last);
             return;
         }
         entry.parts.push(Part {
             reason: dropped.reason,
             packets: dropped.packets,
+            unattributed,
+            added: now,
             last: dropped.last,
             owned: false,
         });
     }
 
-    /// Gives a flow what was dropped of it since it began.
-    pub(super) fn charge(&mut self, flow: &mut Flow, now: Duration) {
+    /// Gives a flow what was dropped of it since it began; and its container what the kernel side knows no socket of, where the
+    /// flow's socket is the sender, or the sender's is not on this host.
+    pub(super) fn charge(&mut self, flow: &mut Flow, is_peer_here: bool, now: Duration) {
         let mut drops = Drops::default();
         if !self.entries.is_empty() {
             let tuple = canonical(flow.tuple);
@@ -104,6 +132,14 @@ impl Dropped {
                         continue;
                     }
                     part.owned = true;
+                    let waits = !from_local
+                        && is_peer_here
+                        && flow.end.is_none()
+                        && now.saturating_sub(part.added) < SENDER_FIRST;
+                    if part.unattributed > 0 && !waits {
+                        let packets = std::mem::take(&mut part.unattributed);
+                        attribute(&mut self.attributed, flow.cgroup, &part.reason, packets);
+                    }
                     let (sent, received) = if from_local {
                         (part.packets, 0)
                     } else {
@@ -134,7 +170,22 @@ impl Dropped {
     pub(super) fn expire(&mut self, now: Duration) {
         self.entries
             .retain(|_, entry| now.saturating_sub(entry.touched) < KEPT);
+        self.entries.give_back();
     }
+}
+
+/// Adds packets to those of a container. What finds no room is counted for all others together.
+fn attribute(
+    attributed: &mut HashMap<(CgroupId, Arc<str>), u64>,
+    cgroup: CgroupId,
+    reason: &Arc<str>,
+    packets: u64,
+) {
+    let mut key = (cgroup, reason.clone());
+    if attributed.len() >= limits::DROPS as usize && !attributed.contains_key(&key) {
+        key.0 = CgroupId(OwnerId::KERNEL_OVERFLOW.0);
+    }
+    *attributed.entry(key).or_default() += packets;
 }
 
 /// An IPv6 socket writes IPv4 addresses its own way, and packets do not.
@@ -160,12 +211,13 @@ mod tests {
             tuple,
             reason: "netfilter_drop".into(),
             packets,
+            is_attributed: false,
             last: at(last),
         }
     }
 
     fn sums(dropped: &mut Dropped, flow: &mut Flow) -> (u64, u64) {
-        dropped.charge(flow, at(20));
+        dropped.charge(flow, false, at(20));
         flow.drops.as_ref().unwrap().sums()
     }
 
@@ -193,6 +245,49 @@ mod tests {
         table.release(&first);
         table.add(dropped(first.tuple, 7, 12), at(12));
         assert_eq!(sums(&mut table, &mut second), (7, 0));
+    }
+
+    fn attributed(table: &Dropped) -> Vec<(u64, u64)> {
+        let mut all: Vec<_> = table
+            .attributed()
+            .iter()
+            .map(|((cgroup, _), packets)| (cgroup.0, *packets))
+            .collect();
+        all.sort_unstable();
+        all
+    }
+
+    #[test]
+    fn packets_without_a_socket_are_those_of_the_senders_container_once() {
+        let (mut client, mut server) = (client(), server());
+        let mut table = Dropped::new(10);
+        table.add(dropped(client.tuple, 3, 5), at(6));
+        let known = DroppedPackets {
+            is_attributed: true,
+            ..dropped(client.tuple, 5, 5)
+        };
+        table.add(known, at(6));
+        table.charge(&mut server, true, at(7));
+        assert_eq!(attributed(&table), [], "the sender is on this host");
+        table.charge(&mut client, true, at(7));
+        table.charge(&mut server, true, at(20));
+        assert_eq!(attributed(&table), [(client.cgroup.0, 3)]);
+        assert_eq!(client.drops.as_ref().unwrap().sums(), (8, 0));
+    }
+
+    #[test]
+    fn packets_without_a_socket_are_the_receivers_where_the_sender_is_elsewhere_or_unknown() {
+        let mut server = server();
+        let mut table = Dropped::new(10);
+        table.add(dropped(server.tuple.turned(), 3, 5), at(6));
+        table.charge(&mut server, false, at(7));
+        assert_eq!(attributed(&table), [(server.cgroup.0, 3)]);
+        // A translation may hide them from the sender's flow.
+        table.add(dropped(server.tuple.turned(), 4, 8), at(8));
+        table.charge(&mut server, true, at(9));
+        assert_eq!(attributed(&table), [(server.cgroup.0, 3)]);
+        table.charge(&mut server, true, at(8) + SENDER_FIRST);
+        assert_eq!(attributed(&table), [(server.cgroup.0, 7)]);
     }
 
     #[test]

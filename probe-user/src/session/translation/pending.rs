@@ -14,7 +14,7 @@ use crate::{
     flows::{Ends, Event},
     kernel::conntrack::Tracked,
     limits,
-    model::{Transport, Tuple},
+    model::{IdleCapacity as _, Transport, Tuple},
     session::{FlowEvent, FlowReport, Units},
 };
 
@@ -96,6 +96,7 @@ impl Translations {
                 events.push(FlowEvent::Flow(self.completed(report, &key, ends)));
             }
         }
+        self.waiting.give_back();
     }
 
     /// Passes everything on, at most as much later as a report may wait.

@@ -267,7 +267,10 @@ mod tests {
             // SAFETY: a network namespace of its own does not affect the thread's file table.
             match unsafe { unshare_unsafe(UnshareFlags::NEWNET) } {
                 Ok(()) => what(),
-                Err(error) => eprintln!("skipped: no network namespace can be made: {error}"),
+                Err(error) => test_skip::skip(
+                    "netns",
+                    &format!("cannot create a network namespace: {error}"),
+                ),
             }
         });
         thread.join().unwrap();

@@ -58,10 +58,16 @@ pub fn defaults(kernel: &Kernel) -> Options {
     Options {
         owners: OwnerKind::Cgroup,
         latency: Latency::Off,
-        sizes: Sizes::plan(limits::KERNEL_MEMORY, limits::OWNERS, kernel.possible_cpus),
+        sizes: Sizes::plan(
+            limits::KERNEL_MEMORY,
+            limits::OWNERS,
+            OwnerKind::Cgroup,
+            kernel.possible_cpus,
+        ),
         dns: true,
         flow_sampling: 1,
         flow_ignore: Vec::new(),
+        rtt_interval: std::time::Duration::ZERO,
         debug: false,
     }
 }

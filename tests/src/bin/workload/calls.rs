@@ -55,19 +55,24 @@ fn worker(calls: u64, errors: u64, other: u64, index: u64, threads: u64) -> io::
     Ok(())
 }
 
-/// ioprio_get at a constant rate.
+/// ioprio_get at a constant rate, by a thread with a name of its own.
 pub(crate) fn steady(options: &Options) -> Done {
     let rate: u32 = options.need("--per-second")?;
     let seconds: u32 = options.need("--seconds")?;
     let begin = Instant::now();
     let calls = rate * seconds;
-    for number in 0..calls {
-        let due = Duration::from_secs(1) * number / rate;
-        if let Some(early) = due.checked_sub(begin.elapsed()) {
-            thread::sleep(early);
+    let worker = thread::Builder::new().name("np-worker".into());
+    let worker = worker.spawn(move || {
+        for number in 0..calls {
+            let due = Duration::from_secs(1) * number / rate;
+            if let Some(early) = due.checked_sub(begin.elapsed()) {
+                thread::sleep(early);
+            }
+            sys::ioprio_get(sys::WHO_PROCESS, 0)?;
         }
-        sys::ioprio_get(sys::WHO_PROCESS, 0)?;
-    }
+        io::Result::Ok(())
+    })?;
+    worker.join().map_err(|_| "the thread panicked")??;
     Ok(format!(
         r#"{{"syscall":"ioprio_get","calls":{calls},"errors":0}}"#
     ))

@@ -11,6 +11,7 @@ mod compat;
 mod cpu;
 mod ending;
 mod faults;
+mod flood;
 mod garbage;
 mod net;
 mod options;
@@ -37,6 +38,9 @@ const COMMANDS: &[(&str, &str, Command)] = &[
         calls::syscalls,
     ),
     ("steady", "--per-second N --seconds S", calls::steady),
+    ("invalid", "--first N --last N", flood::invalid),
+    ("flood", "--numbers N --errnos N", flood::flood),
+    ("processes", "--count N", flood::processes),
     ("sleep", "[--calls N] [--ms MS]", calls::sleep),
     ("pingpong", "--rounds N [--cpu C]", cpu::pingpong),
     ("threads", "--count N [--ms MS]", cpu::threads),

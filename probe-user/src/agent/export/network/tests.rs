@@ -10,7 +10,7 @@ use crate::{
     flows::Event,
     identity::Limits,
     metrics::{Budgets, Format, SharedRegistry},
-    model::{AnswerRow, DropRow, TcpRow, UntrackedRow},
+    model::{AnswerRow, DropRow, FreedRow, TcpRow, UntrackedRow},
     session::FollowerCounts,
 };
 
@@ -157,10 +157,10 @@ fn traffic_is_split_by_peer_and_direction_of_the_local_socket() {
     assert_eq!(rig.shown("flow_active"), [format!("{{{web}}} 2.0")]);
     // The peer is gone: its series go once they were shown.
     let gone = FxHashSet::from_iter([DB]);
-    let mut registry = rig.metrics.lock();
-    rig.network.forget(&mut registry, &gone, Instant::now());
-    drop(registry);
+    let ended = Instant::now();
+    rig.network.leave(&mut rig.metrics.lock(), &gone, ended);
     assert_eq!(rig.shown("flow_packets_total").len(), 4);
+    rig.metrics.lock().sweep(ended + Duration::from_secs(60));
     assert_eq!(rig.shown("flow_packets_total").len(), 2);
 }
 
@@ -202,6 +202,10 @@ fn lookups_drops_and_what_found_no_room_are_told_by_owner() {
                 packets: 2,
             })
             .into(),
+        freed: vec![FreedRow {
+            reason: "queue_purge".into(),
+            packets: 8,
+        }],
         untracked: vec![UntrackedRow {
             owner: WEB,
             counters: Counters {
@@ -215,6 +219,7 @@ fn lookups_drops_and_what_found_no_room_are_told_by_owner() {
     rig.traffic.show(
         FollowerCounts {
             lookup_timeouts: [(CgroupId(WEB.0), 6)].into(),
+            attributed_drops: [((CgroupId(WEB.0), "netfilter_drop".into()), 9)].into(),
             ..FollowerCounts::default()
         },
         None,
@@ -231,7 +236,14 @@ fn lookups_drops_and_what_found_no_room_are_told_by_owner() {
     );
     assert_eq!(
         rig.shown("container_packet_drops_total"),
-        [format!("{{{web},reason=no_socket}} 2")]
+        [
+            format!("{{{web},reason=netfilter_drop}} 9"),
+            format!("{{{web},reason=no_socket}} 2"),
+        ]
+    );
+    assert_eq!(
+        rig.shown("node_packets_freed_total"),
+        ["{reason=queue_purge} 8"]
     );
     assert_eq!(
         rig.shown("node_packet_drops_total"),
@@ -254,9 +266,7 @@ fn timeouts_of_an_owner_that_was_forgotten_are_not_counted_again() {
     rig.traffic.show(counts(6), None);
     rig.export(&Measurements::default());
     let gone = FxHashSet::from_iter([WEB]);
-    let mut registry = rig.metrics.lock();
-    rig.network.forget(&mut registry, &gone, Instant::now());
-    drop(registry);
+    rig.network.forget(&gone);
     rig.export(&Measurements::default());
     rig.traffic.show(counts(7), None);
     rig.export(&Measurements::default());

@@ -25,6 +25,7 @@ struct Expected {
 
 /// A connection that is not as expected.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(super) struct Mismatch {
     /// Line of the file, from 1.
     pub(super) line: u64,

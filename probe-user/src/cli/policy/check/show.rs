@@ -13,9 +13,9 @@ use probe_policy::{engine::Matrix, report::word_of};
 
 use super::Found;
 use crate::{
-    cli::{CliError, args::CheckFormat, print as out, tool::look},
+    cli::{CliError, args::CheckFormat, print as out, screen::look},
     render::{
-        Charset, Look,
+        Charset, Look, json,
         sheet::{Column, Sheet},
         text::safe,
     },
@@ -29,7 +29,11 @@ const DRAWN: usize = 200;
 pub(super) fn print(format: CheckFormat, found: &Found) -> Result<(), CliError> {
     let text = match format {
         CheckFormat::Table => String::from_utf8_lossy(&table(found, &look())?).into_owned(),
-        CheckFormat::Json => serde_json::to_string_pretty(found).map_err(CliError::failure)? + "\n",
+        CheckFormat::Json => {
+            let mut text = Vec::new();
+            json::write_json(&mut text, found)?;
+            String::from_utf8_lossy(&text).into_owned()
+        }
         CheckFormat::Dot => dot(&found.matrix),
         CheckFormat::Svg => svg(&found.matrix)?,
     };

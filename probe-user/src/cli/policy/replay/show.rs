@@ -16,13 +16,14 @@ use crate::{
         args::{PolicyFormat, ReplayArgs},
         policy::log::Party,
         print as out,
-        tool::look,
+        screen::look,
     },
     policy::names::workload,
     render::{
-        Look,
+        Look, json,
         sheet::{Column, Sheet},
         text::safe,
+        view,
     },
 };
 
@@ -31,36 +32,68 @@ const ROWS: usize = 200;
 
 /// One kind of connections.
 #[derive(Serialize)]
-struct Row<'a> {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(in crate::cli::policy) struct Row<'a> {
+    /// Workload or address that began.
     from: String,
+    /// Workload or address that was asked.
     to: String,
+    /// Transport, such as `TCP`.
     protocol: String,
+    /// Port of the destination.
     port: u16,
+    /// Connections. One that both ends recorded is one.
     connections: u64,
+    /// Connections that the node of the source recorded.
     seen_by_source: u64,
+    /// Connections that the node of the destination recorded.
     seen_by_destination: u64,
+    /// Verdict of the policies.
     verdict: Word,
+    /// Verdict of the proposed policies, where there are some.
     #[serde(skip_serializing_if = "Option::is_none")]
     proposed: Option<Word>,
+    /// What the proposed policies change.
     #[serde(skip_serializing_if = "Option::is_none")]
     change: Option<Change>,
+    /// The policies that decide.
     policies: Vec<Entry<'a>>,
+    /// The proposed policies that decide.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     proposed_policies: Vec<Entry<'a>>,
 }
 
+impl view::Row for Row<'_> {
+    const TYPE: &'static str = "policy_replay_row";
+}
+
 /// All of them.
 #[derive(Serialize)]
-struct Whole<'a> {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(in crate::cli::policy) struct Whole<'a> {
+    /// Connections that were judged.
     connections: u64,
+    /// Connections that are allowed.
     allowed: u64,
+    /// Connections that are denied.
     denied: u64,
+    /// Connections about which the API leaves it open.
     undefined: u64,
+    /// Connections about which too little is known.
     unknown: u64,
+    /// Connections that were not judged, as the initiator is not known.
     initiator_guessed: u64,
+    /// Lines of the log that are no records.
     broken_lines: u64,
+    /// Events that the log says it lost.
     lost_events: u64,
+    /// One for each kind of connections.
+    #[serde(serialize_with = "json::typed")]
     rows: Vec<Row<'a>>,
+}
+
+impl view::Row for Whole<'_> {
+    const TYPE: &'static str = "policy_replay";
 }
 
 pub(super) fn print(
@@ -112,15 +145,16 @@ pub(super) fn print(
         PolicyFormat::Json => {
             let rows = judged.iter().map(row).collect();
             let whole = Whole { rows, ..whole };
-            serde_json::to_string_pretty(&whole).map_err(CliError::failure)? + "\n"
+            let mut text = Vec::new();
+            json::write_json(&mut text, &whole)?;
+            String::from_utf8_lossy(&text).into_owned()
         }
         PolicyFormat::Ndjson => {
-            let mut text = String::new();
+            let mut text = Vec::new();
             for judged in judged {
-                text += &serde_json::to_string(&row(judged)).map_err(CliError::failure)?;
-                text.push('\n');
+                json::write_row(&mut text, &row(judged))?;
             }
-            text
+            String::from_utf8_lossy(&text).into_owned()
         }
     };
     Ok(out(&text)?)

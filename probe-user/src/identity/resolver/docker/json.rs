@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use serde::Deserialize;
 
-use crate::identity::resolver::source::SourceError;
+use crate::identity::resolver::error::SourceError;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]

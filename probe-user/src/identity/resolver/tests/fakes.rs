@@ -213,6 +213,10 @@ fn get(message: &[u8], namespace: Option<HeaderValue>) -> Option<Vec<u8>> {
         ID => HashMap::from([("nerdctl/name".to_owned(), "from-nerdctl".to_owned())]),
         _ => return None,
     };
-    let container = Some(containerd::messages::Container { id, labels });
+    let container = Some(containerd::messages::Container {
+        id,
+        labels,
+        spec: None,
+    });
     Some(containerd::messages::GetContainerResponse { container }.encode_to_vec())
 }
