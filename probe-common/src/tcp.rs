@@ -255,7 +255,7 @@ pub struct Totals {
     pub closed: u64,
     /// Attempts that failed, by reason.
     pub failed: [u64; FAILURES],
-    /// Retransmissions by kind, in buffers: one may hold several segments.
+    /// Segments that were sent again, by kind.
     pub retransmits: [u64; RETRANSMITS],
     /// Segments that sockets sent, retransmissions included, as they are on the wire.
     pub segments_sent: u64,

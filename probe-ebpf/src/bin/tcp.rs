@@ -376,7 +376,8 @@ fn tcp_retransmit_skb(ctx: BtfTracePointContext) -> i32 {
             _ if retransmit::is_probe(sk) => RETRANSMIT_PROBE,
             _ => RETRANSMIT_DATA,
         };
-        counters::retransmit(socket::cgroup::<Trusted>(sk), kind);
+        let segments = retransmit::segments(ctx.arg(1));
+        counters::retransmit(socket::cgroup::<Trusted>(sk), kind, segments);
     }
     0
 }
@@ -385,7 +386,7 @@ fn tcp_retransmit_skb(ctx: BtfTracePointContext) -> i32 {
 #[btf_tracepoint(function = "tcp_retransmit_synack")]
 fn tcp_retransmit_synack(ctx: BtfTracePointContext) -> i32 {
     // SAFETY: the listening socket is an argument of the tracepoint, which the verifier trusts.
-    unsafe { counters::retransmit(socket::cgroup::<Trusted>(ctx.arg(0)), RETRANSMIT_SYN) };
+    unsafe { counters::retransmit(socket::cgroup::<Trusted>(ctx.arg(0)), RETRANSMIT_SYN, 1) };
     0
 }
 

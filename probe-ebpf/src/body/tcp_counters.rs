@@ -136,8 +136,11 @@ pub(crate) fn failed(cgroup: u64, error: u32) {
     add!(cgroup, failed[reason % FAILURES]);
 }
 
-pub(crate) fn retransmit(cgroup: u64, kind: usize) {
-    add!(cgroup, retransmits[kind % RETRANSMITS]);
+pub(crate) fn retransmit(cgroup: u64, kind: usize, segments: u64) {
+    if let Some(totals) = totals(cgroup) {
+        // SAFETY: the pointer is that of a map value; the index is bounded.
+        unsafe { add_shared(&raw mut (*totals).retransmits[kind % RETRANSMITS], segments) };
+    }
 }
 
 pub(crate) fn reset_sent(cgroup: u64) {

@@ -1,4 +1,4 @@
-//! What makes a socket send data again: a loss that it noticed, or a probe for one.
+//! What makes a socket send data again, a loss that it noticed or a probe for one, and how many segments it sends.
 
 use aya_ebpf::{Global, helpers::generated::bpf_skc_to_tcp_sock};
 use probe_ebpf::offsets::{ABSENT, Reader as _, Trusted};
@@ -15,6 +15,10 @@ static ICSK_CA_STATE_SHIFT: Global<u32> = Global::new(0);
 /// Its bits, once shifted.
 #[unsafe(no_mangle)]
 static ICSK_CA_STATE_MASK: Global<u32> = Global::new(0);
+
+/// Offset of `tcp_skb_cb.tcp_gso_segs` in a `sk_buff`, whose control buffer is a `tcp_skb_cb` here.
+#[unsafe(no_mangle)]
+static SKB_SEGMENTS: Global<u32> = Global::new(ABSENT);
 
 /// `ICSK_TIME_LOSS_PROBE`, include/net/inet_connection_sock.h.
 const LOSS_PROBE: u8 = 5;
@@ -42,4 +46,16 @@ pub(crate) unsafe fn is_probe(sk: *const u8) -> bool {
             (u32::from(byte) >> (ICSK_CA_STATE_SHIFT.load() & 7)) & ICSK_CA_STATE_MASK.load();
         pending == LOSS_PROBE && state < RECOVERY
     }
+}
+
+/// Segments in a buffer that TCP sends, as `tcp_skb_pcount()` has them: with segmentation offload one buffer holds several.
+///
+/// # Safety
+///
+/// `skb` must be a `struct sk_buff` of the queue of a TCP socket that the verifier trusts.
+#[inline(always)]
+pub(crate) unsafe fn segments(skb: *const u8) -> u64 {
+    // SAFETY: passed on to the caller.
+    let segments: u16 = unsafe { Trusted::field(skb, &SKB_SEGMENTS) };
+    u64::from(segments).max(1)
 }

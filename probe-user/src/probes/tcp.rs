@@ -238,6 +238,9 @@ fn globals(kernel: &Kernel, options: &Options) -> Result<Globals, LoadError> {
             "SKB_TRANSPORT_HEADER",
             &[("sk_buff", "transport_header")],
         )?;
+    let segments =
+        types.field_offset("sk_buff", "cb")? + types.field_offset("tcp_skb_cb", "tcp_gso_segs")?;
+    globals.set("SKB_SEGMENTS", segments);
     let has_error = types.tracepoint_args("tcp_retransmit_skb") == Some(3);
     globals.set("RETRANSMIT_HAS_ERROR", u32::from(has_error));
     for (name, field) in [

@@ -64,7 +64,7 @@ pub static TCP_FAILED_CONNECTS: Desc = counter(
 /// Retransmissions; `kind` is `syn`, `data` or `loss_probe`.
 pub static TCP_RETRANSMITS: Desc = counter(
     "nodeprobe_tcp_retransmits_total",
-    "TCP retransmissions, by kind: of handshakes, data, and data as tail-loss probes. With segmentation offload one may be of several segments.",
+    "TCP segments sent again, by kind: of handshakes, data, and data as tail-loss probes.",
     &["namespace", "pod", "container", "kind"],
     3,
 );
