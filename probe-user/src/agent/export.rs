@@ -199,6 +199,10 @@ impl Exporter {
                     .replace((row.owner, row.syscall), row.latency);
                 since = row.latency.since(&earlier);
                 registry.observe(&families::SYSCALL_DURATION, &labels.parts(), &since);
+                // Also of a container of whose calls none was timed: all families show the same containers.
+                if added > 0 {
+                    registry.touch(&families::SYSCALL_DURATION, &labels.parts());
+                }
             }
             if added > 0 || since.count() > 0 {
                 rows.push((added, labels, row.syscall.name(), since));
@@ -287,6 +291,10 @@ impl Exporter {
             let oncpu = nanos(row.oncpu.as_nanos() + running);
             let added = self.sched.added((row.owner, SchedCounter::Oncpu), oncpu);
             registry.add_ns(&families::SCHED_ONCPU, &c, added);
+            // Also of a container that never waited.
+            if added > 0 {
+                registry.touch(&families::SCHED_RUNQUEUE_LATENCY, &c);
+            }
             if owner.is_unknown() {
                 let switches = row.voluntary + row.involuntary;
                 let added = self.unattributed.added((row.owner, "scheduler"), switches);
