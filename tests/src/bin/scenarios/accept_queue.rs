@@ -23,6 +23,8 @@ pub(crate) const SCENARIO: Scenario = Scenario {
 fn run() -> Result<Finding> {
     let wire = Wire::new()?;
     let (near, far) = (&wire.near, &wire.far);
+    // iperf3 asks for as long a queue as it can get.
+    far.netns.set("core/somaxconn", "4")?;
     let mut server = far
         .netns
         .within(rig::within(&far.cgroup, "iperf3", "iperf3", "-s")?);

@@ -36,77 +36,70 @@ fn counted(scrape: &Scrape) -> Vec<(String, u64)> {
         .collect()
 }
 
-/// The socket of the runtime appears seconds after the agent has given up waiting.
+/// The socket of the runtime appears seconds after the agent has given up waiting. One container works before that, one after.
 fn runtime_restart() -> Result<Finding> {
     let docker = Docker::start()?;
-    let container = docker.start_workload("late-web", "syscalls --calls 4321")?;
+    let early = docker.start_workload("early", "syscalls --calls 4321")?;
+    let late = docker.start_workload("late", "syscalls --calls 777")?;
     let folder = tempfile::tempdir()?;
     let socket = folder.path().join("docker.sock");
     let agent = Agent::start(&format!("runtimes.docker = [{socket:?}]\n"))?;
-    container.task.go()?;
-    container.task.wait_done()?;
-    let has = |scrape: &Scrape| counted(scrape).iter().any(|(_, calls)| *calls == 4321);
-    let before = counted(&agent.scrape_until(LONG, has)?);
+    early.task.go()?;
+    early.task.wait_done()?;
+    let short = [(early.id[..12].to_owned(), 4321)];
+    let before = counted(&agent.scrape_until(LONG, |scrape| counted(scrape) == short)?);
     rig::for_a_while(6);
     symlink(docker.socket(), &socket)?;
-    let named = |scrape: &Scrape| {
-        scrape
-            .with(
-                "nodeprobe_sched_oncpu_seconds_total",
-                &[("container", "late-web")],
-            )
-            .next()
-            .is_some()
+    let unnamed = |scrape: &Scrape| {
+        let gauge = scrape.with("nodeprobe_unnamed_containers", &[]);
+        gauge.map(|sample| sample.value as u64).sum::<u64>()
     };
-    let other = docker.start_workload("late-db", "syscalls --calls 55")?;
-    other.task.go()?;
-    other.task.wait_done()?;
-    // The first one does something more, so that there is something to count under its name.
-    let scrape = agent.scrape_until(LONG, |scrape| {
-        named(scrape) && counted(scrape).contains(&("late-db".to_owned(), 55))
-    })?;
+    agent.scrape_until(2 * LONG, |scrape| unnamed(scrape) == 0)?;
+    late.task.go()?;
+    late.task.wait_done()?;
+    let named = ("late".to_owned(), 777);
+    let scrape = agent.scrape_until(LONG, |scrape| counted(scrape).contains(&named))?;
     let after = counted(&scrape);
-    let total: u64 = after.iter().map(|(_, calls)| calls).sum();
+    let twice = after.iter().any(|(_, calls)| ![4321, 777].contains(calls));
     Ok(Finding {
         nodeprobe: format!(
-            "without the runtime {before:?}, with it {after:?}; late-web has a series: {}",
-            named(&scrape)
+            "without the runtime {before:?}, with it {after:?}, {} without a name",
+            unnamed(&scrape)
         ),
-        oracle: "docker ps: late-web, late-db; the workload: 4321 and 55 calls".to_owned(),
-        agrees: named(&scrape) && total == 4321 + 55 && after.contains(&("late-db".to_owned(), 55)),
+        oracle: "docker ps: early and late; the workloads: 4321 calls before, 777 after".to_owned(),
+        agrees: before == short && after.contains(&named) && !twice && unnamed(&scrape) == 0,
     })
 }
 
-/// Two containers that had or have the name `web`.
+/// Two live containers of which each had or has the name `web`.
 fn rename() -> Result<Finding> {
     let docker = Docker::start()?;
     let agent = Agent::start(&format!("runtimes.docker = [{:?}]\n", docker.socket()))?;
+    let known = |scrape: &Scrape, name: &str| {
+        let labels = [("container", name)];
+        let mut series = scrape.with("nodeprobe_sched_oncpu_seconds_total", &labels);
+        series.next().is_some()
+    };
     let first = docker.start_workload("web", "syscalls --calls 1000")?;
-    first.task.go()?;
-    first.task.wait_done()?;
-    agent.scrape_until(LONG, |scrape| {
-        counted(scrape).contains(&("web".to_owned(), 1000))
-    })?;
+    agent.scrape_until(LONG, |scrape| known(scrape, "web"))?;
     docker.rename("web", "blue")?;
     let second = docker.start_workload("web", "syscalls --calls 300")?;
-    second.task.go()?;
-    second.task.wait_done()?;
-    let total = |scrape: &Scrape| counted(scrape).iter().map(|(_, calls)| calls).sum::<u64>();
-    let names = |scrape: &Scrape| -> Vec<String> {
-        let series = scrape.with("nodeprobe_sched_oncpu_seconds_total", &[]);
-        let names = series.map(|sample| sample.label("container").to_owned());
-        names
-            .filter(|name| name.contains("web") || name.contains("blue"))
-            .collect()
+    for container in [&first, &second] {
+        container.task.go()?;
+        container.task.wait_done()?;
+    }
+    let expected = [("blue".to_owned(), 1000), ("web".to_owned(), 300)];
+    let sorted = |scrape: &Scrape| {
+        let mut counted = counted(scrape);
+        counted.sort();
+        counted
     };
-    let scrape = agent.scrape_until(LONG, |scrape| {
-        total(scrape) >= 1300 && names(scrape).iter().any(|name| name == "blue")
-    })?;
-    let after = counted(&scrape);
-    let alone = after.iter().all(|(_, calls)| [1000, 300].contains(calls));
+    let scrape = agent.scrape_until(LONG, |scrape| sorted(scrape) == expected)?;
+    let after = sorted(&scrape);
     Ok(Finding {
-        nodeprobe: format!("{after:?}, series of {:?}", names(&scrape)),
-        oracle: "docker ps: blue (1000 calls, once web), web (300 calls)".to_owned(),
-        agrees: alone && total(&scrape) == 1300 && names(&scrape).iter().any(|name| name == "blue"),
+        nodeprobe: format!("{after:?}"),
+        oracle: "docker ps: blue, once web, which made 1000 calls since, and web, which made 300"
+            .to_owned(),
+        agrees: after == expected,
     })
 }

@@ -24,6 +24,11 @@ fn script(rounds: usize) -> String {
     format!("i=0; while [ $i -lt {rounds} ]; do [ -e /nowhere ]; i=$((i+1)); done")
 }
 
+/// The cgroup of a container, and so its name.
+fn name(container: usize) -> String {
+    format!("pod-{container:03}.service")
+}
+
 /// How often each one looks.
 fn rounds(container: usize) -> usize {
     200 + container
@@ -34,7 +39,7 @@ fn run() -> Result<Finding> {
     let agent = Agent::start("")?;
     let mut containers = Vec::new();
     for number in 0..CONTAINERS {
-        let container = top.child(&format!("pod-{number:03}.service"))?;
+        let container = top.child(&name(number))?;
         // Something beside, as every container does.
         tests::guard::run(container.command("/bin/ls").arg("/usr/bin"))?;
         tests::guard::run(
@@ -61,7 +66,6 @@ fn run() -> Result<Finding> {
         .filter(|line| line.contains("= -1 ENOENT") && line.contains("nowhere"));
     let failing = failing.count();
 
-    let name = |number: usize| containers[number].path();
     let failed = |scrape: &Scrape, number: usize| {
         let path = name(number);
         scrape.sum(ERRORS, &[("container", &path)]) as usize

@@ -39,10 +39,10 @@ fn run() -> Result<Finding> {
     rig::for_a_while(5);
     let truth = throttled()? - before;
     let rows = rig::rows(tool)?;
-    let said: f64 = rows
+    let throttled = rows
         .iter()
-        .filter_map(|row| Some(row["causes"]["throttled"]["sum_ns"].as_f64()? / 1e9))
-        .sum();
+        .filter_map(|row| row["causes"]["throttled"]["sum_ns"].as_u64());
+    let said = throttled.sum::<u64>() as f64 / 1e9;
     Ok(Finding {
         nodeprobe: format!("{said:.2} s of the waits are throttled"),
         oracle: format!("cpu.stat: {truth:.2} s throttled"),

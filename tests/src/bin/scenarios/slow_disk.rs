@@ -77,7 +77,9 @@ fn works(row: &Value) -> bool {
         "clock_nanosleep",
         "nanosleep",
         "select",
+        "pselect6",
         "poll",
+        "ppoll",
         "wait4",
         "restart_syscall",
     ];
