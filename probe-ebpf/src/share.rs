@@ -1,7 +1,8 @@
 //! A share of a ring for each of those that fill it, so that one container cannot take the room of all others.
 //!
 //! Half of a ring is for whoever comes first. What is beyond is shared: until the reader has taken half a ring more, each may put
-//! a small part of it there.
+//! half as much there as is free. So a single one gets two thirds of the ring, many that all need much get equal parts, and there is
+//! room for a newcomer, as in `probe_common::share`.
 
 use core::{ffi::c_void, ptr};
 
@@ -13,12 +14,12 @@ use aya_ebpf::{
     helpers::generated::bpf_ringbuf_query,
 };
 
+use probe_common::share::may_take;
+
 use crate::count::add_shared;
 
 /// Those that are told apart. Which one is forgotten begins anew.
 pub const SHARERS: usize = 1024;
-/// Parts of a ring, of which each may have one in the second half.
-const PARTS: u64 = 16;
 
 /// What somebody has put into the second half of a ring.
 #[repr(C)]
@@ -43,7 +44,8 @@ pub unsafe fn admits(ring: *mut c_void, shares: &Shares, who: u64, bytes: u64) -
     // SAFETY: the caller vouches for the ring.
     let query = |what: u32| unsafe { bpf_ringbuf_query(ring, u64::from(what)) };
     let size = query(BPF_RB_RING_SIZE);
-    if query(BPF_RB_AVAIL_DATA) < size / 2 {
+    let unread = query(BPF_RB_AVAIL_DATA);
+    if unread < size / 2 {
         return true;
     }
     let read = query(BPF_RB_CONS_POS);
@@ -66,10 +68,14 @@ pub unsafe fn admits(ring: *mut c_void, shares: &Shares, who: u64, bytes: u64) -
             ptr::write(&raw mut (*share).since, read);
             ptr::write(&raw mut (*share).taken, 0);
         }
-        add_shared(
-            &raw mut (*share).taken,
-            bytes + u64::from(BPF_RINGBUF_HDR_SZ),
-        );
-        ptr::read_volatile(&raw const (*share).taken) <= size / PARTS
+        let taken = ptr::read_volatile(&raw const (*share).taken);
+        let admitted = may_take(taken, 0, size.saturating_sub(unread));
+        if admitted {
+            add_shared(
+                &raw mut (*share).taken,
+                bytes + u64::from(BPF_RINGBUF_HDR_SZ),
+            );
+        }
+        admitted
     }
 }

@@ -86,14 +86,28 @@ impl FlowFollower {
             reader.read_late_fins();
             ends.extend(std::iter::from_fn(|| reader.next_end()));
         }
-        self.take_ends(ends, now, events);
+        self.take_ends(&ends, now, events);
     }
 
-    fn take_ends(&mut self, ends: Vec<ConnectionEnd>, now: Duration, events: &mut Vec<FlowEvent>) {
+    fn take_ends(&mut self, ends: &[ConnectionEnd], now: Duration, events: &mut Vec<FlowEvent>) {
         if !ends.is_empty() {
             self.read_drops(now);
         }
-        // Both ends of a connection may be among them: all are entered before the first is told.
+        let flows = self.enter_ends(ends);
+        for (key, mut flow) in flows {
+            self.charge(&mut flow, now);
+            self.ends.leave(&flow, now);
+            let change = self.connections.ended(&key, flow);
+            self.end(change, now, events);
+        }
+        // After the ends that they belong to.
+        if let Some(reader) = &mut self.tcp {
+            self.awaited.arrived(&reader.take_late_fins());
+        }
+    }
+
+    /// Has flows that ended found as the other end of what is told next: both ends may be among them, or one lasts a moment longer.
+    fn enter_ends(&mut self, ends: &[ConnectionEnd]) -> Vec<(Key, Flow)> {
         let sampling = self.tcp.as_ref().map_or(1, TcpReader::sampling);
         let flow = |end: &ConnectionEnd| Flow {
             sampling,
@@ -106,16 +120,7 @@ impl FlowFollower {
         for (_, flow) in &flows {
             self.ends.enter(flow);
         }
-        for (key, mut flow) in flows {
-            self.charge(&mut flow, now);
-            self.ends.leave(&flow, now);
-            let change = self.connections.ended(&key, flow);
-            self.end(change, now, events);
-        }
-        // After the ends that they belong to.
-        if let Some(reader) = &mut self.tcp {
-            self.awaited.arrived(&reader.take_late_fins());
-        }
+        flows
     }
 
     /// Reads the table; tells of connections that go on, and gives up on those that two readings in a row lack.
@@ -129,6 +134,7 @@ impl FlowFollower {
         };
         self.listeners = reader.listeners()?.into_iter().map(|(_, l)| l).collect();
         let reading = Reading::take(reader)?;
+        self.enter_ends(&reading.ended);
         let mut told = self.go_on(&reading, now);
         let missing = reading.missing(self.connections.keys());
         let given_up: Vec<_> = missing.intersection(&self.missing).copied().collect();
@@ -142,7 +148,7 @@ impl FlowFollower {
             }
             self.tell(change, events);
         }
-        self.take_ends(reading.ended, now, events);
+        self.take_ends(&reading.ended, now, events);
         Ok(())
     }
 
