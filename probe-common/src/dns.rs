@@ -59,15 +59,23 @@ unsafe impl aya::Pod for AnswerKey {}
 /// Durations of look-ups by cgroup.
 pub type Latency = Histogram;
 
-/// Bytes of a message that a small record holds; a power of two, by which the program shows that it stays inside.
-pub const SMALL: usize = 256;
+/// Bytes of a message that a small record holds, as most questions and many answers are; a power of two, by which the program shows
+/// that it stays inside.
+pub const SMALL: usize = 128;
+/// Bytes of a message that a medium record holds.
+pub const MEDIUM: usize = 512;
 /// Bytes of a message that a large record holds: more than fits into one Ethernet frame.
 pub const LARGE: usize = 2048;
+/// Bytes of a segment that the largest record holds; what offload puts together may have four times as many.
+pub const HUGE: usize = 16_384;
 
 /// A message left through the socket.
 pub const SENT: u8 = 1;
-/// The message came over TCP.
+/// A segment of TCP: a part of a message, a whole one or several. Each message is preceded by two bytes with its length
+/// (RFC 1035, section 4.2.2).
 pub const OVER_TCP: u8 = 2;
+/// The segment ends its direction of the connection.
+pub const CLOSES: u8 = 4;
 
 /// What precedes the bytes of a message in a record.
 #[derive(Clone, Copy, Debug)]
@@ -91,14 +99,16 @@ pub struct MessageHeader {
     pub remote_port: u16,
     /// 4 or 6.
     pub ip_version: u8,
-    /// [`SENT`] and [`OVER_TCP`].
+    /// [`SENT`], [`OVER_TCP`] and [`CLOSES`].
     pub flags: u8,
-    /// Length of the whole message.
+    /// Length of the whole message or segment.
     pub length: u16,
     /// How much of it the record holds.
     pub captured: u16,
     /// Zero.
-    pub pad: [u16; 3],
+    pub pad: u16,
+    /// Sequence number of the first byte of a segment; 0 for a message of UDP.
+    pub sequence: u32,
 }
 const _: () = assert!(size_of::<MessageHeader>() == 80 && align_of::<MessageHeader>() == 8);
 
@@ -114,6 +124,44 @@ pub struct SmallMessage {
     /// The message, `header.captured` bytes of it.
     pub bytes: [u8; SMALL],
 }
+
+/// A record with a message of medium length.
+#[repr(C)]
+pub struct MediumMessage {
+    /// What precedes the message.
+    pub header: MessageHeader,
+    /// The message, `header.captured` bytes of it.
+    pub bytes: [u8; MEDIUM],
+}
+const _: () = assert!(size_of::<MediumMessage>() == 80 + MEDIUM);
+
+/// A record with a large segment.
+#[repr(C)]
+pub struct HugeMessage {
+    /// What precedes the segment.
+    pub header: MessageHeader,
+    /// The segment, `header.captured` bytes of it.
+    pub bytes: [u8; HUGE],
+}
+const _: () = assert!(size_of::<HugeMessage>() == 80 + HUGE);
+
+/// What a cgroup has in the table of questions that wait. Both only grow: the kernel side writes one of it, user space another one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct Waiting {
+    /// Questions that were entered.
+    pub entered: u64,
+    /// Questions that were taken out again.
+    pub left: u64,
+}
+const _: () = assert!(size_of::<Waiting>() == 16);
+
+// SAFETY: as for `PendingKey`.
+#[cfg(feature = "user")]
+unsafe impl aya::Pod for Waiting {}
+
+/// Stands for all cgroups together, among the [`Waiting`] of each: the kernel does not number one so.
+pub const EVERYONE: u64 = u64::MAX;
 
 /// A record with a long message.
 #[repr(C)]

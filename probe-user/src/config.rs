@@ -102,6 +102,8 @@ pub struct Probes {
 pub struct Flows {
     /// Whether name look-ups are followed.
     pub dns: bool,
+    /// How long a name look-up waits before it counts as not answered.
+    pub dns_timeout: Duration,
     /// One of how many flows is counted.
     pub sampling: u32,
     /// Flows that the kernel side does not follow.
@@ -347,6 +349,7 @@ impl Default for Config {
             },
             flows: Flows {
                 dns: true,
+                dns_timeout: crate::flows::TIMEOUT,
                 sampling: 1,
                 ignore: Vec::new(),
                 log_rules: Rules::default(),

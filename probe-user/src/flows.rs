@@ -24,7 +24,7 @@ pub use self::{
     community_id::community_id,
     datagrams::{Datagrams, Due},
     dns::{
-        Answers, LookupCounts, Lookups, Message, QUESTIONS, Question, TIMEOUT, Unreadable,
+        Answers, LookupCounts, Lookups, Message, OverTcp, QUESTIONS, Question, TIMEOUT, Unreadable,
         kind_name, rcode_name,
     },
     ends::{Ends, Peer},

@@ -87,6 +87,10 @@ pub const FLOW_PERIOD: Duration = Duration::from_secs(60);
 pub const FLOW_PERIOD_MIN: Duration = Duration::from_secs(1);
 /// Longest such time, and longest idle timeout.
 pub const FLOW_PERIOD_MAX: Duration = Duration::from_secs(60 * 60);
+/// Shortest time after which a name look-up has failed.
+pub const DNS_TIMEOUT_MIN: Duration = Duration::from_secs(1);
+/// Longest time after which a name look-up has failed.
+pub const DNS_TIMEOUT_MAX: Duration = Duration::from_secs(60);
 /// Time without a packet after which a flow of datagrams has ended.
 pub const FLOW_IDLE: Duration = Duration::from_secs(60);
 /// Most flows of datagrams of which one is counted.

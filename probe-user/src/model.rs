@@ -17,7 +17,8 @@ pub use container::{Container, Naming, NoName, Runtime, unique_name};
 pub use departed::Departed;
 pub use drops::{DroppedPackets, Drops};
 pub use flow::{
-    Counters, EndReason, Flow, FlowEnd, FlowProcess, Initiator, Lookup, TcpFacts, Transport, Tuple,
+    Counters, EndReason, Flow, FlowEnd, FlowProcess, Initiator, Lookup, LookupEvent, TcpFacts,
+    Transport, Tuple,
 };
 pub use health::{FeatureState, LostCount, MapFill, ProbeHealth, ProgramStats};
 pub use idle_capacity::IdleCapacity;

@@ -9,6 +9,7 @@ mod bad_packets;
 mod budget;
 mod burst;
 mod connects;
+mod dns;
 mod drops;
 mod edges;
 mod families;

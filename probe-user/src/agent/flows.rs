@@ -80,6 +80,7 @@ impl Flows {
             sweep: config.flows.sweep,
             period: config.flows.period,
             idle: config.flows.idle,
+            lookup_timeout: config.flows.dns_timeout,
         };
         let patience = config.limits.naming_deadline;
         let run = move || {

@@ -135,6 +135,9 @@ pub(super) fn show_flows(registry: &mut Registry, traffic: &traffic::State, read
             ("kernel", "end_missed", follower.missed_ends),
             ("join", "ends_full", follower.forgotten_ends),
             ("join", "drops_full", follower.forgotten_drops),
+            ("join", "questions_full", follower.lookups.table_full),
+            ("join", "streams_full", follower.lookups.streams_full),
+            ("join", "stream_gap", follower.lookups.gaps),
         ] {
             registry.raise(&families::RECORDS_LOST, &["flows", stage, reason], count);
         }

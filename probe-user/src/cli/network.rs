@@ -10,7 +10,7 @@ mod tcp;
 use std::time::Duration;
 
 use super::args::{CommonArgs, OutputFormat};
-use crate::session::FlowSettings;
+use crate::{flows::TIMEOUT, session::FlowSettings};
 
 pub(super) use self::{
     dns::run as dns, flows::run as flows, held::Held, log::Stream, tcp::run as tcp,
@@ -35,5 +35,6 @@ pub(super) fn settings(args: &CommonArgs) -> FlowSettings {
             None => PERIOD,
         },
         idle: IDLE,
+        lookup_timeout: TIMEOUT,
     }
 }

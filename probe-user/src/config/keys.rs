@@ -150,6 +150,11 @@ keys! {
         "true or false"
         "Follow name look-ups at port 53: counts and durations per container, and names of \
          addresses in the flow log."
+    "flows.dns_timeout" (flows.dns_timeout, Restart)
+        read |v| v.duration(limits::DNS_TIMEOUT_MIN..=limits::DNS_TIMEOUT_MAX); show time;
+        "a duration from 1s to 1m"
+        "Time without an answer after which a name look-up has failed, and counts with the response code ~timeout. \
+         Resolvers of glibc and musl ask again after 5 s."
     "flows.sampling" (flows.sampling, Restart)
         read |v| v.integer(1..=limits::FLOW_SAMPLING_MAX); show plain;
         "a whole number from 1 to 65536"

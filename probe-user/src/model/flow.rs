@@ -378,7 +378,7 @@ impl Flow {
     }
 }
 
-/// A name look-up that was answered, or never.
+/// A name look-up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lookup {
     /// Cgroup of the asking socket.
@@ -403,4 +403,17 @@ pub struct Lookup {
     pub aliases: Vec<String>,
     /// How long the answer may be kept: the smallest of its records.
     pub ttl: Option<Duration>,
+    /// Whether its question was told before.
+    pub asked: bool,
+}
+
+/// What happens to a name look-up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LookupEvent {
+    /// A question was sent.
+    Asked(Lookup),
+    /// It was answered, or nobody answered in time. The question may not have been seen.
+    Ended(Lookup),
+    /// What became of a question that was told is not known: what might say it was lost.
+    Forgotten(Lookup),
 }

@@ -102,13 +102,28 @@ pub const LOSS_REASONS: &[LossReason] = &[
     ),
     reason(
         "pending_full",
-        "The duration of a DNS lookup.",
-        "Too many unanswered DNS queries at a time: `nodeprobe dns --by server` shows the server that does not answer.",
+        "The duration of a DNS lookup over UDP, and that nobody answered it if so.",
+        "Too many unanswered DNS queries of one container at a time: `nodeprobe dns --by server` shows the server that does not answer.",
+    ),
+    reason(
+        "questions_full",
+        "The name of a DNS lookup that is never answered.",
+        "As for `pending_full`.",
+    ),
+    reason(
+        "streams_full",
+        "DNS messages of a connection over TCP.",
+        "A container has more than a thousand connections to port 53 open at a time: report it if that is usual.",
+    ),
+    reason(
+        "stream_gap",
+        "DNS messages over TCP behind a segment that was not seen; what became of the queries of that connection.",
+        "Nothing: the probe attached in the middle of a connection, or records were lost (`ring_full`).",
     ),
     reason(
         "message_cut",
-        "The end of a DNS message, or its beginning: names and addresses in it.",
-        "Nothing: the message is longer than a record, or the probe attached in the middle of a stream.",
+        "The end of a DNS message: names and addresses in it.",
+        "Nothing: the message is longer than a record.",
     ),
     reason(
         "malformed",

@@ -1,6 +1,6 @@
 //! The `flows` probe: datagrams by socket and address pair, and name look-ups.
 
-use std::{fs::File, os::fd::AsFd as _};
+use std::{fs::File, os::fd::AsFd as _, sync::Arc, time::Duration};
 
 use aya::{
     Ebpf,
@@ -8,9 +8,11 @@ use aya::{
     programs::{CgroupAttachMode, CgroupSkb, CgroupSkbAttachType},
 };
 use probe_common::{
-    dns::{AnswerKey, Latency, MessageHeader, Pending, PendingKey},
+    dns::{AnswerKey, EVERYONE, Latency, MessageHeader, Pending, PendingKey, Waiting},
     flows::{FlowKey, FlowStats, UntrackedStats},
 };
+
+use rustc_hash::FxHashMap;
 
 use super::{
     Attached, Collector, Options, ProbeSpec,
@@ -19,7 +21,10 @@ use super::{
     table::Table,
 };
 use crate::{
+    flows::TIMEOUT,
+    kernel::clock::monotonic,
     loader::{self, Globals, Kernel, LoadError, require_v2},
+    logs::chain,
     maps::{self, MapError},
     model::{AnswerRow, FeatureState, LookupRow, MapFill, Measurements, OwnerId, UntrackedRow},
 };
@@ -42,6 +47,8 @@ fn attach(kernel: &Kernel, options: &Options) -> Result<Attached, LoadError> {
     globals
         .set_log_level(super::log_level(options))
         .set("ENABLED", u32::from(options.dns))
+        .set("ROOM", sizes.lookups)
+        .set("UNSURE_UNTIL", unsure_until(monotonic()))
         .set(
             "HAS_COARSE_CLOCK",
             u32::from(kernel.types.has_function("bpf_ktime_get_coarse_ns")),
@@ -54,6 +61,9 @@ fn attach(kernel: &Kernel, options: &Options) -> Result<Attached, LoadError> {
                 ("FLOWS", sizes.flows),
                 ("UNTRACKED", sizes.socket_owners),
                 ("PENDING", sizes.lookups),
+                ("WAITING", sizes.socket_owners),
+                ("GIVEN_UP", sizes.socket_owners),
+                ("UNPAIRED", sizes.socket_owners),
                 ("ANSWERS", sizes.socket_owners),
                 ("LOOKUPS", sizes.socket_owners),
             ],
@@ -62,8 +72,9 @@ fn attach(kernel: &Kernel, options: &Options) -> Result<Attached, LoadError> {
         .concat(),
     )?;
     left_out.fill(&mut ebpf)?;
-    let collector = FlowsCollector::open(&mut ebpf, options)?;
-    let reader = FlowsReader::open(&mut ebpf, options)?;
+    let given_up = Arc::new(Table::open(&mut ebpf, "GIVEN_UP", sizes.socket_owners)?);
+    let collector = FlowsCollector::open(&mut ebpf, options, given_up.clone())?;
+    let reader = FlowsReader::open(&mut ebpf, options, given_up)?;
     let root = File::open(&kernel.cgroups.mount).map_err(LoadError::CgroupRoot)?;
     for (program, direction) in [
         // Answers first: a question of which only the question is seen would be one that nobody answered.
@@ -76,6 +87,11 @@ fn attach(kernel: &Kernel, options: &Options) -> Result<Attached, LoadError> {
     attached.collector = Some(Box::new(collector));
     attached.readers.flows = Some(reader);
     Ok(attached)
+}
+
+/// When an answer is no longer one to a question that was asked before the program was attached, in seconds.
+fn unsure_until(now: Duration) -> u32 {
+    u32::try_from((now + TIMEOUT).as_secs() + 1).unwrap_or(u32::MAX)
 }
 
 fn attach_to_root(
@@ -102,11 +118,17 @@ struct FlowsCollector {
     untracked: Table<u64, UntrackedStats>,
     answers: Table<AnswerKey, u64>,
     lookups: Table<u64, Latency>,
+    waiting: Table<u64, Waiting>,
+    given_up: Arc<GivenUp>,
+    unpaired: Table<u64, u64>,
     seen: FatesReader,
 }
 
+/// Questions that were given up, by cgroup.
+type GivenUp = Table<u64, Waiting>;
+
 impl FlowsCollector {
-    fn open(ebpf: &mut Ebpf, options: &Options) -> Result<Self, MapError> {
+    fn open(ebpf: &mut Ebpf, options: &Options, given_up: Arc<GivenUp>) -> Result<Self, MapError> {
         const NOTHING: UntrackedStats = UntrackedStats {
             bytes_sent: 0,
             bytes_received: 0,
@@ -114,12 +136,15 @@ impl FlowsCollector {
             packets_received: 0,
         };
         let owners = options.sizes.socket_owners;
-        let mut untracked = Table::open(ebpf, "UNTRACKED", owners)?;
+        let untracked = Table::open(ebpf, "UNTRACKED", owners)?;
         untracked.put(&OwnerId::KERNEL_OVERFLOW.0, &NOTHING)?;
         Ok(Self {
             untracked,
             answers: Table::open(ebpf, "ANSWERS", owners)?,
             lookups: Table::open(ebpf, "LOOKUPS", owners)?,
+            waiting: Table::open(ebpf, "WAITING", owners)?,
+            given_up,
+            unpaired: Table::open(ebpf, "UNPAIRED", owners)?,
             seen: FatesReader::open(ebpf)?,
         })
     }
@@ -154,7 +179,11 @@ impl Collector for FlowsCollector {
         let gone = |cgroup: u64| owners.contains(&OwnerId(cgroup));
         self.untracked.release(|cgroup| gone(*cgroup))?;
         self.answers.release(|key| gone(key.cgroup))?;
-        self.lookups.release(|cgroup| gone(*cgroup))
+        self.lookups.release(|cgroup| gone(*cgroup))?;
+        // First what was given up: the other way round the kernel side would see more room than there is.
+        self.given_up.release(|cgroup| gone(*cgroup))?;
+        self.waiting.release(|cgroup| gone(*cgroup))?;
+        self.unpaired.release(|cgroup| gone(*cgroup))
     }
 
     fn fill(&self) -> Vec<MapFill> {
@@ -170,6 +199,7 @@ impl Collector for FlowsCollector {
 pub struct FlowsReader {
     flows: Map,
     pending: Map,
+    given_up: Arc<GivenUp>,
     messages: RingBuf<MapData>,
     capacity: u32,
     sampling: u32,
@@ -177,7 +207,7 @@ pub struct FlowsReader {
 }
 
 impl FlowsReader {
-    fn open(ebpf: &mut Ebpf, options: &Options) -> Result<Self, MapError> {
+    fn open(ebpf: &mut Ebpf, options: &Options, given_up: Arc<GivenUp>) -> Result<Self, MapError> {
         let messages =
             RingBuf::try_from(maps::take(ebpf, "MESSAGES")?).map_err(|source| MapError::Aya {
                 map: "MESSAGES",
@@ -186,6 +216,7 @@ impl FlowsReader {
         Ok(Self {
             flows: maps::take(ebpf, "FLOWS")?,
             pending: maps::take(ebpf, "PENDING")?,
+            given_up,
             messages,
             capacity: options.sizes.flows,
             sampling: options.flow_sampling.max(1),
@@ -230,13 +261,36 @@ impl FlowsReader {
         maps::lookup_all(&self.pending, "PENDING")
     }
 
-    /// Gives up on a question; answers whether it was still waiting.
+    /// Gives up on questions; answers which of them were still waiting.
     ///
     /// # Errors
     ///
     /// If the kernel refuses.
-    pub fn give_up(&self, key: &PendingKey) -> Result<bool, MapError> {
-        maps::remove(&self.pending, "PENDING", key)
+    pub fn give_up(
+        &self,
+        questions: Vec<(PendingKey, Pending)>,
+    ) -> Result<Vec<(PendingKey, Pending)>, MapError> {
+        let mut gone = Vec::new();
+        let mut left: FxHashMap<u64, u64> = FxHashMap::default();
+        for (key, pending) in questions {
+            if maps::remove(&self.pending, "PENDING", &key)? {
+                *left.entry(pending.cgroup).or_default() += 1;
+                *left.entry(EVERYONE).or_default() += 1;
+                gone.push((key, pending));
+            }
+        }
+        if !left.is_empty() {
+            let known: FxHashMap<u64, Waiting> = self.given_up.entries()?.into_iter().collect();
+            for (cgroup, more) in left {
+                let mut waiting = known.get(&cgroup).copied().unwrap_or_default();
+                waiting.left += more;
+                // Where there is no room the cgroup seems to hold what it does not, and gets less than its share.
+                if let Err(error) = self.given_up.put(&cgroup, &waiting) {
+                    tracing::debug!(cgroup, error = %chain(&error), "questions that were given up are not noted");
+                }
+            }
+        }
+        Ok(gone)
     }
 
     /// Passes the next captured message on, if there is one; answers whether there was. What cannot be decoded is counted

@@ -32,12 +32,18 @@ impl<K: Pod, V: Pod> Table<K, V> {
     }
 
     /// Enters a value, in place of the one that is there.
-    pub(super) fn put(&mut self, key: &K, value: &V) -> Result<(), MapError> {
+    pub(super) fn put(&self, key: &K, value: &V) -> Result<(), MapError> {
         maps::put(&self.map, self.name, key, value)
     }
 
+    /// All entries.
+    pub(super) fn entries(&self) -> Result<Vec<(K, V)>, MapError> {
+        maps::lookup_all(&self.map, self.name)
+    }
+
+    /// All entries, whose number is then in [`fill`](Self::fill).
     pub(super) fn read(&mut self) -> Result<Vec<(K, V)>, MapError> {
-        let entries = maps::lookup_all(&self.map, self.name)?;
+        let entries = self.entries()?;
         self.used = entries.len() as u64;
         Ok(entries)
     }
@@ -49,7 +55,7 @@ impl<K: Pod, V: Pod> Table<K, V> {
     }
 
     /// Removes the entries whose key is `gone`.
-    pub(super) fn release(&mut self, gone: impl Fn(&K) -> bool) -> Result<(), MapError> {
+    pub(super) fn release(&self, gone: impl Fn(&K) -> bool) -> Result<(), MapError> {
         for (key, _) in maps::lookup_all::<K, V>(&self.map, self.name)? {
             if gone(&key) {
                 maps::remove(&self.map, self.name, &key)?;

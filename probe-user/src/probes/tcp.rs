@@ -93,7 +93,7 @@ fn attach(kernel: &Kernel, options: &Options) -> Result<Attached, LoadError> {
     )?;
     left_out.fill(&mut ebpf)?;
     let ended = FatesReader::open(&mut ebpf)?;
-    let mut totals = Table::open(&mut ebpf, "TOTALS", sizes.socket_owners)?;
+    let totals = Table::open(&mut ebpf, "TOTALS", sizes.socket_owners)?;
     totals.put(&OwnerId::KERNEL_OVERFLOW.0, &Totals::ZERO)?;
     let asker = Asker::open(&mut ebpf, at_once)?;
     let listeners = Listeners::open(&mut ebpf)?;

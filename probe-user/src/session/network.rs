@@ -19,13 +19,12 @@ use probe_common::{id::CgroupId, tcp::Listener};
 use super::{Translator, translation::Translations};
 use crate::{
     flows::{
-        self, Change, Datagrams, Ends, Event, FlowTable, Lookups, NAMES, Names, Peer, QUESTIONS,
-        convert,
+        Change, Datagrams, Ends, Event, FlowTable, Lookups, NAMES, Names, Peer, QUESTIONS, convert,
     },
     limits,
     logs::chain,
     maps::MapError,
-    model::{Counters, Drops, Flow, IdleCapacity as _, Initiator, Lookup, Tuple},
+    model::{Counters, Drops, Flow, IdleCapacity as _, Initiator, LookupEvent, Tuple},
     probes::{DropsReader, FlowsReader, TcpReader},
 };
 
@@ -41,6 +40,8 @@ pub struct FlowSettings {
     pub period: Duration,
     /// After how long without a packet a flow of datagrams ends.
     pub idle: Duration,
+    /// After how long without an answer a name look-up was not answered.
+    pub lookup_timeout: Duration,
 }
 
 /// Something that happened.
@@ -48,8 +49,8 @@ pub struct FlowSettings {
 pub enum FlowEvent {
     /// A flow began, goes on or ended.
     Flow(Box<FlowReport>),
-    /// A name was looked up.
-    Lookup(Lookup),
+    /// A name is looked up.
+    Lookup(LookupEvent),
 }
 
 /// What is to be said of a flow.
@@ -125,7 +126,7 @@ impl FlowFollower {
             missing: HashSet::new(),
             listeners: Vec::new(),
             ends: Ends::new(limits::FLOW_ENDS),
-            lookups: Lookups::new(QUESTIONS),
+            lookups: Lookups::new(QUESTIONS, settings.lookup_timeout),
             names: Names::new(NAMES),
             held: VecDeque::new(),
             awaited: Awaited::default(),
@@ -237,6 +238,7 @@ impl FlowFollower {
                 .as_ref()
                 .map_or_else(HashMap::new, |(_, known)| known.attributed().clone()),
             lookups: self.lookups.counts(),
+            over_tcp: self.lookups.over_tcp().clone(),
             names: self.names.counts(),
             ..self.counts.clone()
         }
@@ -247,17 +249,25 @@ impl FlowFollower {
         if let Some(reader) = &mut self.flows {
             let lookups = &mut self.lookups;
             for _ in 0..MESSAGES {
-                let more = reader
-                    .next_message(|header, bytes| found.extend(lookups.on_message(header, bytes)));
-                if !more {
+                if !reader
+                    .next_message(|header, bytes| lookups.on_message(header, bytes, &mut found))
+                {
                     break;
                 }
             }
         }
-        found.extend(self.lookups.expire(now));
-        for lookup in found {
-            self.names.insert(&lookup);
-            events.push(FlowEvent::Lookup(lookup));
+        for cgroup in self.lookups.expire(now, &mut found) {
+            self.counts.count_timeout(cgroup);
+        }
+        self.tell_lookups(found, events);
+    }
+
+    fn tell_lookups(&mut self, found: Vec<LookupEvent>, events: &mut Vec<FlowEvent>) {
+        for event in found {
+            if let LookupEvent::Ended(lookup) = &event {
+                self.names.insert(lookup);
+            }
+            events.push(FlowEvent::Lookup(event));
         }
     }
 
@@ -300,30 +310,32 @@ impl FlowFollower {
         if let Err(error) = self.sweep_datagrams(now) {
             tracing::error!(error = %chain(&error), "flows cannot be read");
         }
-        if let Err(error) = self.sweep_questions(now) {
+        if let Err(error) = self.sweep_questions(now, events) {
             tracing::error!(error = %chain(&error), "unanswered look-ups cannot be read");
         }
     }
 
     /// Gives up on questions that have waited too long.
-    fn sweep_questions(&mut self, now: Duration) -> Result<(), MapError> {
+    fn sweep_questions(
+        &mut self,
+        now: Duration,
+        events: &mut Vec<FlowEvent>,
+    ) -> Result<(), MapError> {
         let Some(reader) = &self.flows else {
             return Ok(());
         };
-        for (key, pending) in reader.pending()? {
+        let mut waiting = reader.pending()?;
+        waiting.retain(|(_, pending)| {
             let waited = now.saturating_sub(Duration::from_nanos(pending.asked_ns));
-            if waited >= flows::TIMEOUT && reader.give_up(&key)? {
-                let timeouts = &mut self.counts.lookup_timeouts;
-                let cgroup = CgroupId(pending.cgroup);
-                let has_room = timeouts.len() < limits::SOCKET_OWNERS as usize;
-                let cgroup = if has_room || timeouts.contains_key(&cgroup) {
-                    cgroup
-                } else {
-                    CgroupId(0)
-                };
-                *timeouts.entry(cgroup).or_default() += 1;
-            }
+            waited >= self.settings.lookup_timeout
+        });
+        let given_up = reader.give_up(waiting)?;
+        for (_, pending) in &given_up {
+            self.counts.count_timeout(CgroupId(pending.cgroup));
         }
+        let mut found = Vec::new();
+        self.lookups.on_given_up(&given_up, now, &mut found);
+        self.tell_lookups(found, events);
         Ok(())
     }
 

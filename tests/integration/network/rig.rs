@@ -8,7 +8,7 @@ use probe_user::{
     identity::Limits,
     kernel::Roots,
     loader::LoadError,
-    model::{FeatureState, Lookup, Measurements, OwnerId, OwnerKind, Transport},
+    model::{FeatureState, Lookup, LookupEvent, Measurements, OwnerId, OwnerKind, Transport},
     probes::Latency,
     session::{
         Enabled, FlowEvent, FlowFollower, FlowReport, FlowSettings, Plan, Session, StartError,
@@ -74,6 +74,7 @@ impl Network {
             sweep: Duration::from_millis(300),
             period: Duration::from_secs(1),
             idle: Duration::from_secs(3600),
+            lookup_timeout: probe_user::flows::TIMEOUT,
         };
         let follower = FlowFollower::new(session.take_flow_readers(), settings, now())
             .with_drops(session.take_drops_reader());
@@ -99,7 +100,8 @@ impl Network {
         for event in events {
             match event {
                 FlowEvent::Flow(report) => self.flows.push(*report),
-                FlowEvent::Lookup(lookup) => self.lookups.push(lookup),
+                FlowEvent::Lookup(LookupEvent::Ended(lookup)) => self.lookups.push(lookup),
+                FlowEvent::Lookup(_) => {}
             }
         }
     }

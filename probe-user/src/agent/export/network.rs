@@ -65,10 +65,14 @@ pub(super) struct Network {
     histograms: Previous<Which, Histogram>,
     /// By owner, where known, and reason.
     drops: Previous<(Option<OwnerId>, String), u64>,
-    /// Look-ups that nobody answered, by cgroup.
-    timeouts: Previous<u64, u64>,
+    /// Look-ups that the follower saw end, by cgroup.
+    ended: Previous<(u64, Outcome), u64>,
     /// Of these, what has no name yet.
-    waiting_timeouts: FxHashMap<OwnerId, u64>,
+    waiting_ended: FxHashMap<(OwnerId, Outcome), u64>,
+    /// Durations of look-ups over TCP, by cgroup.
+    over_tcp: Previous<u64, Histogram>,
+    /// Of these, what has no name yet.
+    waiting_latency: FxHashMap<OwnerId, Histogram>,
     /// Dropped packets that the follower found the container of, by cgroup and reason.
     attributed_drops: Previous<(u64, Arc<str>), u64>,
     /// Of these, what has no name yet.
@@ -80,6 +84,9 @@ pub(super) struct Network {
     /// Series of a peer, which go when it is gone.
     peers: FxHashMap<OwnerId, FxHashSet<Pair>>,
 }
+
+/// Response code of a look-up's answer; `None` where there was none.
+type Outcome = Option<u8>;
 
 /// Local owner, peer and transport of a series.
 type Pair = (Arc<OwnerLabels>, Arc<OwnerLabels>, Transport);
@@ -257,22 +264,7 @@ impl Network {
                 self.add(registry, desc, (id, rcode.into()), &labels, count);
             }
         }
-        for (cgroup, count) in traffic.follower.iter().flat_map(|it| &it.lookup_timeouts) {
-            // The follower remembers longer than the kernel side: what it says of an owner that was forgotten is not new.
-            let added = self.timeouts.added(cgroup.0, *count);
-            if added > 0 {
-                let owner = OwnerId::of_socket(cgroup.0);
-                *self.waiting_timeouts.entry(owner).or_default() += added;
-            }
-        }
-        self.waiting_timeouts.retain(|id, count| {
-            let Some(labels) = names.find(*id).labels() else {
-                return true;
-            };
-            let [namespace, pod, container] = labels.parts();
-            registry.add(desc, &[namespace, pod, container, TIMEOUT], *count);
-            false
-        });
+        self.ended_lookups(registry, traffic, names);
         let latencies = by_owner(
             &measurements.lookups,
             Histogram::EMPTY,
@@ -285,6 +277,55 @@ impl Network {
                 self.observe(registry, &families::DNS_LOOKUP_DURATION, id, &c, latency);
             }
         }
+    }
+
+    /// Look-ups that the kernel side does not count: what nobody answered, and those over TCP. The follower remembers longer than the
+    /// kernel side: what it says of an owner that was forgotten is not new.
+    fn ended_lookups(
+        &mut self,
+        registry: &mut Registry,
+        traffic: &traffic::State,
+        names: &mut Names<'_>,
+    ) {
+        let Some(follower) = &traffic.follower else {
+            return;
+        };
+        let timeouts = follower.lookup_timeouts.iter();
+        let timeouts = timeouts.map(|(cgroup, count)| (*cgroup, None, *count));
+        let answers = follower.over_tcp.answers.iter();
+        let answers = answers.map(|((cgroup, rcode), count)| (*cgroup, Some(*rcode), *count));
+        for (cgroup, outcome, count) in timeouts.chain(answers) {
+            let added = self.ended.added((cgroup.0, outcome), count);
+            if added > 0 {
+                let owner = OwnerId::of_socket(cgroup.0);
+                *self.waiting_ended.entry((owner, outcome)).or_default() += added;
+            }
+        }
+        for (cgroup, latency) in &follower.over_tcp.latency {
+            let since = latency.since(&self.over_tcp.replace(cgroup.0, *latency));
+            if since.count() > 0 {
+                let owner = OwnerId::of_socket(cgroup.0);
+                let waiting = self.waiting_latency.entry(owner);
+                waiting.or_insert(Histogram::EMPTY).merge(&since);
+            }
+        }
+        self.waiting_ended.retain(|(id, outcome), count| {
+            let Some(labels) = names.find(*id).labels() else {
+                return true;
+            };
+            let [namespace, pod, container] = labels.parts();
+            let code = outcome.map_or_else(|| TIMEOUT.into(), |code| rcode_name(code.into()));
+            let labels = [namespace, pod, container, &code];
+            registry.add(&families::DNS_LOOKUPS, &labels, *count);
+            false
+        });
+        self.waiting_latency.retain(|id, latency| {
+            let Some(labels) = names.find(*id).labels() else {
+                return true;
+            };
+            registry.observe(&families::DNS_LOOKUP_DURATION, &labels.parts(), latency);
+            false
+        });
     }
 
     fn drops(

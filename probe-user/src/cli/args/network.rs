@@ -1,9 +1,11 @@
 //! Arguments of the tools that look at the network.
 
+use std::time::Duration;
+
 use clap::{Args, ValueEnum};
 use ipnet::IpNet;
 
-use super::{CommonArgs, OfConnections, ProcessArgs, StrictArgs};
+use super::{CommonArgs, OfConnections, ProcessArgs, StrictArgs, values::time};
 use crate::{
     model::Transport,
     render::view::{DnsOrder, FlowOrder, TcpOrder},
@@ -172,6 +174,10 @@ pub struct DnsArgs {
     /// Order of the rows, largest first
     #[arg(long, value_enum, value_name = "ORDER", default_value_t = DnsOrder::Lookups)]
     pub sort: DnsOrder,
+
+    /// How long a lookup waits before it counts as not answered
+    #[arg(long, value_name = "TIME", value_parser = time, default_value = "5s")]
+    pub timeout: Duration,
 
     /// Only lookups at servers in one of these networks; may be repeated
     #[arg(long, value_name = "NET", value_delimiter = ',', value_parser = network)]

@@ -22,7 +22,7 @@ use crate::{
     flows::WallClock,
     identity::Identities,
     kernel::clock::monotonic,
-    model::{Lookup, Measurements, OwnerKind},
+    model::{Lookup, LookupEvent, Measurements, OwnerKind},
     probes::Latency,
     render::{
         footer, json,
@@ -30,7 +30,7 @@ use crate::{
         view::{By, DnsOrder, DnsView},
     },
     report::{Filter, LookupBook, lookup_view},
-    session::{Enabled, FlowEvent},
+    session::{Enabled, FlowEvent, FlowSettings},
 };
 
 /// Runs the command.
@@ -51,7 +51,10 @@ pub(in crate::cli) fn run(args: &DnsArgs) -> Result<Kind, CliError> {
             probes: HashMap::from([("flows", Enabled::Always)]),
             owners: OwnerKind::Cgroup,
             latency: Latency::Off,
-            follow: Some(settings(&args.common)),
+            follow: Some(FlowSettings {
+                lookup_timeout: args.timeout,
+                ..settings(&args.common)
+            }),
             translate: false,
         },
     )?;
@@ -125,15 +128,19 @@ impl Job for Dns<'_> {
         identities: &Identities,
     ) -> Result<(), CliError> {
         for event in events {
-            match event {
-                FlowEvent::Lookup(lookup) if !self.is_meant(&lookup) => {
-                    self.other_servers += u64::from(lookup.rcode.is_some());
-                }
-                FlowEvent::Lookup(lookup) if self.is_stream() => {
-                    self.held.push(now, lookup.cgroup, lookup);
-                }
-                FlowEvent::Lookup(lookup) => self.book.add(lookup),
-                FlowEvent::Flow(_) => {}
+            let FlowEvent::Lookup(event) = event else {
+                continue;
+            };
+            let (LookupEvent::Asked(lookup)
+            | LookupEvent::Ended(lookup)
+            | LookupEvent::Forgotten(lookup)) = &event;
+            if !self.is_meant(lookup) {
+                let is_answer = matches!(&event, LookupEvent::Ended(it) if it.rcode.is_some());
+                self.other_servers += u64::from(is_answer);
+            } else if !self.is_stream() {
+                self.book.add(event);
+            } else if let LookupEvent::Ended(lookup) = event {
+                self.held.push(now, lookup.cgroup, lookup);
             }
         }
         if self.is_stream() {

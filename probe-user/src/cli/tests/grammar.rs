@@ -19,7 +19,7 @@ const TOOLS: [&str; 7] = [
 ];
 
 /// A value of each flag that a measuring tool may have; `None` for switches.
-const VALUES: [(&str, Option<&str>); 30] = [
+const VALUES: [(&str, Option<&str>); 31] = [
     ("duration", Some("5")),
     ("interval", Some("1s")),
     ("output", Some("json")),
@@ -44,6 +44,7 @@ const VALUES: [(&str, Option<&str>); 30] = [
     ("connections", None),
     ("follow", None),
     ("server", Some("10.0.0.0/8")),
+    ("timeout", Some("5s")),
     ("manifests", Some("k8s")),
     ("pending", Some("next")),
     ("grace", Some("0")),

@@ -1,14 +1,15 @@
-//! Questions that wait for their answers: a table with a bound.
+//! Questions that wait for their answers: a table with a bound, and a share for each container.
 
 use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 
-use probe_common::id::CgroupId;
+use probe_common::{id::CgroupId, share::may_take};
+use rustc_hash::FxHashMap;
 
 use super::Question;
 
 /// What an answer repeats, and the socket that it comes to. The server is not part of it: with a service address the
 /// question goes to another address than the one that the answer comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Exchange {
     pub(super) cookie: u64,
     pub(super) id: u16,
@@ -28,13 +29,27 @@ pub(super) struct Asked {
 /// Sorted, so that all questions of one exchange are found.
 pub(super) struct Questions {
     waiting: BTreeMap<(Exchange, Question), Asked>,
+    /// How many a cgroup has.
+    shares: FxHashMap<CgroupId, usize>,
     capacity: usize,
+}
+
+/// What becomes of a question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Entered {
+    /// It waits.
+    New,
+    /// It was sent again.
+    Again,
+    /// There is no room for another one of this container.
+    NoRoom,
 }
 
 impl Questions {
     pub(super) fn new(capacity: usize) -> Self {
         Self {
             waiting: BTreeMap::new(),
+            shares: FxHashMap::default(),
             capacity,
         }
     }
@@ -43,22 +58,40 @@ impl Questions {
         self.waiting.len()
     }
 
-    /// Enters a question; `false` if there is no room. One that is sent again waits since it was first sent.
-    pub(super) fn ask(&mut self, exchange: Exchange, question: Question, asked: Asked) -> bool {
+    /// Enters a question. One that is sent again waits since it was first sent.
+    pub(super) fn ask(&mut self, exchange: Exchange, question: Question, asked: Asked) -> Entered {
         let key = (exchange, question);
         if self.waiting.contains_key(&key) {
-            return true;
+            return Entered::Again;
         }
-        if self.waiting.len() >= self.capacity {
-            return false;
+        let own = self.shares.get(&asked.cgroup).copied().unwrap_or_default();
+        let free = self.capacity.saturating_sub(self.waiting.len());
+        if !may_take(own as u64, 0, free as u64) {
+            return Entered::NoRoom;
         }
+        *self.shares.entry(asked.cgroup).or_default() += 1;
         self.waiting.insert(key, asked);
-        true
+        Entered::New
+    }
+
+    fn take(&mut self, key: &(Exchange, Question)) -> Option<Asked> {
+        let asked = self.waiting.remove(key)?;
+        self.left(asked.cgroup);
+        Some(asked)
+    }
+
+    fn left(&mut self, cgroup: CgroupId) {
+        if let Some(own) = self.shares.get_mut(&cgroup) {
+            *own -= 1;
+            if *own == 0 {
+                self.shares.remove(&cgroup);
+            }
+        }
     }
 
     /// Takes the question that an answer repeats.
     pub(super) fn answered(&mut self, exchange: Exchange, question: &Question) -> Option<Asked> {
-        self.waiting.remove(&(exchange, question.clone()))
+        self.take(&(exchange, question.clone()))
     }
 
     /// Takes the question of an answer that repeats none, if only one can be meant.
@@ -73,24 +106,25 @@ impl Questions {
             return None;
         }
         let key = key.clone();
-        let asked = self.waiting.remove(&key)?;
+        let asked = self.take(&key)?;
         Some((key.1, asked))
     }
 
-    /// Takes all that were asked before this time, in the order in which they were.
-    pub(super) fn asked_before(&mut self, time: Duration) -> Vec<(Question, Asked)> {
-        let late = self.waiting.extract_if(.., |_, asked| asked.at < time);
-        let mut late: Vec<_> = late
+    /// Takes all that are meant, in the order in which they were asked.
+    pub(super) fn take_all(
+        &mut self,
+        mut is_meant: impl FnMut(&Exchange, &Asked) -> bool,
+    ) -> Vec<(Question, Asked)> {
+        let taken = self
+            .waiting
+            .extract_if(.., |(exchange, _), asked| is_meant(exchange, asked));
+        let mut taken: Vec<_> = taken
             .map(|((_, question), asked)| (question, asked))
             .collect();
-        late.sort_by_key(|(_, asked)| asked.at);
-        late
-    }
-
-    /// Forgets all; how many there were.
-    pub(super) fn clear(&mut self) -> usize {
-        let waited = self.waiting.len();
-        self.waiting.clear();
-        waited
+        for (_, asked) in &taken {
+            self.left(asked.cgroup);
+        }
+        taken.sort_by_key(|(_, asked)| asked.at);
+        taken
     }
 }

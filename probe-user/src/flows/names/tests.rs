@@ -28,6 +28,7 @@ fn lookup(cgroup: CgroupId, at: u64, name: &str, addresses: &[u8]) -> Lookup {
         addresses: addresses.iter().map(|last| address(*last)).collect(),
         aliases: Vec::new(),
         ttl: Some(seconds(30)),
+        asked: true,
     }
 }
 

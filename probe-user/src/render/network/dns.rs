@@ -26,15 +26,16 @@ pub fn write_dns(
     let split = first(rows, top);
     let failed = |row: &DnsView| {
         let fine = row.rcodes.get("NOERROR").copied().unwrap_or_default();
-        total(&row.rcodes).saturating_sub(fine)
+        total(&row.rcodes).saturating_sub(fine) + row.timeouts
     };
     let title = format!(
-        "name look-ups by {}, {}: {} look-ups, {} with an error, {} never answered",
+        "name look-ups by {}, {}: {} look-ups, {} failed, {} of them never answered; {} not answered yet",
         report.summary.by.name(),
         duration(report.summary.duration.as_secs_f64(), look.charset),
         count(all(rows, |row| row.lookups)),
         count(all(rows, failed)),
         count(all(rows, |row| row.timeouts)),
+        count(all(rows, |row| row.pending)),
     );
     let context = (&report.summary, look);
     let fields = fields(report.summary.by);
@@ -51,15 +52,19 @@ fn fields(by: By) -> Vec<Field<DnsView>> {
             let name = row.name.as_deref();
             or_dash(name.map(|name| safe(name, look.charset)), look.charset)
         }));
+        fields.push(plain(Column::name("TYPE", 4, 2), |row, look| {
+            or_dash(row.kind.clone(), look.charset)
+        }));
     }
     if by == By::Server {
         fields.push(plain(Column::name("SERVER", 14, 0), |row, look| {
             or_dash(row.server.map(|it| it.to_string()), look.charset)
         }));
     }
-    let rest: [Field<DnsView>; 6] = [
+    let rest: [Field<DnsView>; 7] = [
         sum(Column::number("LOOKUPS", 0), |row, _| count(row.lookups)),
         sum(Column::number("TIMEOUTS", 1), |row, _| count(row.timeouts)),
+        sum(Column::number("PENDING", 3), |row, _| count(row.pending)),
         sum(Column::list("RCODES", 10, 2), |row, look| {
             by_name(&row.rcodes, look)
         }),
@@ -81,5 +86,6 @@ fn fields(by: By) -> Vec<Field<DnsView>> {
 fn add(sum: &mut DnsView, other: &DnsView) {
     sum.lookups = sum.lookups.saturating_add(other.lookups);
     sum.timeouts = sum.timeouts.saturating_add(other.timeouts);
+    sum.pending = sum.pending.saturating_add(other.pending);
     add_counts(&mut sum.rcodes, &other.rcodes);
 }

@@ -173,15 +173,18 @@ fn dns(by: By) -> Report<DnsView> {
     let cart = DnsView {
         container: fixtures::pod("shop", "cart-7d9f8b6c5-x2x4z", "cart"),
         name: (by == By::Name).then(|| "postgres.shop.svc.cluster.local".into()),
+        kind: (by == By::Name).then(|| "A".into()),
         server: (by == By::Server).then(|| address("10.96.0.10")),
         lookups: 412,
         timeouts: 2,
+        pending: 1,
         rcodes: counts(&[("NOERROR", 400), ("SERVFAIL", 10)]),
         latency: fixtures::histogram(400_000, 410),
         addresses: [address("10.0.0.9"), address("10.0.0.10")].into(),
     };
     let wrong = DnsView {
         name: (by == By::Name).then(|| "nowhere.example".into()),
+        kind: (by == By::Name).then(|| "AAAA".into()),
         server: (by == By::Server).then(|| address("2001:db8::53")),
         lookups: 7,
         timeouts: 0,

@@ -20,13 +20,18 @@ pub struct DnsView {
     /// For which name, where rows are by name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+    /// Type of the record by its mnemonic, where rows are by name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
     /// Which server, where rows are by server.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub server: Option<IpAddr>,
-    /// Look-ups that were answered, or timed out.
+    /// Look-ups: questions that were sent in this period, and answers to questions that were not seen.
     pub lookups: u64,
-    /// Those that nobody answered.
+    /// Look-ups that nobody answered in time.
     pub timeouts: u64,
+    /// Look-ups that are not answered yet at the end of the period.
+    pub pending: u64,
     /// Answers by response code.
     pub rcodes: BTreeMap<String, u64>,
     /// From the question to its answer.
@@ -42,7 +47,10 @@ impl Row for DnsView {
 impl DnsView {
     /// Compares two rows: more look-ups first; names decide between equals.
     pub fn compare(a: &Self, b: &Self) -> Ordering {
-        let names = |row: &Self| (row.container.display_name(), row.name.clone(), row.server);
+        let names = |row: &Self| {
+            let name = (row.name.clone(), row.kind.clone());
+            (row.container.display_name(), name, row.server)
+        };
         (b.lookups.cmp(&a.lookups)).then_with(|| names(a).cmp(&names(b)))
     }
 }

@@ -10,7 +10,7 @@ use probe_common::{hist::Histogram, id::CgroupId};
 
 use crate::{
     identity::Identities,
-    model::{Container, Lookup, Measurements, OwnerId, OwnerKind},
+    model::{Container, Lookup, LookupEvent, Measurements, OwnerId, OwnerKind},
     render::view::{By, DnsView, HistogramView, LookupView},
     report::{
         Filter,
@@ -27,13 +27,17 @@ const MAX_ADDRESSES: usize = 16;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 struct Detail {
     name: Option<String>,
+    kind: Option<String>,
     server: Option<IpAddr>,
 }
 
 #[derive(Clone, Debug, Default)]
 struct Sum {
     lookups: u64,
+    answers: u64,
     timeouts: u64,
+    /// Also from one period to the next.
+    pending: u64,
     rcodes: BTreeMap<String, u64>,
     latency: Histogram,
     addresses: BTreeSet<IpAddr>,
@@ -57,26 +61,34 @@ impl LookupBook {
         }
     }
 
-    /// Enters a look-up.
-    pub fn add(&mut self, lookup: Lookup) {
-        let detail = Detail {
-            name: (self.by == By::Name).then_some(lookup.name),
-            server: (self.by == By::Server).then_some(lookup.server),
-        };
-        let mut key = (lookup.cgroup, detail);
-        if self.sums.len() >= self.limit && !self.sums.contains_key(&key) {
-            key.1 = Detail {
-                name: Some(Container::OTHER.into()),
-                server: None,
-            };
-            if self.sums.len() >= 2 * self.limit && !self.sums.contains_key(&key) {
-                key.0 = CgroupId(OwnerId::KERNEL_OVERFLOW.0);
+    /// Enters what happened to a look-up.
+    pub fn add(&mut self, event: LookupEvent) {
+        match event {
+            LookupEvent::Asked(lookup) => {
+                let sum = self.sum(&lookup);
+                sum.lookups += 1;
+                sum.pending += 1;
             }
+            LookupEvent::Forgotten(lookup) => {
+                let sum = self.sum(&lookup);
+                sum.pending = sum.pending.saturating_sub(1);
+            }
+            LookupEvent::Ended(lookup) => self.end(lookup),
         }
-        let sum = self.sums.entry(key).or_default();
-        sum.lookups += 1;
+    }
+
+    fn end(&mut self, lookup: Lookup) {
+        let sum = self.sum(&lookup);
+        if lookup.asked {
+            sum.pending = sum.pending.saturating_sub(1);
+        } else {
+            sum.lookups += 1;
+        }
         match lookup.rcode {
-            Some(rcode) => *sum.rcodes.entry(rcode).or_default() += 1,
+            Some(rcode) => {
+                sum.answers += 1;
+                *sum.rcodes.entry(rcode).or_default() += 1;
+            }
             None => sum.timeouts += 1,
         }
         if let Some(latency) = lookup.latency {
@@ -90,15 +102,41 @@ impl LookupBook {
         }
     }
 
-    /// Begins a new period.
+    fn sum(&mut self, lookup: &Lookup) -> &mut Sum {
+        let by_name = self.by == By::Name;
+        let detail = Detail {
+            name: by_name.then(|| lookup.name.clone()),
+            kind: by_name.then(|| lookup.kind.clone()),
+            server: (self.by == By::Server).then_some(lookup.server),
+        };
+        let mut key = (lookup.cgroup, detail);
+        if self.sums.len() >= self.limit && !self.sums.contains_key(&key) {
+            key.1 = Detail {
+                name: Some(Container::OTHER.into()),
+                kind: None,
+                server: None,
+            };
+            if self.sums.len() >= 2 * self.limit && !self.sums.contains_key(&key) {
+                key.0 = CgroupId(OwnerId::KERNEL_OVERFLOW.0);
+            }
+        }
+        self.sums.entry(key).or_default()
+    }
+
+    /// Begins a new period, in which questions may be answered that were sent before.
     pub fn next_period(&mut self) {
-        self.sums.clear();
+        self.sums.retain(|_, sum| {
+            *sum = Sum {
+                pending: sum.pending,
+                ..Sum::default()
+            };
+            sum.pending > 0
+        });
     }
 
     /// Answers that were entered.
     pub fn answers(&self) -> u64 {
-        let answers = self.sums.values().map(|sum| sum.lookups - sum.timeouts);
-        answers.sum()
+        self.sums.values().map(|sum| sum.answers).sum()
     }
 
     /// Whether a container without a name yet is in these rows, or may be once it has one.
@@ -129,9 +167,11 @@ impl LookupBook {
             .map(|((_, detail), (owner, sum))| DnsView {
                 container: owner.names().0,
                 name: detail.name.clone(),
+                kind: detail.kind.clone(),
                 server: detail.server,
                 lookups: sum.lookups,
                 timeouts: sum.timeouts,
+                pending: sum.pending,
                 rcodes: sum.rcodes,
                 latency: HistogramView::from(&sum.latency),
                 addresses: sum.addresses,
@@ -146,6 +186,8 @@ impl LookupBook {
 impl Sum {
     fn add(&mut self, other: &Self) {
         self.lookups += other.lookups;
+        self.answers += other.answers;
+        self.pending += other.pending;
         self.timeouts += other.timeouts;
         for (rcode, n) in &other.rcodes {
             *self.rcodes.entry(rcode.clone()).or_default() += n;
@@ -205,7 +247,12 @@ mod tests {
             addresses: vec!["192.0.2.1".parse().unwrap()],
             aliases: Vec::new(),
             ttl: Some(Duration::from_secs(30)),
+            asked: false,
         }
+    }
+
+    fn ended(cgroup: u64, name: &str, rcode: Option<&str>) -> LookupEvent {
+        LookupEvent::Ended(lookup(cgroup, name, rcode))
     }
 
     fn identities() -> Identities {
@@ -223,9 +270,9 @@ mod tests {
     #[test]
     fn look_ups_are_counted_by_name_code_and_timeout() {
         let mut book = LookupBook::new(By::Name);
-        book.add(lookup(7, "a.example", Some("NOERROR")));
-        book.add(lookup(8, "a.example", Some("NXDOMAIN")));
-        book.add(lookup(7, "b.example", None));
+        book.add(ended(7, "a.example", Some("NOERROR")));
+        book.add(ended(8, "a.example", Some("NXDOMAIN")));
+        book.add(ended(7, "b.example", None));
         let rows = book.rows(&identities(), &Filter::default());
         assert_eq!(rows.len(), 2);
         assert_eq!(rows[0].name.as_deref(), Some("a.example"));
@@ -239,15 +286,57 @@ mod tests {
     }
 
     #[test]
+    fn a_look_up_counts_when_it_is_asked_and_waits_until_it_ends() {
+        let mut book = LookupBook::new(By::Name);
+        let shown = |book: &LookupBook| {
+            let rows = book.rows(&identities(), &Filter::default());
+            let row = rows
+                .into_iter()
+                .find(|row| row.kind.as_deref() == Some("A"));
+            let row = row.unwrap_or_default();
+            (row.lookups, row.pending, row.timeouts)
+        };
+        for _ in 0..4 {
+            book.add(LookupEvent::Asked(lookup(7, "a.example", None)));
+        }
+        let asked = |rcode| Lookup {
+            asked: true,
+            ..lookup(7, "a.example", rcode)
+        };
+        book.add(LookupEvent::Ended(asked(Some("NOERROR"))));
+        assert_eq!(shown(&book), (4, 3, 0));
+        // They end in the next period, of which they are no look-ups.
+        book.next_period();
+        book.add(LookupEvent::Ended(asked(None)));
+        book.add(LookupEvent::Forgotten(asked(None)));
+        assert_eq!(shown(&book), (0, 1, 1));
+        book.add(LookupEvent::Ended(asked(Some("NOERROR"))));
+        book.next_period();
+        assert!(book.rows(&identities(), &Filter::default()).is_empty());
+    }
+
+    #[test]
+    fn types_of_one_name_are_told_apart() {
+        let mut book = LookupBook::new(By::Name);
+        for kind in ["A", "AAAA"] {
+            book.add(LookupEvent::Ended(Lookup {
+                kind: kind.into(),
+                ..lookup(7, "a.example", Some("NOERROR"))
+            }));
+        }
+        assert_eq!(book.rows(&identities(), &Filter::default()).len(), 2);
+    }
+
+    #[test]
     fn names_over_the_limit_are_added_up() {
         let mut book = LookupBook {
             limit: 1,
             ..LookupBook::new(By::Name)
         };
         for name in ["a", "b", "c", "c"] {
-            book.add(lookup(7, name, Some("NOERROR")));
+            book.add(ended(7, name, Some("NOERROR")));
         }
-        book.add(lookup(9, "d", Some("NOERROR")));
+        book.add(ended(9, "d", Some("NOERROR")));
         let rows = book.rows(&identities(), &Filter::default());
         let other: Vec<_> = rows
             .iter()

@@ -5,7 +5,8 @@ use std::{collections::HashMap, sync::Arc};
 use probe_common::id::CgroupId;
 
 use crate::{
-    flows::{Event, LookupCounts, NameCounts},
+    flows::{Event, LookupCounts, NameCounts, OverTcp},
+    limits,
     model::{Counters, Flow, Transport},
     session::TranslationCounts,
 };
@@ -79,8 +80,24 @@ pub struct FollowerCounts {
     pub attributed_drops: HashMap<(CgroupId, Arc<str>), u64>,
     /// What became of DNS messages.
     pub lookups: LookupCounts,
+    /// Look-ups over TCP.
+    pub over_tcp: OverTcp,
     /// The cache of names.
     pub names: NameCounts,
     /// Questions for translated addresses, where somebody asks.
     pub translations: Option<TranslationCounts>,
+}
+
+impl FollowerCounts {
+    /// Counts a look-up that nobody answered.
+    pub(super) fn count_timeout(&mut self, cgroup: CgroupId) {
+        let timeouts = &mut self.lookup_timeouts;
+        let has_room = timeouts.len() < limits::SOCKET_OWNERS as usize;
+        let cgroup = if has_room || timeouts.contains_key(&cgroup) {
+            cgroup
+        } else {
+            CgroupId(0)
+        };
+        *timeouts.entry(cgroup).or_default() += 1;
+    }
 }

@@ -49,6 +49,7 @@ pub(super) fn measure(kernel: &Kernel, flows: u32, rounds: usize) -> Result<Drai
         sweep: Duration::ZERO,
         period: Duration::from_secs(3600),
         idle: Duration::from_secs(3600),
+        lookup_timeout: probe_user::flows::TIMEOUT,
     };
     let mut follower = FlowFollower::new((Some(reader), None), settings, monotonic());
     let begin = Instant::now();

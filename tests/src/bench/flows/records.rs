@@ -167,6 +167,7 @@ fn followed(
         sweep: Duration::from_secs(10),
         period: Duration::from_secs(60),
         idle: Duration::from_secs(60),
+        lookup_timeout: probe_user::flows::TIMEOUT,
     };
     let stop = AtomicBool::new(false);
     let (made, took, told, used) = thread::scope(|scope| {

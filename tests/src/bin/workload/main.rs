@@ -15,6 +15,7 @@ mod flood;
 mod garbage;
 mod net;
 mod options;
+mod resolver;
 mod restart;
 mod site;
 mod sockets;
@@ -91,6 +92,16 @@ const COMMANDS: &[(&str, &str, Command)] = &[
     ),
     ("look-up", "[--host A] --port P --packets N", net::look_up),
     (
+        "name-server-tcp",
+        "[--host A] --port P --packets N --style whole|split|together",
+        resolver::serve_tcp,
+    ),
+    (
+        "look-up-tcp",
+        "[--host A] --port P --packets N --style whole|split|together",
+        resolver::look_up_tcp,
+    ),
+    (
         "attempts",
         "[--host A] --port P --connections N",
         faults::attempts,
@@ -150,6 +161,7 @@ const READY_BY_THEMSELVES: &[&str] = &[
     "serve",
     "echo",
     "name-server",
+    "name-server-tcp",
     "site",
     "full",
     "turn-away",

@@ -7,7 +7,7 @@ use probe_common::id::CgroupId;
 use super::*;
 use crate::{
     agent::traffic::Traffic,
-    flows::Event,
+    flows::{Event, OverTcp},
     identity::Limits,
     metrics::{Budgets, Format, SharedRegistry},
     model::{AnswerRow, DropRow, FreedRow, TcpRow, UntrackedRow},
@@ -216,9 +216,15 @@ fn lookups_drops_and_what_found_no_room_are_told_by_owner() {
         }],
         ..Measurements::default()
     };
+    let mut over_tcp = Histogram::EMPTY;
+    over_tcp.observe(1_000_000);
     rig.traffic.show(
         FollowerCounts {
             lookup_timeouts: [(CgroupId(WEB.0), 6)].into(),
+            over_tcp: OverTcp {
+                answers: [((CgroupId(WEB.0), 3), 2)].into(),
+                latency: [(CgroupId(WEB.0), over_tcp)].into(),
+            },
             attributed_drops: [((CgroupId(WEB.0), "netfilter_drop".into()), 9)].into(),
             ..FollowerCounts::default()
         },
@@ -230,7 +236,7 @@ fn lookups_drops_and_what_found_no_room_are_told_by_owner() {
     assert_eq!(
         rig.shown("dns_lookups_total"),
         [
-            format!("{{{web},rcode=NXDOMAIN}} 5"),
+            format!("{{{web},rcode=NXDOMAIN}} 7"),
             format!("{{{web},rcode=~timeout}} 6"),
         ]
     );
