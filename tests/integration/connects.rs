@@ -33,7 +33,7 @@ fn an_attempt_that_this_host_refuses_is_an_attempt_that_failed() -> Result<()> {
         ("2001:db8::1", 7, "NetworkUnreachable", "unreachable"),
         ("::ffff:192.0.2.1", 8, "NetworkUnreachable", "unreachable"),
     ];
-    let Some(watched) = Watched::without_nstat()? else {
+    let Some(watched) = Watched::new()? else {
         return Ok(());
     };
     let near = &watched.wire.near;
@@ -65,7 +65,7 @@ fn an_attempt_that_this_host_refuses_is_an_attempt_that_failed() -> Result<()> {
 
 #[test]
 fn an_attempt_without_a_free_port_says_so() -> Result<()> {
-    let Some(watched) = Watched::without_nstat()? else {
+    let Some(watched) = Watched::new()? else {
         return Ok(());
     };
     let near = &watched.wire.near;
@@ -109,7 +109,7 @@ fn of(log: &FlowLog, port: u16) -> impl Iterator<Item = &FlowRecord<'static>> {
 #[test]
 fn an_answer_of_the_network_is_the_reason_of_a_client_that_gives_up() -> Result<()> {
     const COUNT: usize = 4;
-    let Some(watched) = Watched::without_nstat()? else {
+    let Some(watched) = Watched::new()? else {
         return Ok(());
     };
     let Wire { near, far, .. } = &watched.wire;
@@ -155,7 +155,7 @@ fn an_answer_of_the_network_is_the_reason_of_a_client_that_gives_up() -> Result<
 
 #[test]
 fn an_attempt_has_its_port_and_its_community_id_from_its_first_record_on() -> Result<()> {
-    let Some(watched) = Watched::without_nstat()? else {
+    let Some(watched) = Watched::new()? else {
         return Ok(());
     };
     let far = &watched.wire.far;
@@ -181,7 +181,7 @@ fn an_attempt_has_its_port_and_its_community_id_from_its_first_record_on() -> Re
 #[test]
 fn a_segment_that_this_host_drops_is_not_counted_twice() -> Result<()> {
     const BULK: u64 = 3_400_000;
-    let Some(watched) = Watched::without_nstat()? else {
+    let Some(watched) = Watched::new()? else {
         return Ok(());
     };
     let near = &watched.wire.near;

@@ -79,18 +79,6 @@ fn queued(end: &End, port: u16) -> Result<u64> {
     Ok(u64::from_str_radix(of_port.context("no such socket")?, 16)?)
 }
 
-/// Segments that the kernel refused because their time stamp was older than the last: `PAWSEstab` of /proc/net/netstat.
-fn paws(end: &End) -> Result<u64> {
-    let table = end
-        .netns
-        .inside(|| fs::read_to_string("/proc/thread-self/net/netstat"))?;
-    let mut lines = table.lines().filter(|line| line.starts_with("TcpExt:"));
-    let (names, values) = lines.next().zip(lines.next()).context("no TcpExt")?;
-    let mut pairs = names.split_whitespace().zip(values.split_whitespace());
-    let found = pairs.find(|(name, _)| *name == "PAWSEstab");
-    Ok(found.context("no PAWSEstab")?.1.parse()?)
-}
-
 fn drop_outgoing(end: &End, rule: &str) -> Result<()> {
     let nft = |args: &str| end.netns.run("nft", "nftables", args);
     nft("add table inet np")?;
@@ -185,7 +173,7 @@ fn of<'a>(
 
 #[test]
 fn flows_have_what_a_filter_dropped_of_them() -> Result<()> {
-    let Some(watched) = Watched::without_nstat()? else {
+    let Some(watched) = Watched::new()? else {
         return Ok(());
     };
     if !watched.is_on("drops")? {
@@ -246,7 +234,7 @@ const DROPS: &str = "nodeprobe_container_packet_drops_total";
 
 /// An agent that knows of drops; `None` after saying what is missing.
 fn watched() -> Result<Option<Watched>> {
-    let Some(watched) = Watched::without_nstat()? else {
+    let Some(watched) = Watched::new()? else {
         return Ok(None);
     };
     if !watched.is_on("drops")? {
@@ -317,7 +305,7 @@ fn a_healthy_service_has_no_drops() -> Result<()> {
     watched.shows(near, &[("nodeprobe_tcp_closed_total", ("", ""), 200)])?;
     let scrape = watched.agent.scrape()?;
     // On a slow machine a segment is sent twice, and its late copy is a drop that the kernel counts too.
-    let late = paws(near)? + paws(far)?;
+    let late = near.nstat("TcpExtPAWSEstab")? + far.nstat("TcpExtPAWSEstab")?;
     let mut dropped = 0;
     for end in [near, far] {
         let path = end.cgroup.path();

@@ -30,16 +30,6 @@ pub(crate) struct Watched {
 impl Watched {
     /// `None` after saying what is missing here.
     pub(crate) fn new() -> Result<Option<Self>> {
-        let Some(watched) = Self::without_nstat()? else {
-            return Ok(None);
-        };
-        // What the kernel counted is what all is compared with.
-        let nstat = watched.wire.near.nstat("TcpOutRsts");
-        Ok(unless_available("nstat", nstat).map(|_| watched))
-    }
-
-    /// As [`Self::new`], for what is compared with something else.
-    pub(crate) fn without_nstat() -> Result<Option<Self>> {
         let alone = alone();
         let Some(wire) = unless_available("wire", Wire::new()) else {
             return Ok(None);

@@ -135,7 +135,7 @@ const MEANT: [(u16, &str, &str); 6] = [
 
 #[test]
 fn flags_are_those_that_were_on_the_wire() -> Result<()> {
-    let Some(watched) = Watched::without_nstat()? else {
+    let Some(watched) = Watched::new()? else {
         return Ok(());
     };
     let wire = &watched.wire;
@@ -200,7 +200,7 @@ fn flags_are_those_that_were_on_the_wire() -> Result<()> {
 /// What lasts has the flags that there were so far.
 #[test]
 fn a_connection_that_one_side_has_closed_has_its_fin() -> Result<()> {
-    let Some(watched) = Watched::without_nstat()? else {
+    let Some(watched) = Watched::new()? else {
         return Ok(());
     };
     let mut open = Vec::new();

@@ -103,19 +103,30 @@ impl End {
         })
     }
 
-    /// A counter of the kernel for this namespace, as `nstat` names it.
+    /// A counter of the kernel for this namespace, as `nstat` names it: what comes before the colon in `/proc/net/snmp` and
+    /// `/proc/net/netstat`, and the column.
     ///
     /// # Errors
     ///
-    /// [`crate::Unavailable`] where there is no `nstat`; else if it does not know it.
+    /// If it cannot be read, or the kernel has none of that name.
     pub fn nstat(&self, name: &str) -> Result<u64> {
-        let text = self
-            .netns
-            .run("nstat", "iproute2", &format!("-asz {name}"))?;
-        let line = text.lines().find(|line| line.starts_with(name));
-        line.and_then(|line| line.split_whitespace().nth(1))
-            .and_then(|count| count.parse().ok())
-            .with_context(|| format!("no {name} in `{text}`"))
+        let read = |file: &str| {
+            let path = format!("/proc/thread-self/net/{file}");
+            self.netns
+                .inside(|| std::fs::read_to_string(&path))
+                .with_context(|| format!("read {path}"))
+        };
+        let text = read("snmp")? + &read("netstat")?;
+        let lines: Vec<&str> = text.lines().collect();
+        let found = lines.chunks_exact(2).find_map(|pair| {
+            let (protocol, names) = pair[0].split_once(": ")?;
+            let (_, values) = pair[1].split_once(": ")?;
+            let column = name.strip_prefix(protocol)?;
+            let mut columns = names.split_whitespace().zip(values.split_whitespace());
+            let (_, value) = columns.find(|(it, _)| *it == column)?;
+            value.parse().ok()
+        });
+        found.with_context(|| format!("the kernel has no counter {name}"))
     }
 
     /// Drops what comes in and matches this rule of nftables.
