@@ -47,8 +47,10 @@ pub struct Connection {
     pub remote_port: u16,
     /// 4 or 6.
     pub ip_version: u8,
+    /// 1 if the process that connected or accepted was in another cgroup than the socket, which was handed over to it.
+    pub handed_over: u8,
     /// Zero.
-    pub pad: [u8; 3],
+    pub pad: [u8; 2],
     /// [`CLIENT`] and so on.
     pub flags: u32,
     /// Inode number of the socket's network namespace.
@@ -181,9 +183,26 @@ pub struct Listener {
     /// Handshakes that it dropped and that are counted in [`Totals::listen_drops`], or were before the probe. Wraps as the
     /// kernel's own counter does.
     pub drops: u32,
-    /// Name of the thread that called `listen`.
+    /// Name of that process.
     pub comm: [u8; COMM_LEN],
 }
+impl Listener {
+    /// Whether a connection came in through it: it listens at that port, and at that address or at any.
+    pub fn accepts(&self, connection: &Connection) -> bool {
+        const ANY: [u8; 16] = [0; 16];
+        /// `::ffff:0:0/96` of RFC 4291, in front of an address of IPv4.
+        const MAPPED: [u8; 12] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff];
+        let is_mapped = self.ip_version == 6
+            && connection.ip_version == 4
+            && self.local[..12] == MAPPED
+            && self.local[12..] == connection.local[..4];
+        let is_there = self.local == ANY
+            || is_mapped
+            || (self.ip_version, self.local) == (connection.ip_version, connection.local);
+        self.netns == connection.netns && self.port == connection.local_port && is_there
+    }
+}
+
 const _: () = assert!(size_of::<Listener>() == 64 && align_of::<Listener>() == 8);
 
 // SAFETY: as for `Connection`.

@@ -349,7 +349,7 @@ impl Default for Config {
             },
             flows: Flows {
                 dns: true,
-                dns_timeout: crate::flows::TIMEOUT,
+                dns_timeout: limits::DNS_TIMEOUT,
                 sampling: 1,
                 ignore: Vec::new(),
                 log_rules: Rules::default(),

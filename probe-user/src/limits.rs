@@ -87,6 +87,8 @@ pub const FLOW_PERIOD: Duration = Duration::from_secs(60);
 pub const FLOW_PERIOD_MIN: Duration = Duration::from_secs(1);
 /// Longest such time, and longest idle timeout.
 pub const FLOW_PERIOD_MAX: Duration = Duration::from_secs(60 * 60);
+/// Time without an answer after which a name look-up has failed: most resolvers ask again then.
+pub const DNS_TIMEOUT: Duration = Duration::from_secs(5);
 /// Shortest time after which a name look-up has failed.
 pub const DNS_TIMEOUT_MIN: Duration = Duration::from_secs(1);
 /// Longest time after which a name look-up has failed.

@@ -6,7 +6,7 @@ mod sizes;
 mod sockets;
 
 pub use globals::Globals;
-pub use iterate::iterate;
+pub use iterate::{iterate, iterate_once};
 pub use sizes::{Division, PoolSize, Sizes};
 pub use sockets::require_v2;
 

@@ -220,6 +220,43 @@ fn tcp_shows_the_port_that_drops_handshakes_and_the_round_trip_of_what_is_open()
     Ok(())
 }
 
+/// A server that was there before the tool, by its process and by one of its threads.
+#[test]
+fn flows_shows_the_connections_of_the_process_that_serves() -> Result<()> {
+    let _alone = alone();
+    let Some(wire) = unless_available("wire", Wire::new()) else {
+        return Ok(());
+    };
+    let site = wire.serve(&format!("site --port {PORT} --answer {ANSWER}"))?;
+    let pid = site.task.pid();
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task"))?;
+    let threads = threads.filter_map(|it| it.ok()?.file_name().to_str()?.parse::<i32>().ok());
+    let thread = threads.max().context("it has threads")?;
+    let mut tools = Vec::new();
+    for id in [pid, thread] {
+        let Some(tool) = watch(&format!("flows --transport tcp --pid {id} -o json"))? else {
+            return Ok(());
+        };
+        tools.push(tool);
+    }
+    wire.run(&format!(
+        "visit --to {FAR} --port {PORT} --connections {CONNECTIONS} --send {SENT}"
+    ))?;
+    for tool in tools {
+        let rows = rows(&tool.end()?)?;
+        assert_eq!(rows.len() as u64, CONNECTIONS, "{rows:?}");
+        for row in &rows {
+            assert_eq!(
+                (&row["direction"], &row["process"]["pid"]),
+                (&"ingress".into(), &pid.into()),
+                "{row}"
+            );
+        }
+        assert_eq!(sum(&rows, "bytes_received"), CONNECTIONS * SENT);
+    }
+    site.close().map(drop)
+}
+
 #[test]
 fn dns_shows_names_that_one_end_has_looked_up() -> Result<()> {
     const LOOKUPS: u64 = 25;

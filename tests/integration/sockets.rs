@@ -81,6 +81,39 @@ fn a_socket_that_is_handed_over_stays_with_who_made_it() -> Result<()> {
     Ok(())
 }
 
+/// A server that listens in one cgroup and accepts in another, as with sockets that an init system opens: its connections belong to
+/// where the socket was made, which is less sure than usual.
+#[test]
+fn a_connection_that_is_accepted_elsewhere_is_only_likely_its_makers() -> Result<()> {
+    const CONNECTIONS: u64 = 3;
+    let Some(watched) = Watched::new()? else {
+        return Ok(());
+    };
+    let elsewhere = Cgroup::new("elsewhere")?;
+    let server = watched.wire.serve(&format!(
+        "serve --host {FAR} --port {PORT} --connections {CONNECTIONS} --procs {}/cgroup.procs",
+        elsewhere.folder().display()
+    ))?;
+    watched.wire.run(&format!(
+        "connect --host {FAR} --port {PORT} --connections {CONNECTIONS} --send 10"
+    ))?;
+    server.finish()?;
+    let (log, wire) = watched.log()?;
+    let far = wire.far.cgroup.path();
+    let of_server = || log.of(&far).filter(|flow| flow.direction == "ingress");
+    let ended: Vec<_> = of_server().filter(|flow| flow.event == "end").collect();
+    assert_eq!(ended.len() as u64, CONNECTIONS);
+    for flow in ended {
+        if flow.dst_process.is_none() {
+            tests::skip::skip("processes", "this kernel does not tell who accepts");
+            return Ok(());
+        }
+        assert_eq!(flow.dst_confidence.as_deref(), Some("likely"), "{flow:?}");
+        assert_eq!(flow.src_confidence.as_deref(), Some("exact"), "{flow:?}");
+    }
+    Ok(())
+}
+
 /// One socket that is connected to nobody has a flow with each peer, whose ids differ.
 #[test]
 fn a_socket_without_a_peer_has_a_flow_with_each() -> Result<()> {

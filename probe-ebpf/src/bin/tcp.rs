@@ -22,6 +22,8 @@ mod listeners;
 mod live;
 #[path = "../body/narrow.rs"]
 mod narrow;
+#[path = "../body/tcp_processes.rs"]
+mod processes;
 #[path = "../body/tcp_refused.rs"]
 mod refused;
 #[path = "../body/tcp_retransmit.rs"]
@@ -172,7 +174,7 @@ unsafe fn connecting(sk: *const u8) {
         };
         connection.flags = CLIENT;
         // The tracepoint runs inside `connect`, so the current task is the one that calls it.
-        table::set_process(&mut connection);
+        processes::note(&mut connection);
         counters::attempt(connection.cgroup);
         // Makes room where the end of another connection was missed.
         _ = table::find(sk);
@@ -471,6 +473,30 @@ fn take_over(ctx: *mut c_void) -> i32 {
             }
         }
     }
+    0
+}
+
+/// Finds the processes of sockets that were there before the programs, when user space runs it.
+///
+/// Reads `struct bpf_iter__task_file`: meta, task, descriptor, file, in 8 bytes each.
+#[unsafe(no_mangle)]
+#[unsafe(link_section = "iter/task_file")]
+fn holders(ctx: *mut c_void) -> i32 {
+    // SAFETY: the context has four words, of which the second is a task or zero and the fourth a file or zero.
+    unsafe {
+        let words = ctx.cast::<*const u8>();
+        let (task, file) = (*words.add(1), *words.add(3));
+        if !task.is_null() && !file.is_null() {
+            processes::on_file(task, file);
+        }
+    }
+    0
+}
+
+/// `struct sock *inet_csk_accept(struct sock *sk, …)`.
+#[fexit(function = "inet_csk_accept")]
+fn inet_csk_accept(ctx: FExitContext) -> i32 {
+    processes::on_accept(&ctx);
     0
 }
 

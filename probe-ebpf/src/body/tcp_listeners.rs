@@ -1,12 +1,6 @@
 //! The table of listening sockets, by their address, and the handshakes that they drop.
 
-use aya_ebpf::{
-    Global,
-    bindings::BPF_NOEXIST,
-    btf_maps::HashMap,
-    helpers::{bpf_get_current_comm, bpf_get_current_pid_tgid},
-    macros::btf_map,
-};
+use aya_ebpf::{Global, bindings::BPF_NOEXIST, btf_maps::HashMap, macros::btf_map};
 use probe_common::{
     loss::LISTENERS_FULL,
     tcp::{COMM_LEN, Listener},
@@ -18,7 +12,7 @@ use probe_ebpf::{
 };
 
 use super::{
-    counters,
+    counters, processes,
     table::{SKC_COOKIE, cookie},
 };
 
@@ -28,7 +22,7 @@ static SOCK_DROPS: Global<u32> = Global::new(ABSENT);
 
 /// Sockets that listen.
 #[btf_map]
-static LISTENERS: HashMap<u64, Listener, 1> = HashMap::new();
+pub(crate) static LISTENERS: HashMap<u64, Listener, 1> = HashMap::new();
 
 /// Remembers a socket that begins to listen, and the current task as its process, which calls `listen`.
 ///
@@ -41,8 +35,9 @@ pub(crate) unsafe fn add(sk: *const u8) {
     let Some(mut listener) = (unsafe { describe(sk) }) else {
         return;
     };
-    listener.tgid = (bpf_get_current_pid_tgid() >> 32) as u32;
-    listener.comm = bpf_get_current_comm().unwrap_or_default();
+    let process = processes::current();
+    listener.tgid = process.tgid;
+    listener.comm = process.comm;
     if LISTENERS.insert(sk as u64, listener, 0).is_err() {
         count_loss(LISTENERS_FULL);
     }

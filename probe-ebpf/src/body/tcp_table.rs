@@ -8,10 +8,7 @@ use aya_ebpf::{
         BPF_NOEXIST, BPF_RB_AVAIL_DATA, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP, BPF_RINGBUF_HDR_SZ,
     },
     btf_maps::{HashMap, RingBuf},
-    helpers::{
-        bpf_get_current_comm, bpf_get_current_pid_tgid, bpf_get_socket_cookie, bpf_ktime_get_ns,
-        generated::bpf_ringbuf_query,
-    },
+    helpers::{bpf_get_socket_cookie, bpf_ktime_get_ns, generated::bpf_ringbuf_query},
     macros::btf_map,
 };
 use probe_common::{
@@ -67,7 +64,8 @@ pub(crate) unsafe fn describe<R: Reader>(sk: *const u8) -> Option<Connection> {
             local_port: ends.local_port,
             remote_port: ends.remote_port,
             ip_version: ends.ip_version,
-            pad: [0; 3],
+            handed_over: 0,
+            pad: [0; 2],
             flags: 0,
             netns: socket::netns::<R>(sk),
             initiator_sequence: 0,
@@ -94,13 +92,6 @@ pub(crate) unsafe fn cookie(sk: *const u8) -> u64 {
             Trusted::field(sk, &SKC_COOKIE)
         }
     }
-}
-
-/// Notes the current task as the process behind a connection.
-#[inline(always)]
-pub(crate) fn set_process(connection: &mut Connection) {
-    connection.tgid = (bpf_get_current_pid_tgid() >> 32) as u32;
-    connection.comm = bpf_get_current_comm().unwrap_or_default();
 }
 
 /// What is known of a socket's connection.

@@ -94,9 +94,7 @@ pub fn connection(
     listeners: &[Listener],
     now: Duration,
 ) -> Flow {
-    let listener = listeners
-        .iter()
-        .find(|listener| listener.netns == known.netns && listener.port == known.local_port);
+    let listener = listeners.iter().find(|listener| listener.accepts(known));
     let (initiator, guessed) = match known.flags & (CLIENT | SERVER) {
         CLIENT => (Initiator::Local, false),
         SERVER => (Initiator::Remote, false),
@@ -108,10 +106,10 @@ pub fn connection(
     };
     let process = match (known.tgid, listener) {
         (0, Some(listener)) if initiator == Initiator::Remote && listener.tgid != 0 => {
-            Some(process(listener.tgid, &listener.comm))
+            Some(process(listener.tgid, &listener.comm, 0))
         }
         (0, _) => None,
-        (tgid, _) => Some(process(tgid, &known.comm)),
+        (tgid, _) => Some(process(tgid, &known.comm, known.handed_over)),
     };
     Flow {
         id: connection_id(socket, known),
@@ -284,11 +282,12 @@ fn cgroup(id: u64) -> CgroupId {
     CgroupId(if id == 0 { 1 } else { id })
 }
 
-fn process(pid: u32, comm: &[u8; COMM_LEN]) -> FlowProcess {
+fn process(pid: u32, comm: &[u8; COMM_LEN], handed_over: u8) -> FlowProcess {
     let len = comm.iter().position(|byte| *byte == 0).unwrap_or(COMM_LEN);
     FlowProcess {
         pid,
         comm: String::from_utf8_lossy(&comm[..len]).into_owned(),
+        is_elsewhere: handed_over != 0,
     }
 }
 
@@ -306,7 +305,8 @@ pub(super) mod tests {
         local_port: 40_000,
         remote_port: 5432,
         ip_version: 4,
-        pad: [0; 3],
+        handed_over: 0,
+        pad: [0; 2],
         flags: CLIENT | ESTABLISHED,
         netns: 5,
         initiator_sequence: 111,

@@ -21,6 +21,36 @@ pub fn iterate(
     program: &'static str,
     over: &'static str,
 ) -> Result<(), LoadError> {
+    let loaded = load(ebpf, kernel, program, over)?;
+    let visited = thread::scope(|scope| scope.spawn(|| visit_all(loaded, kernel)).join());
+    match visited {
+        Ok(result) => result,
+        Err(_) => Err(LoadError::Unsupported(
+            "the thread that visits network namespaces panicked".into(),
+        )),
+    }
+}
+
+/// Runs a program over what does not depend on the network namespace.
+///
+/// # Errors
+///
+/// If the kernel has no such iterator, or refuses the program.
+pub fn iterate_once(
+    ebpf: &mut Ebpf,
+    kernel: &Kernel,
+    program: &'static str,
+    over: &'static str,
+) -> Result<(), LoadError> {
+    visit(load(ebpf, kernel, program, over)?)
+}
+
+fn load<'a>(
+    ebpf: &'a mut Ebpf,
+    kernel: &Kernel,
+    program: &'static str,
+    over: &'static str,
+) -> Result<&'a mut Iter, LoadError> {
     let failed = |action| move |source| LoadError::program(action, program, source);
     let loaded: &mut Iter = ebpf
         .program_mut(program)
@@ -30,13 +60,7 @@ pub fn iterate(
     loaded
         .load(over, &kernel.aya_types)
         .map_err(failed("load"))?;
-    let visited = thread::scope(|scope| scope.spawn(|| visit_all(loaded, kernel)).join());
-    match visited {
-        Ok(result) => result,
-        Err(_) => Err(LoadError::Unsupported(
-            "the thread that visits network namespaces panicked".into(),
-        )),
-    }
+    Ok(loaded)
 }
 
 fn visit_all(program: &mut Iter, kernel: &Kernel) -> Result<(), LoadError> {
@@ -57,7 +81,7 @@ fn visit_all(program: &mut Iter, kernel: &Kernel) -> Result<(), LoadError> {
 }
 
 fn visit(program: &mut Iter) -> Result<(), LoadError> {
-    let failed = |source| LoadError::program("run", "take_over", source);
+    let failed = |source| LoadError::program("run", "an iterator", source);
     let link = program.attach().map_err(failed)?;
     let link = program.take_link(link).map_err(failed)?;
     let mut file = link

@@ -314,8 +314,10 @@ impl EndReason {
 pub struct FlowProcess {
     /// Thread group id.
     pub pid: u32,
-    /// Name of the thread.
+    /// Name of its first thread.
     pub comm: String,
+    /// It is in another cgroup than the socket, which was handed over to it.
+    pub is_elsewhere: bool,
 }
 
 /// Everything that is known of one flow at one moment, counted since its start.

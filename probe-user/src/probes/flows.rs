@@ -21,8 +21,8 @@ use super::{
     table::Table,
 };
 use crate::{
-    flows::TIMEOUT,
     kernel::clock::monotonic,
+    limits,
     loader::{self, Globals, Kernel, LoadError, require_v2},
     logs::chain,
     maps::{self, MapError},
@@ -91,7 +91,7 @@ fn attach(kernel: &Kernel, options: &Options) -> Result<Attached, LoadError> {
 
 /// When an answer is no longer one to a question that was asked before the program was attached, in seconds.
 fn unsure_until(now: Duration) -> u32 {
-    u32::try_from((now + TIMEOUT).as_secs() + 1).unwrap_or(u32::MAX)
+    u32::try_from((now + limits::DNS_TIMEOUT).as_secs() + 1).unwrap_or(u32::MAX)
 }
 
 fn attach_to_root(

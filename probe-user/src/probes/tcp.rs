@@ -4,6 +4,7 @@ mod ask;
 mod errors;
 mod listeners;
 mod live;
+mod processes;
 mod refused;
 
 use std::{
@@ -134,12 +135,14 @@ fn attach(kernel: &Kernel, options: &Options) -> Result<Attached, LoadError> {
     if kernel.types.has_tracepoint(ERRORS_HOOK) {
         loader::attach(&mut ebpf, kernel, ERRORS_HOOK)?;
     }
+    processes::follow(&mut ebpf, kernel);
     let missing = [
         take_over(&mut ebpf, kernel),
+        processes::take_over(&mut ebpf, kernel),
         late_fins(&mut ebpf, kernel),
         refused::attach(&mut ebpf, kernel),
     ];
-    reader.waits_for_fins = missing[1].is_ok();
+    reader.waits_for_fins = missing[2].is_ok();
     let missing: Vec<_> = missing.into_iter().filter_map(Result::err).collect();
     let state = if missing.is_empty() {
         FeatureState::On
@@ -227,6 +230,7 @@ fn globals(kernel: &Kernel, options: &Options) -> Result<Globals, LoadError> {
         )?;
     errors::set(&mut globals, kernel)?;
     refused::set(&mut globals, kernel)?;
+    processes::set(&mut globals, kernel)?;
     let fin = types.bits_in_byte("tcphdr", "fin")?;
     globals
         .set("TCPHDR_FIN", fin.offset)

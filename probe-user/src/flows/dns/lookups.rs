@@ -24,8 +24,8 @@ use crate::{
     model::{Lookup, LookupEvent},
 };
 
-/// A question that nobody answered for so long counts as not answered, unless something else is set. Most resolvers ask again then.
-pub const TIMEOUT: Duration = Duration::from_secs(5);
+/// A question that nobody answered for so long counts as not answered, unless something else is set.
+pub const TIMEOUT: Duration = limits::DNS_TIMEOUT;
 /// Questions that can wait at the same time: about 2 MiB with names of usual length, 10 MiB with the longest.
 pub const QUESTIONS: usize = 8_192;
 /// Name and type of a look-up whose question was not read.

@@ -271,6 +271,11 @@ impl<'a> Party<'a> {
         // The kernel tells the socket's cgroup, whether or not its names are known.
         let known = flow.cgroup.0 != 0;
         let process = flow.process.as_ref();
+        // What is handed over works for who has it, and belongs to who made it.
+        let sureness = match process {
+            Some(process) if process.is_elsewhere => Sureness::Likely,
+            _ => Sureness::Exact,
+        };
         Self {
             cgroup_id: known.then_some(Id(flow.cgroup.0)),
             netns: flow.netns,
@@ -278,7 +283,7 @@ impl<'a> Party<'a> {
             pid: process.map(|process| process.pid),
             ..Self::owned(
                 observed.local,
-                known.then_some(Sureness::Exact),
+                known.then_some(sureness),
                 observed.surroundings.local_workload,
             )
         }

@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, time::Duration};
 
-use probe_common::tcp::{Connection, ConnectionEnd, ESTABLISHED, Question, SocketStats};
+use probe_common::tcp::{Connection, ConnectionEnd, ESTABLISHED, Question, SERVER, SocketStats};
 
 use super::{FlowEvent, FlowFollower, HOLD};
 use crate::{
@@ -86,7 +86,30 @@ impl FlowFollower {
             reader.read_late_fins();
             ends.extend(std::iter::from_fn(|| reader.next_end()));
         }
+        self.know_listeners(&ends);
         self.take_ends(&ends, now, events);
+    }
+
+    /// Reads the listening sockets again if one is not known whose connections these were: it tells their process.
+    fn know_listeners(&mut self, ends: &[ConnectionEnd]) {
+        let is_strange = |end: &ConnectionEnd| {
+            let it = &end.connection;
+            it.flags & SERVER != 0
+                && it.tgid == 0
+                && !self.listeners.iter().any(|listener| listener.accepts(it))
+        };
+        if !ends.iter().any(is_strange) {
+            return;
+        }
+        match self.tcp.as_ref().map(TcpReader::listeners) {
+            Some(Ok(listeners)) => {
+                self.listeners = listeners.into_iter().map(|(_, it)| it).collect();
+            }
+            Some(Err(error)) => {
+                tracing::error!(error = %chain(&error), "listening sockets cannot be read");
+            }
+            None => {}
+        }
     }
 
     fn take_ends(&mut self, ends: &[ConnectionEnd], now: Duration, events: &mut Vec<FlowEvent>) {

@@ -66,7 +66,7 @@ const COMMANDS: &[(&str, &str, Command)] = &[
     ("compat", "--calls N", compat::compat),
     (
         "serve",
-        "[--host A] --port P --connections N [--answer BYTES] [--v6]",
+        "[--host A] --port P --connections N [--answer BYTES] [--procs FILE] [--v6]",
         net::serve,
     ),
     (

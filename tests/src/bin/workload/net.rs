@@ -1,6 +1,7 @@
 //! Exact numbers of connections, datagrams and bytes, over loopback unless `--host` says otherwise.
 
 use std::{
+    fs,
     io::{self, Read as _, Write as _},
     net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket},
     time::Duration,
@@ -22,12 +23,16 @@ pub(crate) fn address(options: &Options) -> Result<SocketAddr, Box<dyn std::erro
     Ok((options.get_or("--host", loopback)?, port).into())
 }
 
-/// Accepts `--connections`, reads each to its end, answers `--answer` bytes and closes. Ready when it listens.
+/// Accepts `--connections`, reads each to its end, answers `--answer` bytes and closes. Ready when it listens; with `--procs` it moves
+/// into that cgroup then.
 pub(crate) fn serve(options: &Options) -> Done {
     let connections: u64 = options.need("--connections")?;
     let answer = vec![b'a'; options.get_or("--answer", 0)?];
     let listener = TcpListener::bind(address(options)?)?;
     stage::ready_and_wait()?;
+    if let Some(procs) = options.get::<String>("--procs")? {
+        fs::write(procs, "0")?;
+    }
     let mut received = 0;
     for _ in 0..connections {
         let (mut stream, _) = listener.accept()?;

@@ -82,6 +82,7 @@ pub(in crate::flows) fn udp() -> Flow {
         process: Some(FlowProcess {
             pid: 3021,
             comm: "cart".into(),
+            is_elsewhere: false,
         }),
         remote_name: None,
         sampling: 1,
@@ -220,6 +221,7 @@ fn odd() -> Flow {
         process: Some(FlowProcess {
             pid: 1,
             comm: "a\u{202e}b\n".into(),
+            is_elsewhere: false,
         }),
         sampling: 10,
         ..udp()

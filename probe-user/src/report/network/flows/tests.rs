@@ -45,6 +45,7 @@ fn flow(id: u64, cgroup: u64, remote: &str, port: u16) -> Flow {
         process: Some(FlowProcess {
             pid: 42,
             comm: "curl".into(),
+            is_elsewhere: false,
         }),
         remote_name: None,
         sampling: 1,
