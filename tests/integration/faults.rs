@@ -10,7 +10,7 @@ use tests::{
     nodeprobe::Agent,
     scale::work,
     scrape::Scrape,
-    skip::{skip, unless_available},
+    skip::{program, skip, unless_available},
     wait::{LONG, poll},
     wire::{End, FAR, Wire},
 };
@@ -395,6 +395,9 @@ fn what_a_connection_sent_again_is_what_ss_says_of_its_socket() -> Result<()> {
         return Ok(());
     };
     let Wire { near, far, .. } = &watched.wire;
+    if unless_available("ss", program("ss", "iproute2")).is_none() {
+        return Ok(());
+    }
     if unless_available("nftables", lose_one_percent(far)).is_none() {
         return Ok(());
     }
