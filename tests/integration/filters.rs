@@ -57,6 +57,32 @@ fn tools_for_the_scheduler_show_the_chosen_cgroup_only() -> Result<()> {
     Ok(())
 }
 
+/// A cgroup inside of a unit, which is one with it unless somebody asks.
+#[test]
+fn a_cgroup_inside_of_a_unit_is_shown_apart_from_it() -> Result<()> {
+    const INSIDE: u64 = 300;
+    const BESIDE: u64 = 500;
+    let _alone = alone();
+    let Some(top) = unless_available("cgroup", Cgroup::new("units")) else {
+        return Ok(());
+    };
+    let unit = top.child("web.service")?;
+    let (inside, beside) = (unit.child("worker")?, unit.child("main")?);
+    let workload = Workload::new()?;
+    for (path, calls) in [(inside.path(), INSIDE), (unit.path(), INSIDE + BESIDE)] {
+        let works = [
+            workload.ready(&inside, &format!("syscalls --calls {INSIDE}"))?,
+            workload.ready(&beside, &format!("syscalls --calls {BESIDE}"))?,
+        ];
+        let args = format!("syscalls --duration 300s --by container,syscall --cgroup {path}");
+        let report = crate::measure::measure(&args, &[&works[0], &works[1]])?;
+        assert_eq!(report.calls(&path, "ioprio_get").calls, calls, "{path}");
+        let others = report.rows.iter().filter(|row| !row.container.is_at(&path));
+        assert_eq!(others.count(), 0, "{:?}", report.rows);
+    }
+    Ok(())
+}
+
 #[test]
 fn tools_for_the_scheduler_show_the_chosen_process_only() -> Result<()> {
     let _alone = alone();

@@ -99,7 +99,7 @@ pub fn parse(path: &str) -> Parsed {
 }
 
 /// Reads the path of a cgroup. Cgroups of the host that match a pattern are told apart from the unit or directory that they are
-/// in.
+/// in, and those inside of containers where the pattern begins at the root.
 pub fn parse_with(path: &str, split: &[CgroupPattern]) -> Parsed {
     let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
     if parts.is_empty() {
@@ -126,7 +126,18 @@ pub fn parse_with(path: &str, split: &[CgroupPattern]) -> Parsed {
         }
     }
     match innermost {
-        Some((index, found, uid)) => contained(&parts[..=index], found, uid),
+        Some((index, found, uid)) => {
+            let own = contained(&parts[..=index], found, uid);
+            match split
+                .iter()
+                .filter(|it| it.is_anchored())
+                .filter_map(|it| it.depth(&parts))
+                .max()
+            {
+                Some(depth) if depth > index + 1 => part(own, &parts[..depth], index + 1),
+                _ => own,
+            }
+        }
         None => apart(&parts, split).unwrap_or_else(|| outside(&parts, pod)),
     }
 }
@@ -156,6 +167,21 @@ fn contained(own: &[&str], found: Found, pod_uid: Option<String>) -> Parsed {
         pod_uid,
         name: printable(found.name),
         question,
+    }
+}
+
+/// A part of a container that is told apart from it. No runtime knows it.
+fn part(container: Parsed, own: &[&str], length: usize) -> Parsed {
+    let inside = own[length..].iter().flat_map(|part| ["/", part]);
+    let name: String = std::iter::once(container.name.as_str())
+        .chain(inside)
+        .collect();
+    Parsed {
+        id: None,
+        path: join(own),
+        name: printable(name),
+        question: None,
+        ..container
     }
 }
 

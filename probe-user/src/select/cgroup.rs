@@ -17,6 +17,11 @@ pub struct CgroupPattern {
 }
 
 impl CgroupPattern {
+    /// Whether it begins at the root of the hierarchy.
+    pub fn is_anchored(&self) -> bool {
+        self.anchored
+    }
+
     /// How many components of a path are the cgroup that is meant, or `None` where the path is not in such a one. The innermost
     /// counts.
     pub fn depth(&self, path: &[&str]) -> Option<usize> {

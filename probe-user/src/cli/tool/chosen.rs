@@ -3,13 +3,13 @@
 use super::Tool;
 use crate::{
     cli::{CliError, args::CommonArgs},
-    identity::Identities,
+    identity::{Identities, paths},
     kernel::{
         Roots, cgroup_path,
         process::{self, ProcessId},
     },
     report::{Filter, Unmatched},
-    select::{Pattern, Rules},
+    select::{CgroupPattern, Pattern, Rules},
 };
 
 /// Names that a note lists.
@@ -102,6 +102,24 @@ impl Tool {
             pids: ids,
             flows: Rules::default(),
         }
+    }
+
+    /// Patterns of cgroups that are told apart: those of the configuration, and cgroups of the arguments that are inside of a unit or a
+    /// container, which would otherwise be one with it.
+    pub(super) fn told_apart(
+        &self,
+        args: &CommonArgs,
+        mut patterns: Vec<CgroupPattern>,
+    ) -> Vec<CgroupPattern> {
+        let mount = &self.session.cgroups().mount;
+        for given in &args.cgroup {
+            let path = cgroup_path::from_root(mount, given);
+            let is_inside = paths::parse_with(&path, &patterns).path != path;
+            if is_inside && let Ok(pattern) = path.parse() {
+                patterns.push(pattern);
+            }
+        }
+        patterns
     }
 }
 

@@ -66,7 +66,7 @@ impl<'a, J: Job> Measuring<'a, J> {
         let identities = tool.session.identities().clone();
         let config = args.runtimes.load()?;
         let runtimes = resolver::Config::from(&config.runtimes);
-        identities.set_split(config.cgroups_split);
+        identities.set_split(tool.told_apart(args, config.cgroups_split));
         tokio::spawn(resolver::run(
             identities.clone(),
             runtimes,

@@ -545,3 +545,32 @@ fn layouts_that_were_reported_are_told_apart() {
     // The ids of the list repeat: one is there three times, one four times.
     assert_eq!(names.len() + 5, table.len(), "{names:#?}");
 }
+
+#[test]
+fn a_part_of_a_unit_or_a_container_can_be_told_apart() {
+    let container = format!("/system.slice/docker-{A}.scope");
+    let inside = format!("{container}/worker/1");
+    let split = |path: &str| vec![path.parse::<CgroupPattern>().unwrap()];
+    let parsed = parse_with(&format!("{inside}/deeper"), &split(&inside));
+    assert_eq!(parsed.path, inside);
+    assert_eq!((parsed.id, parsed.question), (None, None));
+    assert_eq!(parsed.runtime, Runtime::Docker);
+    assert!(parsed.name.ends_with("/worker/1"), "{}", parsed.name);
+    // The rest of it is the container's.
+    let rest = parse_with(&format!("{container}/worker/2"), &split(&inside));
+    assert_eq!(
+        (rest.path.as_str(), rest.id.as_deref()),
+        (container.as_str(), Some(A))
+    );
+    // A pattern for the host does not reach into containers.
+    let job = parse_with(&inside, &split("worker/*"));
+    assert_eq!(job.path, container);
+    let unit = parse_with(
+        "/system.slice/web.service/w1",
+        &split("/system.slice/web.service/w1"),
+    );
+    assert_eq!(
+        (unit.name.as_str(), unit.path.as_str()),
+        ("web.service/w1", "/system.slice/web.service/w1")
+    );
+}
