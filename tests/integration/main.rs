@@ -42,6 +42,7 @@ mod scrapes;
 mod series;
 mod service;
 mod settings;
+mod shares;
 mod sinks;
 mod sockets;
 mod tcp_flags;

@@ -1,0 +1,98 @@
+//! One container that fills a table leaves the others exact.
+
+use anyhow::Result;
+use tests::{
+    cgroup::Cgroup, lock::alone, nodeprobe::Tool, report::Report, skip::unless_available,
+    workload::Workload,
+};
+
+/// Calls of the container that is not to be blinded.
+const OWN: u64 = 2_000;
+/// Numbers of these that no kernel has.
+const OWN_INVALID: u64 = 10;
+
+/// A tool beside a container that floods, and one that works before, between and after.
+fn beside(tool: &str, flood: &[&str]) -> Result<Option<(Report, String, String)>> {
+    let Some(noisy) = unless_available("cgroup", Cgroup::new("noisy")) else {
+        return Ok(None);
+    };
+    let quiet = Cgroup::new("quiet")?;
+    let workload = Workload::new()?;
+    let tool = Tool::attach(tool)?;
+    for work in flood {
+        workload.run(&noisy, work)?;
+    }
+    workload.run(&quiet, &format!("syscalls --calls {OWN}"))?;
+    workload.run(
+        &quiet,
+        &format!("invalid --first 700 --last {}", 700 + OWN_INVALID - 1),
+    )?;
+    Ok(Some((tool.finish()?, noisy.path(), quiet.path())))
+}
+
+fn is_exact(report: &Report, quiet: &str) {
+    assert_eq!(report.calls(quiet, "ioprio_get").calls, OWN);
+    let enosys = report.of(quiet).filter_map(|row| row.errnos.get("ENOSYS"));
+    assert_eq!(enosys.sum::<u64>(), OWN_INVALID);
+}
+
+#[test]
+fn numbers_that_no_kernel_has_take_one_entry() -> Result<()> {
+    const NUMBERS: u64 = 544;
+    let _alone = alone();
+    let flood = format!("invalid --first 600 --last {}", 600 + NUMBERS - 1);
+    let tool = "syscalls --duration 300s --by container,syscall";
+    let Some((report, noisy, quiet)) = beside(tool, &[&flood])? else {
+        return Ok(());
+    };
+    is_exact(&report, &quiet);
+    let rows: Vec<_> = report.of(&noisy).collect();
+    let other = rows.iter().filter(|row| row.syscall == "~other");
+    let folded: u64 = other.filter_map(|row| row.errnos.get("ENOSYS")).sum();
+    assert_eq!(folded, NUMBERS);
+    assert!(rows.len() < 100, "{} rows", rows.len());
+    assert_eq!(report.lost_total(), 0, "{:?}", report.lost);
+    Ok(())
+}
+
+#[test]
+fn a_container_with_every_error_of_every_call_leaves_those_of_others() -> Result<()> {
+    let _alone = alone();
+    // As many pairs of call and errno as a filter of the process's own can answer.
+    let flood = "flood --numbers 330 --errnos 130";
+    let tool = "syscalls --duration 300s --by container,syscall";
+    let Some((report, noisy, quiet)) = beside(tool, &[flood])? else {
+        return Ok(());
+    };
+    is_exact(&report, &quiet);
+    let errors: u64 = report.of(&noisy).map(|row| row.errors).sum();
+    assert!(errors >= 330 * 130, "{errors}");
+    // There was not room for all.
+    assert!(
+        report.lost.keys().any(|key| key.ends_with("errno_full")),
+        "{:?}",
+        report.lost
+    );
+    Ok(())
+}
+
+#[test]
+fn a_storm_of_short_processes_leaves_those_of_others() -> Result<()> {
+    // More than there is room for.
+    const PROCESSES: u64 = 20_000;
+    let _alone = alone();
+    let flood = format!("processes --count {PROCESSES}");
+    let tool = "syscalls --duration 300s --by process,syscall";
+    let Some((report, noisy, quiet)) = beside(tool, &[&flood])? else {
+        return Ok(());
+    };
+    is_exact(&report, &quiet);
+    let own = report.of(&quiet).filter(|row| row.syscall == "ioprio_get");
+    let named = own.filter(|row| row.process.as_ref().is_some_and(|it| it.pid > 0));
+    assert_eq!(named.map(|row| row.calls).sum::<u64>(), OWN);
+    let calls = report
+        .of(&noisy)
+        .filter(|row| row.syscall == "ioprio_get" || row.syscall == "~other");
+    assert!(calls.map(|row| row.calls).sum::<u64>() >= PROCESSES);
+    Ok(())
+}
