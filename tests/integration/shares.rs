@@ -2,9 +2,11 @@
 
 use anyhow::Result;
 use tests::{
-    cgroup::Cgroup, lock::alone, nodeprobe::Tool, report::Report, skip::unless_available,
-    workload::Workload,
+    cgroup::Cgroup, flowlog::sums, lock::alone, nodeprobe::Tool, report::Report, scrape::Scrape,
+    skip::unless_available, wait::LONG, wire::FAR, workload::Workload,
 };
+
+use crate::faults::Watched;
 
 /// Calls of the container that is not to be blinded.
 const OWN: u64 = 2_000;
@@ -94,5 +96,48 @@ fn a_storm_of_short_processes_leaves_those_of_others() -> Result<()> {
         .of(&noisy)
         .filter(|row| row.syscall == "ioprio_get" || row.syscall == "~other");
     assert!(calls.map(|row| row.calls).sum::<u64>() >= PROCESSES);
+    Ok(())
+}
+
+/// Ends of connections fill their ring: the container that makes them has the rest counted as lost, and each end of another one is there.
+#[test]
+fn a_flood_of_refused_connections_leaves_the_records_of_others() -> Result<()> {
+    const REFUSED: u64 = 40_000;
+    const CONNECTIONS: u64 = 60;
+    const SENT: u64 = 500;
+    const PORT: u16 = 7300;
+    const CLOSED: u16 = 7301;
+    let Some(watched) = Watched::new()? else {
+        return Ok(());
+    };
+    let noisy = Cgroup::new("noisy")?;
+    let workload = Workload::new()?;
+    let site = watched
+        .wire
+        .serve(&format!("site --port {PORT} --answer 100"))?;
+    let command = noisy.command(workload.path());
+    let flood = workload.start_as(
+        watched.wire.near.netns.within(command),
+        &format!("refused --host {FAR} --port {CLOSED} --connections {REFUSED}"),
+    )?;
+    watched.wire.run(&format!(
+        "visit --to {FAR} --port {PORT} --connections {CONNECTIONS} --send {SENT}"
+    ))?;
+    flood.result()?;
+    site.close()?;
+    let path = noisy.path();
+    let labels = [("container", path.as_str()), ("reason", "refused")];
+    let refused = |scrape: &Scrape| scrape.sum("nodeprobe_tcp_failed_connects_total", &labels);
+    let scrape = watched
+        .agent
+        .scrape_until(LONG, |it| refused(it) == REFUSED as f64)?;
+    assert_eq!(refused(&scrape), REFUSED as f64);
+    let (log, wire) = watched.log()?;
+    let near = wire.near.cgroup.path();
+    let own = sums(log.of(&near).filter(|flow| flow.dst_port == Some(PORT)));
+    assert_eq!(
+        (own.flows, own.bytes_fwd),
+        (CONNECTIONS, CONNECTIONS * SENT)
+    );
     Ok(())
 }
