@@ -1,13 +1,23 @@
 //! The tools `flows`, `tcp` and `dns`, beside a wire that carries known amounts.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::{BufRead as _, BufReader},
+    net::UdpSocket,
+    process::Stdio,
+    time::Duration,
+};
 
 use anyhow::{Context as _, Result};
+use rustix::process::Signal;
 use serde_json::Value;
 use tests::{
+    guard::Process,
     lock::alone,
     nodeprobe::{Tool, command, run},
     skip::{skip, unless_available},
+    wait::{LONG, poll},
     wire::{FAR, Wire},
 };
 
@@ -255,6 +265,45 @@ fn flows_shows_the_connections_of_the_process_that_serves() -> Result<()> {
         assert_eq!(sum(&rows, "bytes_received"), CONNECTIONS * SENT);
     }
     site.close().map(drop)
+}
+
+/// Whoever reads its output has stopped to read, and the tool is in a write that nobody takes.
+#[test]
+fn a_tool_that_nobody_reads_ends_by_a_second_signal() -> Result<()> {
+    let _alone = alone();
+    let mut command = command();
+    command.args(["flows", "--duration", "300s", "--follow"]);
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut tool = Process::spawn(&mut command)?;
+    let mut said = BufReader::new(tool.take_stderr().context("its messages")?);
+    let mut line = String::new();
+    while !line.contains("attached") {
+        line.clear();
+        if said.read_line(&mut line)? == 0 {
+            skip("network", "no probe can be attached");
+            return Ok(());
+        }
+    }
+    // More lines than a pipe holds.
+    let socket = UdpSocket::bind("127.0.0.1:0")?;
+    for port in 20_000..22_000 {
+        socket.send_to(b"x", ("127.0.0.1", port)).ok();
+    }
+    let stat = format!("/proc/{}/stack", tool.pid());
+    poll(LONG, "the tool to be in a write", || {
+        let stack = fs::read_to_string(&stat).ok()?;
+        stack.contains("pipe_write").then_some(())
+    })?;
+    tool.signal(Signal::INT)?;
+    // The first one is enough for a tool that can still end.
+    std::thread::sleep(Duration::from_millis(300));
+    tool.signal(Signal::INT)?;
+    let status = tool.wait(LONG)?;
+    assert_eq!(status.code(), Some(130), "{status}");
+    Ok(())
 }
 
 #[test]

@@ -3,6 +3,7 @@
 mod chosen;
 mod follow;
 mod job;
+mod last_resort;
 mod measure;
 mod period;
 mod print;

@@ -4,7 +4,7 @@ use std::{io, time::Duration};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::ring::Ring;
+use super::{last_resort, ring::Ring};
 use crate::{
     kernel::clock::monotonic,
     model::LostCount,
@@ -20,10 +20,12 @@ pub(super) struct Signals {
 impl Signals {
     /// Catches them from now on. Called inside a runtime.
     pub(super) fn catch() -> io::Result<Self> {
-        Ok(Self {
+        let caught = Self {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
-        })
+        };
+        last_resort::watch();
+        Ok(caught)
     }
 
     /// Completes when one of them arrives.
